@@ -65,4 +65,11 @@ class Channel:
     thread: str = ""
     is_age_restricted: bool = False
     is_reply_chain: bool = False
-    """The conversation continues by replies to the message `thread`: the platform has no thread there."""
+    """The conversation continues by replies to the message `thread`: the platform has no thread there.
+
+    A conversation that begins with a request has the key of the request in place of the message, see `begins_with`.
+    """
+
+    def begins_with(self, request_key: str) -> bool:
+        """Whether a conversation begins with the answer to a request: the answer has no id before it is posted."""
+        return self.is_reply_chain and self.thread == request_key

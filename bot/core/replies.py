@@ -113,7 +113,10 @@ class MessageRef:
     channel: str
     thread: str
     id: str
-    """The platform's id of the message; the destination's nonce while `unposted_for` is set."""
+    """The platform's id of the message; the destination's nonce while `unposted_for` is set.
+
+    Empty while an interaction has no response yet, see `is_unanswered`.
+    """
     token: str = ""
     """The interaction token, a secret: erased when the token expires."""
     token_expires_at: datetime | None = None
@@ -121,3 +124,8 @@ class MessageRef:
     """Set until the first text arrives, where a platform creates a streamed message together with its first text."""
     is_original_response: bool = False
     """Whether the message is the first response of the interaction with this token. Discord edits it as `@original`."""
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the message is the coming response of an interaction: the token answers, and no id is known."""
+        return self.is_original_response and not self.id

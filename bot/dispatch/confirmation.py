@@ -52,10 +52,12 @@ class Confirmations:
         buttons = (Button(CONFIRM, confirmation.button_label, pending.id), Button(DECLINE, "No", pending.id))
         return Reply(text=str(confirmation), buttons=buttons, is_private=True)
 
-    async def take(self, pending_id: str, user: User, placeholder: MessageRef | None = None) -> tuple[str, Invocation]:
+    async def take(
+        self, pending_id: str, user: User, request_key: str, placeholder: MessageRef | None = None
+    ) -> tuple[str, Invocation]:
         """Return the question and its invocation, and delete the row.
 
-        `placeholder` becomes the invocation's placeholder. Raise `NotAllowed` for another user, and
+        The invocation gets the press's `request_key` and `placeholder`. Raise `NotAllowed` for another user, and
         `JobNotFound` for an answered or expired question.
         """
         async with self.database.write() as tx:
@@ -67,18 +69,21 @@ class Confirmations:
             if other is not None and other.kind == PENDING_KIND and other.user != user.id:
                 raise NotAllowed("Only the person who was asked can answer this.")
             raise JobNotFound(_OVER)
-        return str(pending.facts["question"]), self._restore_invocation(pending.facts, user, placeholder)
+        question = str(pending.facts["question"])
+        return question, self._restore_invocation(pending.facts, user, request_key, placeholder)
 
-    def _restore_invocation(self, facts: Mapping[str, Any], user: User, placeholder: MessageRef | None) -> Invocation:
+    def _restore_invocation(
+        self, facts: Mapping[str, Any], user: User, request_key: str, placeholder: MessageRef | None
+    ) -> Invocation:
         # The presser's roles of now count: a role may have been lost since the question.
         channel = Channel(**facts["channel"])
-        if placeholder is not None and facts.get("begins_thread"):
-            channel = replace(channel, thread=placeholder.id)
+        if facts.get("begins_conversation"):
+            channel = replace(channel, thread=request_key)
         return Invocation(
             user=user,
             channel=channel,
             command=facts["command"],
-            request_key="",
+            request_key=request_key,
             placeholder=placeholder,
             options=facts["options"],
             attachments={name: self._load_attachment(str(file["sha256"])) for name, file in facts["files"].items()},
@@ -123,12 +128,8 @@ def _store_invocation(invocation: Invocation, confirmation: ConfirmationRequired
             "is_age_restricted": channel.is_age_restricted,
             "is_reply_chain": channel.is_reply_chain,
         },
-        # A new chat opens a thread at its first reply; now the reply to the press is the first.
-        "begins_thread": (
-            invocation.placeholder is not None
-            and channel.thread == invocation.placeholder.id
-            and not channel.is_reply_chain
-        ),
+        # A new conversation begins with the answer; now the answer to the press is the first.
+        "begins_conversation": channel.begins_with(invocation.request_key),
         # A fetched file replaces its link: the price is for these bytes, and a link may serve other bytes later.
         "options": {name: value for name, value in invocation.options.items() if name not in confirmation.files},
         "files": {name: {"sha256": sha256} for name, sha256 in confirmation.files.items()},

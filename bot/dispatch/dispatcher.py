@@ -81,14 +81,16 @@ class Dispatcher:
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 
     async def _answer_confirmation(self, press: ButtonPress) -> Reply | None:
-        question, invocation = await self.confirmations.take(press.job_id, press.user, press.placeholder)
+        question, invocation = await self.confirmations.take(
+            press.job_id, press.user, press.request_key, press.placeholder
+        )
         await self._close_question(press, question)
         if press.action == confirmation.DECLINE:
             return Reply(text="All right: nothing was done, and nothing was charged.", is_private=True)
         # A question shown to its user alone has a result for the user alone.
         is_private = invocation.is_private or press.is_private
         # Through all checks again: rank, balance or settings may have changed since the question.
-        return await self._answer(replace(invocation, request_key=press.request_key, is_private=is_private))
+        return await self._answer(replace(invocation, is_private=is_private))
 
     async def _close_question(self, press: ButtonPress, question: str) -> None:
         """Remove the question's buttons, unless the platform edits the question itself into the result."""

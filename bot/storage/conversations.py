@@ -7,6 +7,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.invocations import Conversation, Turn, TurnRole
+from bot.core.people import Channel
 from bot.storage.connection import Rows, Statements
 from bot.storage.tables.people import conversations, turns
 
@@ -15,6 +16,11 @@ _INSERT = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
 _SELECT_BY_ID = sa.select(conversations).where(conversations.c.id == bindparam("conversation"))
 _SELECT_BY_PLACE = sa.select(conversations).where(
     *(conversations.c[name] == bindparam(f"of_{name}") for name in _PLACE)
+)
+_MOVE = (
+    sa.update(conversations)
+    .where(conversations.c.id == bindparam("conversation"))
+    .values(thread=bindparam("new_thread"), is_reply_chain=bindparam("new_is_reply_chain"))
 )
 _INSERT_TURN = insert(turns).on_conflict_do_nothing()
 _SELECT_TURNS = (
@@ -49,6 +55,11 @@ class ConversationStore:
         """Find the conversation of a channel and thread, or of the reply chain that starts at the message `thread`."""
         place = {"of_platform": platform, "of_workspace": workspace, "of_channel": channel, "of_thread": thread}
         return _parse_first(await self._run(_SELECT_BY_PLACE, {**place, "of_is_reply_chain": is_reply_chain}))
+
+    async def move(self, conversation_id: str, channel: Channel) -> None:
+        """Give a conversation another place in its channel: the thread or the reply chain of `channel`."""
+        place = {"new_thread": channel.thread, "new_is_reply_chain": channel.is_reply_chain}
+        await self._run(_MOVE, {"conversation": conversation_id, **place})
 
     async def add_turn(self, turn: Turn) -> None:
         """Insert a turn. A second turn of the same job and role is ignored."""

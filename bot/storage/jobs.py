@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from bot.core.errors import DuplicatePress, DuplicateRequest
 from bot.core.jobs import Job, JobState, JobSummary
-from bot.core.people import User
+from bot.core.people import Channel, User
 from bot.storage.connection import Rows, Statements
 from bot.storage.job_rows import JobChanges, format_step, job_from_row, row_from_job
 from bot.storage.tables.jobs import IS_OPEN, IS_UNFINISHED, jobs, outputs, workers
@@ -21,6 +21,11 @@ from bot.storage.tables.jobs import IS_OPEN, IS_UNFINISHED, jobs, outputs, worke
 _INSERT = insert(jobs).on_conflict_do_nothing()
 _SELECT = sa.select(jobs)
 _SELECT_BY_ID = _SELECT.where(jobs.c.id == bindparam("job"))
+_MOVE_TO_CHANNEL = (
+    sa.update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(thread=bindparam("new_thread"), is_reply_chain=bindparam("new_is_reply_chain"))
+)
 _SELECT_STEPS = sa.select(jobs.c.steps).where(jobs.c.id == bindparam("job"))
 _SELECT_BY_REQUEST_KEY = _SELECT.where(jobs.c.request_key == bindparam("request_key"))
 _NEWEST_FIRST = (jobs.c.created_at.desc(), jobs.c.id.desc())
@@ -178,6 +183,11 @@ class JobStore:
             return None
         found = _parse_all(await self._run(_SELECT_OWN_BY_PREFIX, {**_bind_user(user), "prefix": prefix}))
         return found[0] if len(found) == 1 else None
+
+    async def move_to_channel(self, job_id: str, channel: Channel) -> None:
+        """Give a job another place in its channel: the thread or the reply chain of `channel`. The state stays."""
+        place = {"new_thread": channel.thread, "new_is_reply_chain": channel.is_reply_chain}
+        await self._run(_MOVE_TO_CHANNEL, {"job": job_id, **place})
 
     async def get_by_request_key(self, request_key: str) -> Job | None:
         """Read the job of a platform's request."""

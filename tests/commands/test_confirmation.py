@@ -113,7 +113,7 @@ async def test_a_confirmed_invocation_keeps_its_reply_chain_and_earlier_messages
     reply = await bench.app.dispatcher.handle(call)
     assert reply is not None
 
-    _, confirmed = await bench.app.dispatcher.confirmations.take(reply.buttons[0].job, ANA)
+    _, confirmed = await bench.app.dispatcher.confirmations.take(reply.buttons[0].job, ANA, "web:x")
 
     assert confirmed.channel == place
     assert confirmed.earlier_messages == earlier

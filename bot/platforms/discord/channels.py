@@ -45,6 +45,12 @@ def build_request_key(interaction: discord.Interaction) -> str:
     return f"{NAME}:{interaction.id}"
 
 
+def parse_interaction_id(key: str) -> int:
+    """Return the id of the interaction behind a request key; 0 for other requests."""
+    interaction_id = key.removeprefix(f"{NAME}:")
+    return int(interaction_id) if interaction_id != key and interaction_id.isdecimal() else 0
+
+
 def build_message_request_key(message_id: int) -> str:
     """Return the request key of a chat message."""
     return f"{_MESSAGE_KEY_PREFIX}{message_id}"

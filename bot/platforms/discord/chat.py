@@ -22,18 +22,16 @@ from bot.dispatch.plain_text import (
 )
 from bot.moderation.moderation import WorkspaceSettings
 from bot.platforms.discord.channels import NAME, build_channel, build_message_request_key
-from bot.platforms.discord.errors import DELIVERY_ERRORS, REQUEST_ERRORS, THREAD_EXISTS
+from bot.platforms.discord.errors import DELIVERY_ERRORS, REQUEST_ERRORS
 from bot.platforms.discord.messages import HAS_COMPONENTS_V2
 from bot.platforms.discord.permissions import can_open_thread
 from bot.platforms.discord.replies import InteractionContext
-from bot.platforms.discord.rest_api import DiscordRestApi
+from bot.platforms.discord.threads import open_thread
 from bot.storage.database import Database
 from bot.streaming.editor import MessageLayout
 
 log = logging.getLogger(__name__)
 
-ARCHIVED_AFTER_MINUTES = 1440
-_LONGEST_THREAD_NAME = 80
 _MOST_EARLIER_MESSAGES = 20
 # All other types are system messages, such as "pinned a message".
 USER_MESSAGE_TYPES = (discord.MessageType.default, discord.MessageType.reply)
@@ -266,24 +264,3 @@ class DiscordChat:
 def _get_replied_message(message: discord.Message) -> discord.Message | None:
     resolved = message.reference.resolved if message.reference is not None else None
     return resolved if isinstance(resolved, discord.Message) else None
-
-
-async def open_thread(api: DiscordRestApi, channel: int, message: str, text: str) -> bool:
-    """Open a thread on a message, named after the text; return whether the thread exists now."""
-    try:
-        await api.create_thread(channel, message, build_thread_name(text), ARCHIVED_AFTER_MINUTES)
-    except DELIVERY_ERRORS as error:
-        if isinstance(error, discord.HTTPException) and error.code == THREAD_EXISTS:
-            return True
-        log.warning("discord.no_thread", extra={"channel": channel, "reason": repr(error)})
-        return False
-    return True
-
-
-def build_thread_name(text: str) -> str:
-    """Return the text as one line, cut between words."""
-    line = " ".join(text.split())
-    if len(line) > _LONGEST_THREAD_NAME:
-        line = line[:_LONGEST_THREAD_NAME].rpartition(" ")[0] or line[:_LONGEST_THREAD_NAME]
-        line = f"{line}…"
-    return line or "Conversation"

@@ -11,26 +11,20 @@ from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Task
 from bot.core.people import Channel, User
-from bot.core.replies import Reply
+from bot.core.replies import MessageRef, Reply
 from bot.dispatch.button_actions import get_form_option_names
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, OptionKind, OptionValue, Services
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import Menu, find_command
 from bot.platforms.discord.channels import NAME, build_channel, build_request_key, is_direct
-from bot.platforms.discord.chat import open_thread
 from bot.platforms.discord.discord_py_internals import Payload
 from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
 from bot.platforms.discord.messages import ASK_PREFIX, build_custom_id
-from bot.platforms.discord.permissions import can_open_thread
 from bot.platforms.discord.registration import OPTION_TYPES, SUBCOMMAND, SUBCOMMAND_GROUP
-from bot.platforms.discord.replies import (
-    FORM_RESPONSE,
-    AcknowledgedInteraction,
-    InteractionContext,
-    build_first_message_ref,
-)
+from bot.platforms.discord.replies import InteractionContext, build_first_message_ref
+from bot.platforms.discord.responses import FORM_RESPONSE
 
 GivenPicture = Attachment | Link
 
@@ -127,11 +121,8 @@ class DiscordCommands:
         except UserError as error:
             await self._context.responder.refuse(interaction, str(error))
             return
-        # Acknowledge before any look-up: Discord waits three seconds, and the database may be busy for longer.
-        acknowledged = await self._context.responder.defer(interaction, is_private=declaration.is_private)
-        if acknowledged is not None:
-            files = {name: self._context.files.attach(raw) for name, raw in call.files.items()}
-            await self._answer(acknowledged, declaration, call.options, files, member_names=call.member_names)
+        files = {name: self._context.files.attach(raw) for name, raw in call.files.items()}
+        await self._answer(interaction, declaration, call.options, files, member_names=call.member_names)
 
     async def handle_message_command(self, interaction: discord.Interaction) -> None:
         """Answer a command from the menu of a message: at once, or with a form if the command needs text."""
@@ -146,23 +137,20 @@ class DiscordCommands:
         elif needs_text(declaration):
             await self._open_form(interaction, declaration, picture)
         else:
-            acknowledged = await self._context.responder.defer(interaction, is_private=declaration.is_private)
-            if acknowledged is not None:
-                await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, {}))
+            await self._answer(interaction, declaration, *_add_picture(declaration, picture, {}))
 
     async def handle_submission(self, interaction: discord.Interaction, command: str, message_id: str) -> None:
         """Answer the submitted form of a message command."""
         declaration = find_command(self._menu, command).declaration
         options = parse_form(_read_data(interaction))
-        acknowledged = await self._context.responder.defer(interaction, is_private=declaration.is_private)
-        if acknowledged is None:
-            return
         picture = self._pictures.get(_build_picture_key(interaction, message_id))
         picture = picture or await self._fetch_picture(interaction, message_id)
         if picture is None:
-            await self._refuse(acknowledged, quote_form_input(format_error(UserError(_OLD_FORM)), options))
+            await self._context.responder.refuse(
+                interaction, quote_form_input(format_error(UserError(_OLD_FORM)), options).text
+            )
             return
-        await self._answer(acknowledged, declaration, *_add_picture(declaration, picture, options), form_input=options)
+        await self._answer(interaction, declaration, *_add_picture(declaration, picture, options), form_input=options)
 
     async def _open_form(
         self, interaction: discord.Interaction, declaration: Declaration, picture: GivenPicture
@@ -187,7 +175,7 @@ class DiscordCommands:
 
     async def _answer(
         self,
-        acknowledged: AcknowledgedInteraction,
+        interaction: discord.Interaction,
         declaration: Declaration,
         options: Mapping[str, OptionValue],
         files: Mapping[str, Attachment],
@@ -195,48 +183,47 @@ class DiscordCommands:
         form_input: Mapping[str, OptionValue] | None = None,
         member_names: Mapping[str, str] | None = None,
     ) -> None:
-        context, interaction = self._context, acknowledged.interaction
-        try:
-            user = await context.users.get_interaction_user(interaction, is_anywhere=declaration.works_anywhere)
-        except UserError as error:
-            await self._refuse(acknowledged, format_error(error))
+        context = self._context
+        response = context.responder.begin(interaction, is_private=declaration.is_private)
+        # The response claims a command that no request key protects from a second process, and its answer is private in
+        # any case. An ask is committed first: its job, or the refusal, is the response.
+        if declaration.task is None and not await context.responder.defer_pending(response):
             return
-        channel = build_channel(interaction.channel, user.workspace)
-        message = build_first_message_ref(acknowledged, channel)
-        is_chat = declaration.task is Task.CHAT
-        invocation = Invocation(
-            user=user,
-            channel=_choose_conversation(acknowledged, channel) if is_chat else channel,
-            command=declaration.name,
-            request_key=build_request_key(interaction),
-            options=options,
-            attachments=files,
-            placeholder=message,
-            is_private=declaration.is_private,
-            mentioned_users=tuple(User(NAME, user.workspace, id_, name) for id_, name in (member_names or {}).items()),
-        )
-        reply = await context.dispatcher.handle(invocation)
-        # From here on the job edits the placeholder itself; only a reply without a job is shown below.
-        if reply is not None and form_input is not None:
-            reply = quote_form_input(reply, form_input)
-        await context.replies.show(acknowledged, message, reply)
-        begins_thread = invocation.channel.thread == message.id and not invocation.channel.is_reply_chain
-        if reply is None and begins_thread:
-            await open_thread(context.api, int(channel.id), message.id, str(options.get("message", "")))
 
-    async def _refuse(self, acknowledged: AcknowledgedInteraction, reply: Reply) -> None:
-        message = build_first_message_ref(acknowledged, build_channel(acknowledged.interaction.channel, ""))
-        await self._context.replies.show(acknowledged, message, reply)
+        async def handle() -> tuple[MessageRef, Reply | None]:
+            try:
+                user = await context.users.get_interaction_user(interaction, is_anywhere=declaration.works_anywhere)
+            except UserError as error:
+                return build_first_message_ref(response, build_channel(interaction.channel, "")), format_error(error)
+            channel = build_channel(interaction.channel, user.workspace)
+            message = build_first_message_ref(response, channel)
+            names = (member_names or {}).items()
+            invocation = Invocation(
+                user=user,
+                channel=_choose_conversation(interaction, channel) if declaration.task is Task.CHAT else channel,
+                command=declaration.name,
+                request_key=build_request_key(interaction),
+                options=options,
+                attachments=files,
+                placeholder=message,
+                is_private=declaration.is_private,
+                mentioned_users=tuple(User(NAME, user.workspace, id_, name) for id_, name in names),
+            )
+            return message, await context.dispatcher.handle(invocation)
+
+        answer = await context.responder.run(response, handle())
+        # From here on a job shows its own messages; only a reply without a job is shown below.
+        if answer is not None:
+            message, reply = answer
+            reply = quote_form_input(reply, form_input) if reply is not None and form_input is not None else reply
+            await context.replies.show(response, message, reply)
 
 
-def _choose_conversation(acknowledged: AcknowledgedInteraction, channel: Channel) -> Channel:
-    """Return the place of a new conversation: a thread on the answer, or a reply chain if threads are not allowed."""
-    interaction = acknowledged.interaction
+def _choose_conversation(interaction: discord.Interaction, channel: Channel) -> Channel:
+    """Return the place of a conversation: the thread, the direct messages, or the coming answer in a channel."""
     if channel.thread or is_direct(interaction):
         return channel
-    # A thread on a message has the message's id, so the id is known before the thread exists.
-    may_open = interaction.is_guild_integration() and can_open_thread(interaction.channel, interaction.app_permissions)
-    return replace(channel, thread=acknowledged.message_id, is_reply_chain=not may_open)
+    return replace(channel, thread=build_request_key(interaction), is_reply_chain=True)
 
 
 def _add_picture(

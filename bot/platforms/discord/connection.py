@@ -22,8 +22,10 @@ from bot.platforms.discord.events import DiscordEventRouter, GuildGreeter
 from bot.platforms.discord.pacing import DiscordEditLimits
 from bot.platforms.discord.platform import DiscordPlatform
 from bot.platforms.discord.registration import register
-from bot.platforms.discord.replies import DiscordReplies, InteractionContext, InteractionResponder
+from bot.platforms.discord.replies import DiscordReplies, InteractionContext
+from bot.platforms.discord.responses import InteractionResponder
 from bot.platforms.discord.rest_api import DiscordRestApi, create_trace
+from bot.platforms.discord.threads import DiscordThreads
 from bot.platforms.discord.uploads import DiscordFiles
 from bot.platforms.discord.users import DiscordUsers
 from bot.storage.database import Database
@@ -126,11 +128,15 @@ class DiscordConnection:
         moderation, clock = self._dispatcher.services.moderation, self._clock
         edit_limits = DiscordEditLimits(clock)
         self._api = DiscordRestApi(client, edit_limits, clock)
-        self._platform = DiscordPlatform(client, self._api, edit_limits, moderation, self._media, clock)
+        responder = InteractionResponder(self._api, clock)
+        self._threads = DiscordThreads(client, self._api, self._database)
+        self._platform = DiscordPlatform(
+            client, self._api, responder, self._threads, edit_limits, moderation, self._media, clock
+        )
         context = InteractionContext(
             dispatcher=self._dispatcher,
-            responder=InteractionResponder(self._api),
-            replies=DiscordReplies(self._platform, self._api),
+            responder=responder,
+            replies=DiscordReplies(self._platform, self._api, responder),
             users=DiscordUsers(client, moderation, clock, allow_user_installs=self._config.allow_user_installs),
             files=DiscordFiles(self._media, self._config.cdn_url),
             platform=self._platform,
@@ -177,6 +183,7 @@ class DiscordConnection:
         # Requests go last: handlers that still run end with their requests.
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
+        await self._threads.close()
         await self._api.close()
 
     def routes(self) -> Sequence[RouteDef]:

@@ -99,12 +99,10 @@ class RawRequests:
     def open_direct_channel(self, user: int) -> RawRequest:
         return self._client.http.start_private_message(user)
 
-    def create_response(self, interaction: discord.Interaction, kind: int, data: Payload | None) -> RawRequest:
+    def create_response(self, interaction: int, token: str, kind: int, data: Payload | None) -> RawRequest:
         """Create the first response to an interaction, of a type of Discord's "interaction callback type"."""
         parameters = interaction_response_params(kind, data)
-        return self._webhooks.create_interaction_response(
-            interaction.id, interaction.token, session=self._session, params=parameters
-        )
+        return self._webhooks.create_interaction_response(interaction, token, session=self._session, params=parameters)
 
     def get_original_response(self, token: str) -> RawRequest:
         return self._webhooks.get_original_interaction_response(self.application_id, token, session=self._session)

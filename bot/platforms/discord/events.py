@@ -21,7 +21,8 @@ from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.messages import ASK_PREFIX, FORM_PREFIX, parse_custom_id, render_private_payload
 from bot.platforms.discord.permissions import find_missing_permissions
 from bot.platforms.discord.platform import DiscordPlatform
-from bot.platforms.discord.replies import CHOICES_RESPONSE, InteractionContext
+from bot.platforms.discord.replies import InteractionContext
+from bot.platforms.discord.responses import CHOICES_RESPONSE
 from bot.platforms.discord.users import is_guild_allowed
 from bot.storage.database import Database
 

@@ -14,7 +14,7 @@ from bot.platforms.discord.discord_py_internals import Payload
 # The length of a plain message. Components hold 4,000, but the text there is an error or a caption at most.
 LONGEST_TEXT = 2000
 
-SUPPRESS_EMBEDS, EPHEMERAL, HAS_COMPONENTS_V2 = 1 << 2, 1 << 6, 1 << 15
+SUPPRESS_EMBEDS, EPHEMERAL, LOADING, HAS_COMPONENTS_V2 = 1 << 2, 1 << 6, 1 << 7, 1 << 15
 # Model output may contain "@everyone": no message notifies anyone, whatever the text.
 NO_MENTIONS: Payload = {"parse": []}
 

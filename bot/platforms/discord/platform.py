@@ -30,7 +30,9 @@ from bot.platforms.discord.errors import (
 )
 from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, add_ask_button, add_show_button, render_payload
 from bot.platforms.discord.pacing import DiscordEditLimits, DiscordPacer
+from bot.platforms.discord.responses import InteractionResponder
 from bot.platforms.discord.rest_api import DiscordRestApi
+from bot.platforms.discord.threads import DiscordThreads
 from bot.platforms.discord.uploads import (
     DEFAULT_LIMIT_BYTES,
     DiscordUpload,
@@ -75,6 +77,8 @@ class DiscordPlatform:
         self,
         client: discord.Client,
         api: DiscordRestApi,
+        responder: InteractionResponder,
+        threads: DiscordThreads,
         edit_limits: DiscordEditLimits,
         moderation: Moderation,
         media: Media,
@@ -82,6 +86,8 @@ class DiscordPlatform:
     ) -> None:
         self._client = client
         self._api = api
+        self._responder = responder
+        self._threads = threads
         self._edit_limits = edit_limits
         self._moderation = moderation
         self._media = media
@@ -92,8 +98,22 @@ class DiscordPlatform:
         self._private_threads: RecentItems[int, bool] = RecentItems(_MOST_REMEMBERED_MESSAGES)
 
     async def post(self, destination: Destination, reply: Reply) -> MessageRef:
-        """Edit the placeholder, or create a message. Raise `MessageLost` if nothing can be posted there."""
-        if (placeholder := destination.placeholder) is not None:
+        """Answer the interaction, edit the placeholder, or create a message. Raise `MessageLost` if nothing can be
+        posted there.
+        """
+        posted = await self._post(destination, reply)
+        if destination.channel.begins_with(destination.request_key):
+            self._threads.begin(destination, posted)
+        return posted
+
+    async def _post(self, destination: Destination, reply: Reply) -> MessageRef:
+        placeholder = destination.placeholder
+        if placeholder is not None and placeholder.is_unanswered:
+            given = await self.answer(placeholder, destination.request_key, reply, is_private=destination.is_private)
+            if given is None:
+                return await self._post_instead(destination, placeholder, reply)
+            placeholder = given
+        if placeholder is not None:
             try:
                 await self._edit(placeholder, reply)
             except MessageLost:
@@ -111,6 +131,38 @@ class DiscordPlatform:
             raise MessageLost("What only you may see can be shown as the answer to a command only.")
         return await self._create(destination, get_discord_channel_id(destination.channel), reply)
 
+    async def answer(
+        self, placeholder: MessageRef, request_key: str, reply: Reply, *, is_private: bool
+    ) -> MessageRef | None:
+        """Answer an interaction with a reply; return the message's address, or None if no response can arrive.
+
+        The message may show something else, after a deferral or a crash: an edit follows, which sends only a change.
+        Raise `MessageLost` if another process answers the interaction.
+        """
+        prepared = await self._prepare(placeholder, replace(reply, is_private=is_private or reply.is_private))
+        payload = _add_private_flag(prepared, prepared.reply)
+        given = await self._responder.answer(placeholder, request_key, payload)
+        if given is None:
+            return None
+        ref = replace(placeholder, id=given.message_id)
+        if given.is_shown:
+            self._fingerprints[ref.id] = _compute_fingerprint(prepared)
+        return ref
+
+    async def _post_instead(self, destination: Destination, placeholder: MessageRef, reply: Reply) -> MessageRef:
+        """Post an ordinary message, since no response reached the interaction.
+
+        Where only a response can be shown, return the unanswered placeholder: the result waits for `/show`.
+        """
+        log.warning("discord.answered_by_message", extra={"request": destination.request_key})
+        if destination.is_private or placeholder.workspace == USER_INSTALLS:
+            return placeholder
+        try:
+            return await self._create(destination, get_discord_channel_id(destination.channel), reply)
+        except MessageLost as error:
+            log.warning("discord.answer_lost", extra={"request": destination.request_key, "reason": str(error)})
+            return placeholder
+
     async def edit(self, message: MessageRef, reply: Reply) -> MessageRef | None:
         """Edit a message. Return the new address if the user asked for the job in another message."""
         redirected = self._redirects.get(message.id)
@@ -119,6 +171,8 @@ class DiscordPlatform:
 
     async def delete(self, message: MessageRef) -> None:
         """Delete a message for all. An ephemeral message with a dead token stays: nothing reaches the message."""
+        if message.is_unanswered:
+            return
         if self.get_usable_token(message):
             await self._api.delete_response(message)
         elif message.workspace != USER_INSTALLS:
@@ -183,6 +237,8 @@ class DiscordPlatform:
         return replace(message, id=str(created["id"]), is_original_response=False)
 
     async def _edit(self, message: MessageRef, reply: Reply) -> None:
+        if message.is_unanswered:
+            raise MessageLost("Discord took no answer to that command in time, and I cannot post there.")
         prepared = await self._prepare(message, self._add_show_button_in_time(message, reply))
         fingerprint = _compute_fingerprint(prepared)
         if self._fingerprints.get(message.id) == fingerprint:

@@ -230,9 +230,9 @@ class DiscordRestApi:
 
     # By an interaction's token: these need no permission in the channel.
 
-    async def create_response(self, interaction: discord.Interaction, kind: int, data: Payload | None) -> Any:
+    async def create_response(self, interaction: int, token: str, kind: int, data: Payload | None) -> Any:
         """Send the first response to an interaction. Raise `DiscordServerError` on a 5xx, and discord.py's errors."""
-        return await self._requests.send(self._raw.create_response(interaction, kind, data), fails_fast=True)
+        return await self._requests.send(self._raw.create_response(interaction, token, kind, data), fails_fast=True)
 
     async def get_original_response(self, token: str) -> Any:
         """Return Discord's JSON of an interaction's first response."""

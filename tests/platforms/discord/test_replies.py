@@ -77,16 +77,14 @@ async def test_a_response_without_a_message_id_is_looked_up(town: Town, told: di
     assert message.pictures
 
 
-async def test_an_interaction_acknowledged_too_late_is_dropped_and_costs_nothing(town: Town) -> None:
+async def test_a_command_without_an_ask_acknowledged_too_late_is_dropped(town: Town) -> None:
     town.emulator.faults.respond("POST", CALLBACK, 404, body={"message": "Unknown interaction", "code": 10062})
 
-    interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
+    interaction = await town.ana.use_command("usage")
     await town.wait_until(lambda: town.emulator.find_requests("create_interaction_response"))
-    usage = await (await town.ana.use_command("usage")).wait_for_private_message()
+    await (await town.ana.use_command("usage")).wait_for_private_message()
 
     assert not interaction.replies
-    assert town.backend.runs == {}
-    assert "**100** of 100 credits left today" in usage.text
     town.emulator.state.interactions.pop(interaction.id)
 
 

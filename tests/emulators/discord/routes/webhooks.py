@@ -31,6 +31,9 @@ def _get_interaction(context: DiscordRequestContext) -> DiscordInteractionState:
     if interaction.channel.is_deleted:
         raise DiscordErrorResponse(UNKNOWN_CHANNEL)
     if not interaction.is_acknowledged:
+        # To read the response is the way to find out after a crash whether a response arrived: no mistake.
+        if context.request.operation == "get_original_webhook_message":
+            raise DiscordErrorResponse(UNKNOWN_WEBHOOK)
         context.request_log.record_violation(context.request, f"{interaction} is used before it is acknowledged")
         raise DiscordErrorResponse(UNKNOWN_WEBHOOK)
     return interaction
