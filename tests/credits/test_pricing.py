@@ -140,6 +140,23 @@ def test_a_given_picture_may_change_the_tier() -> None:
     assert estimate_cost(model, {"images": make_file(10, 10)}).max_micros == 220_000
 
 
+def test_a_tier_that_may_apply_counts_beside_the_tier_that_does() -> None:
+    surcharge = {"when": {"quality": "high"}, "per": "image_output_count", "usd": "0.50"}
+    model = make_priced_model([surcharge, {"per": "image_output_count", "usd": "0.10"}])
+
+    assert estimate_cost(model, {}).max_micros == 500_000
+    assert estimate_cost(model, {"quality": "low"}).max_micros == 100_000
+
+
+def test_a_smaller_picture_than_requested_is_within_the_hold_at_odd_prices() -> None:
+    small = {"per": "image_output_count", "usd": "0.50", "up_to_megapixels": 1}
+    model = make_priced_model([small, {"per": "image_output_count", "usd": "0.10", "up_to_megapixels": 4}])
+
+    assert estimate_cost(model, {"resolution": "2 MP"}) == Estimate(100_000, 500_000)
+    metered = RunMetrics(amounts={IMAGES: 1, DRAWN: 0.9})
+    assert compute_cost_micros(model, {"resolution": "2 MP"}, metered, BillableOutput(files=1)) == 500_000
+
+
 def test_a_run_and_megapixels_in_and_out_add_up() -> None:
     model = make_priced_model(
         [
