@@ -1,11 +1,21 @@
 """Compare a catalogue entry with the model's published schema: one sentence, with the change, for each mismatch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from bot.catalogue.loading import format_usd
 from bot.catalogue.option_mapping import OPTION_KINDS, explain_mismatch, format_kinds, format_value
 from bot.core.json import JSON
-from bot.core.models import FieldKind, InputRule, Model, ModelSchema, SchemaField
+from bot.core.models import (
+    MAX_UNASKED_MICROS,
+    FieldKind,
+    InputRule,
+    Model,
+    ModelSchema,
+    Price,
+    PriceTier,
+    SchemaField,
+)
 
 _NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 
@@ -54,6 +64,34 @@ def _check_agreement(model: Model) -> Iterator[CatalogueFinding]:
     if price.is_known:
         advice = f"See {price.source}, and set price.agreed = true if you agree."
     yield CatalogueFinding(f"is off: it {price.objection}. {advice}", is_error=False)
+
+
+def check_price(price: Price, published: Sequence[PriceTier]) -> list[CatalogueFinding]:
+    """Return the drift between an entry's price and the published tiers. A dearer published price is an error."""
+    if not published:
+        return [CatalogueFinding("publishes no price that could be read.", is_error=False)]
+    findings = [finding for tier in published if (finding := _compare_tier(price, tier)) is not None]
+    for metric in price.metrics:
+        if metric not in {tier.metric for tier in published}:
+            findings.append(CatalogueFinding(f"publishes no price for each {metric}, as the entry has.", False))
+    return findings
+
+
+def _compare_tier(price: Price, published: PriceTier) -> CatalogueFinding | None:
+    """Compare one published tier with the entry's price for a request with the same values of inputs."""
+    inputs = {name: values[0] for name, values in published.when.items()}
+    condition = " and ".join(f"{name} = {format_value(value)}" for name, value in inputs.items())
+    found = f"publishes ${format_usd(published.micros)} for each {published.metric}{' when ' * bool(inputs)}{condition}"
+    if not price.is_known or published.metric not in price.metrics:
+        missing = "has no price" if not price.is_known else "does not count"
+        return CatalogueFinding(f"{found}, which the entry {missing}: add a tier to price.tiers.")
+    ours = price.find_rate(published.metric, inputs)
+    if ours == published.micros:
+        return None
+    advice = f"not ${format_usd(ours)}: set usd in price.tiers, and price.read_on."
+    if published.micros > MAX_UNASKED_MICROS[published.metric] and not price.is_agreed:
+        advice = f"not ${format_usd(ours)}: more than an owner is charged unasked. Leave such requests out, or agree."
+    return CatalogueFinding(f"{found}, {advice}", is_error=published.micros > ours)
 
 
 def _check_output(model: Model, published: ModelSchema) -> Iterator[str]:

@@ -14,11 +14,11 @@ from pathlib import Path
 import tomlkit
 from tomlkit.items import Comment, Item
 
-from bot.catalogue.loading import BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueError
+from bot.catalogue.loading import BOUNDED_METRICS, BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueError, format_usd
 from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_fields, map_options
 from bot.core.errors import EaselError
 from bot.core.json import JSON
-from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, SchemaField, Task
+from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, Price, PriceTier, SchemaField, Task
 
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),
@@ -31,6 +31,13 @@ _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
 _DEFAULT_USUAL_SECONDS = {Task.IMAGINE: 5.0, Task.UPSCALE: 5.0, Task.CAPTION: 2.0, Task.CHAT: 10.0}
 _DEFAULT_MAX_SECONDS = {Task.IMAGINE: 120, Task.UPSCALE: 120, Task.CAPTION: 60, Task.CHAT: 300}
 _MAX_DESCRIPTION_CHARACTERS = 100
+_METRICS_BY_MILLION = {Metric.TOKEN_INPUT_COUNT, Metric.TOKEN_OUTPUT_COUNT, Metric.CHARACTER_INPUT_COUNT}
+_DRAFTED_BOUNDS = {
+    Metric.IMAGE_INPUT_MEGAPIXEL_COUNT: 25,
+    Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT: 16,
+    Metric.AUDIO_OUTPUT_DURATION_SECONDS: 300,
+    Metric.VIDEO_OUTPUT_DURATION_SECONDS: 20,
+}
 _VIDEO_FIELDS = {"fps", "num_frames", "frames", "duration", "audio", "voice", "speaker"}
 
 
@@ -58,7 +65,7 @@ def draft_entry(published: ModelSchema, *, today: date, key: str = "", task: Tas
     key = key or derive_key(published.ref)
     rules = map_options(task, published)
     fixed = _choose_fixed_values(task, published, rules)
-    todo = (f"Fill in the price, from {_format_page(published)}.", *_list_todo(task, published, rules, fixed))
+    todo = (*_list_price_todo(published), *_list_todo(task, published, rules, fixed))
     document = _build_document(key, task, published, rules, fixed, todo, today)
     return CatalogueDraft(key, dump_toml(document), todo)
 
@@ -76,12 +83,14 @@ def _build_document(
     for name, value in _describe_model(task, published):
         table.add(name, build_toml_value(value))
     price = build_toml_value(_make_price_table(task, published, today))
-    table.add("price", price.comment(flatten_text(f"FILL IN from {_format_page(published)}")))
+    table.add("price", price.comment(flatten_text(" ".join(todo[:1]))) if todo[:1] == (_fill_in(published),) else price)
     if fixed:
         table.add("fixed", build_toml_value(fixed))
     for option, rule in rules.items():
         inputs.add(option, build_toml_value(rule))
-    for sentence in todo[1:]:  # the first sentence stands as a comment at the price
+    for sentence in todo:
+        if sentence == _fill_in(published):
+            continue  # stands as a comment at the price
         inputs.add(build_toml_comment(f"FILL IN: {sentence}"))
     for sentence in _list_remarks(published, rules, fixed):
         inputs.add(build_toml_comment(sentence))
@@ -138,7 +147,13 @@ def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, J
 
 def _make_price_table(task: Task, published: ModelSchema, today: date) -> dict[str, JSON | date]:
     """Return a price to fill in, with the likeliest metrics: tokens, images of official models, or seconds."""
+    about: dict[str, JSON | date] = {"source": _format_page(published), "read_on": today}
     tiers: list[JSON]
+    if published.price_tiers:
+        tiers = [_make_tier_table(tier) for tier in published.price_tiers]
+        open_metrics = [metric for metric in BOUNDED_METRICS if metric in Price(published.price_tiers).metrics]
+        bounds: dict[str, JSON] = {str(metric): _DRAFTED_BOUNDS[metric] for metric in sorted(open_metrics)}
+        return {"tiers": tiers, **({"bounds": bounds} if bounds else {}), **about}
     if task is Task.CHAT:
         tokens = (Metric.TOKEN_INPUT_COUNT, Metric.TOKEN_OUTPUT_COUNT)
         tiers = [{"per": str(metric), "usd": PRICE_PLACEHOLDER, "units": 1_000_000} for metric in tokens]
@@ -146,7 +161,32 @@ def _make_price_table(task: Task, published: ModelSchema, today: date) -> dict[s
         is_per_image = published.is_official and published.output is OutputKind.PICTURES
         metric = Metric.IMAGE_OUTPUT_COUNT if is_per_image else Metric.PREDICT_TIME
         tiers = [{"per": str(metric), "usd": PRICE_PLACEHOLDER}]
-    return {"tiers": tiers, "source": _format_page(published), "read_on": today}
+    return {"tiers": tiers, **about}
+
+
+def _make_tier_table(tier: PriceTier) -> JSON:
+    units = 1_000_000 if tier.metric in _METRICS_BY_MILLION else 1
+    when: dict[str, JSON] = {name: values[0] for name, values in tier.when.items()}
+    return {
+        **({"when": when} if when else {}),
+        "per": str(tier.metric),
+        "usd": format_usd(tier.micros * units),
+        **({"units": units} if units > 1 else {}),
+    }
+
+
+def _list_price_todo(published: ModelSchema) -> Iterator[str]:
+    price = Price(published.price_tiers)
+    if not price.tiers:
+        yield _fill_in(published)
+    elif price.objection:
+        yield f"The model {price.objection}: it stays off. Set price.agreed = true if you agree."
+    if any(metric in BOUNDED_METRICS for metric in price.metrics):
+        yield "Check price.bounds, the most that one run may give where its inputs do not say."
+
+
+def _fill_in(published: ModelSchema) -> str:
+    return f"Fill in the price, from {_format_page(published)}."
 
 
 def _choose_fixed_values(task: Task, published: ModelSchema, rules: Mapping[str, InputTable]) -> dict[str, JSON]:

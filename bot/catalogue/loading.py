@@ -132,3 +132,9 @@ def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
         also=rule.get("also", {}),
         is_file=bool(rule.get("file", False)),
     )
+
+
+def format_usd(micros: Fraction) -> str:
+    """Return an amount in dollars as in the catalogue, without rounding: `0.003`, `0.00000005`."""
+    text = format(Decimal(micros.numerator) / (Decimal(micros.denominator) * _MICROS_PER_USD), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -2,18 +2,21 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.catalogue.checking import CatalogueFinding, check_model
+from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
+from bot.catalogue.checking import CatalogueFinding, check_model, check_price
 from bot.catalogue.drafting import CatalogueDraft, append_entry, draft_entry
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.cli.replicate_client import run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
-from bot.core.errors import InputRefused, PredictionGone
-from bot.core.models import Model, ModelSchema, Task
+from bot.core.errors import EaselError, InputRefused, PredictionGone
+from bot.core.models import Model, ModelSchema, PriceTier, Task
 from bot.credits.pricing import format_price
+from bot.media.fetching import Fetcher
 from bot.settings import Settings, SettingsError, load_settings
 
 _MICROS_PER_USD = 1_000_000
@@ -25,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.what == "list":
         return _list()
     if options.what == "check":
-        return _check(options.keys)
+        return _check(options.keys, with_prices=options.prices)
     if options.what == "search":
         return _search(" ".join(options.words), options.limit)
     return _add(options)
@@ -36,6 +39,7 @@ def _create_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="what", required=True)
     verbs.add_parser("list", help="the catalogue with its prices; asks nobody")
     checking = verbs.add_parser("check", help="compare the catalogue with what the models publish")
+    checking.add_argument("--prices", action="store_true", help="compare the prices with the models' pages too")
     checking.add_argument("keys", nargs="*", metavar="KEY", help="only these entries")
     searching = verbs.add_parser("search", help="find models at Replicate")
     searching.add_argument("words", nargs="+", metavar="WORD")
@@ -67,12 +71,14 @@ def _format_ref(model: Model) -> str:
     return f"{model.ref}:{model.version[:12]}…" if model.version else model.ref
 
 
-def _check(keys: Sequence[str]) -> int:
+def _check(keys: Sequence[str], *, with_prices: bool) -> int:
     async def action(client: ReplicateClient, settings: Settings) -> int:
         models = _choose_models(load_catalogue(settings.catalogue_path or BUILT_IN_PATH), keys)
         wrong_count = 0
         for model in models:
             findings = await _check_model(client, model)
+            if with_prices and model.backend == "replicate" and not model.deployment:
+                findings += check_price(model.price, await _read_published_tiers(settings, model.ref))
             wrong_count += any(finding.is_error for finding in findings)
             lines = [_format_finding(model, finding) for finding in findings] or [f"ok     {model.key}"]
             # Flush: a large catalogue takes minutes, and the output may be a pipe.
@@ -81,6 +87,19 @@ def _check(keys: Sequence[str]) -> int:
         return 1 if wrong_count else 0
 
     return run_with_client(action)
+
+
+async def _read_published_tiers(settings: Settings, ref: str) -> tuple[PriceTier, ...]:
+    """Return the prices on a model's page; empty without a page. The token does not leave for the page."""
+    base_url = settings.replicate_base_url
+    fetcher = Fetcher((base_url,))
+    try:
+        page = await fetcher.fetch(build_price_page_url(base_url, ref), max_bytes=MAX_PAGE_BYTES, is_trusted=True)
+    except EaselError:
+        return ()
+    finally:
+        await fetcher.close()
+    return parse_price_page(page.data.decode("utf-8", "replace"))
 
 
 def _choose_models(models: Sequence[Model], keys: Sequence[str]) -> list[Model]:
@@ -145,6 +164,7 @@ def _add(options: argparse.Namespace) -> int:
     async def action(client: ReplicateClient, settings: Settings) -> tuple[CatalogueDraft, Path | None]:
         ref, _, version = options.ref.partition(":")
         schema = await _get_schema(client, ref, version)
+        schema = replace(schema, price_tiers=await _read_published_tiers(settings, ref))
         today = datetime.now(UTC).date()
         return draft_entry(schema, today=today, key=options.key, task=options.task), settings.catalogue_path
 

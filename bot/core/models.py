@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 
-from bot.core.json import JSON
+from bot.core.json import JSON, is_same_value
 
 
 class Task(StrEnum):
@@ -60,6 +60,9 @@ MAX_UNASKED_MICROS: Mapping[Metric, Fraction] = {
 """Prices of a unit above which a model stays off until the owner agrees: about double the dearest common model of 2026.
 One model's page lists $8 a picture among tiers of cents."""
 
+MegapixelSpan = tuple[float, float]
+"""The least and the greatest size of an output picture, in millions of pixels."""
+
 ANY_VALUE = "*"
 """In a tier's condition: the input is given, with any value."""
 
@@ -74,6 +77,20 @@ class PriceTier:
     """The accepted values of each input; a tier without conditions always applies."""
     up_to_megapixels: float | None = None
     """The largest output picture of this tier, in millions of pixels."""
+
+    def applies(self, inputs: Mapping[str, object], megapixels: MegapixelSpan | None) -> bool | None:
+        """Return whether the tier applies; None where the inputs leave the answer to the model."""
+        answers: list[bool | None] = []
+        for name, values in self.when.items():
+            given = inputs.get(name)
+            if ANY_VALUE in values:
+                answers.append(given is not None and given is not False and given not in ("", []))
+            else:
+                answers.append(None if given is None else any(is_same_value(given, value) for value in values))
+        if self.up_to_megapixels is not None:
+            least, most = megapixels or (0, float("inf"))
+            answers.append(most <= self.up_to_megapixels or (None if least <= self.up_to_megapixels else False))
+        return False if False in answers else None if None in answers else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,21 @@ class Price:
     def list_tiers(self, metric: Metric) -> list[PriceTier]:
         """Return the tiers of one metric, in order."""
         return [tier for tier in self.tiers if tier.metric is metric]
+
+    def find_rate(
+        self, metric: Metric, inputs: Mapping[str, object], megapixels: MegapixelSpan | None = None
+    ) -> Fraction:
+        """Return the micros for each unit of a metric: the dearest of the tiers that may apply to inputs and size."""
+        possible: list[PriceTier] = []
+        tiers = self.list_tiers(metric)
+        for tier in tiers:
+            applies = tier.applies(inputs, megapixels)
+            if applies is not False:
+                possible.append(tier)
+            if applies:
+                return max(tier.micros for tier in possible)
+        # No tier surely applies, as for the quality "auto": the run may cost as much as the dearest.
+        return max(tier.micros for tier in tiers)
 
     @property
     def objection(self) -> str:
@@ -217,6 +249,8 @@ class ModelSchema:
     description: str = ""
     usual_seconds: float | None = None
     """The running time of the published example."""
+    price_tiers: tuple[PriceTier, ...] = ()
+    """The published price; empty where none could be read."""
 
     def find_field(self, name: str) -> SchemaField | None:
         """Return the field of that name, or None."""

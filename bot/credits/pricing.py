@@ -10,8 +10,8 @@ from fractions import Fraction
 from math import ceil
 
 from bot.core.backend import InputFile, RunMetrics
-from bot.core.json import JSON, is_same_value
-from bot.core.models import ANY_VALUE, Metric, Model, Price, PriceTier
+from bot.core.json import JSON
+from bot.core.models import MegapixelSpan, Metric, Model, Price
 from bot.core.money import Estimate
 
 Inputs = Mapping[str, JSON | InputFile]
@@ -219,10 +219,6 @@ def _is_stored_file(value: Mapping[object, object]) -> bool:
     return "sha256" in value and "mime" in value
 
 
-Span = tuple[float, float]
-"""The least and the greatest size of a picture, in millions of pixels."""
-
-
 @dataclass(frozen=True, slots=True)
 class BillableOutput:
     """The end of a run, for billing metrics that the backend did not meter."""
@@ -243,8 +239,8 @@ def estimate_cost(model: Model, inputs: Inputs, usual_seconds: float | None = No
     usual_span, widest_span = (None, None) if size is None else ((size.expected, size.expected), (0.0, size.most))
     for metric in model.price.metrics:
         amount = measure_request(model, inputs, metric, usual_seconds)
-        expected += _get_exact(amount.expected) * _find_rate(model.price, metric, inputs, usual_span)
-        most += _get_exact(amount.most) * _find_rate(model.price, metric, inputs, widest_span)
+        expected += _get_exact(amount.expected) * model.price.find_rate(metric, inputs, usual_span)
+        most += _get_exact(amount.most) * model.price.find_rate(metric, inputs, widest_span)
     return Estimate(min(ceil(expected), ceil(most)), ceil(most))
 
 
@@ -256,7 +252,7 @@ def compute_cost_micros(model: Model, inputs: Inputs, metrics: RunMetrics, outpu
         metered = metrics.get(metric)
         amount = _measure_unmetered(model, inputs, metric, output) if metered is None else metered
         if amount:
-            cost += _get_exact(amount) * _find_rate(model.price, metric, inputs, span)
+            cost += _get_exact(amount) * model.price.find_rate(metric, inputs, span)
     return ceil(cost)
 
 
@@ -279,7 +275,7 @@ def _measure_unmetered(model: Model, inputs: Inputs, metric: Metric, output: Bil
             return requested * share if output.has_succeeded or output.files else 0
 
 
-def _get_run_span(model: Model, inputs: Inputs, metrics: RunMetrics, output: BillableOutput) -> Span | None:
+def _get_run_span(model: Model, inputs: Inputs, metrics: RunMetrics, output: BillableOutput) -> MegapixelSpan | None:
     """Return the size of each picture of a run, in millions of pixels, as metered or else as requested."""
     metered = metrics.get(Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT)
     if metered is not None:
@@ -294,35 +290,6 @@ def _get_run_span(model: Model, inputs: Inputs, metrics: RunMetrics, output: Bil
 def _get_exact(amount: float) -> Fraction:
     """Return the decimal number that JSON text had: rounding up must not make 76,501 of 76,500."""
     return Fraction(repr(amount))
-
-
-def _find_rate(price: Price, metric: Metric, inputs: Inputs, megapixels: Span | None) -> Fraction:
-    """Return the micros for each unit of a metric: the dearest of the tiers that may apply to the size and inputs."""
-    possible: list[PriceTier] = []
-    tiers = price.list_tiers(metric)
-    for tier in tiers:
-        applies = _does_apply(tier, inputs, megapixels)
-        if applies is not False:
-            possible.append(tier)
-        if applies:
-            return max(tier.micros for tier in possible)
-    # No tier surely applies, as for the quality "auto": the run may cost as much as the dearest.
-    return max(tier.micros for tier in tiers)
-
-
-def _does_apply(tier: PriceTier, inputs: Inputs, megapixels: Span | None) -> bool | None:
-    """Return whether a tier applies; None where the inputs leave the answer to the model."""
-    answers: list[bool | None] = []
-    for name, values in tier.when.items():
-        given = inputs.get(name)
-        if ANY_VALUE in values:
-            answers.append(given is not None and given is not False and given not in ("", []))
-        else:
-            answers.append(None if given is None else any(is_same_value(given, value) for value in values))
-    if tier.up_to_megapixels is not None:
-        least, most = megapixels or (0, float("inf"))
-        answers.append(most <= tier.up_to_megapixels or (None if least <= tier.up_to_megapixels else False))
-    return False if False in answers else None if None in answers else True
 
 
 _UNITS = {

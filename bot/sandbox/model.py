@@ -216,10 +216,34 @@ _TRAINING_OUTPUT = {
 
 
 @dataclass(frozen=True)
+class BillingTier:
+    """Dollars by metric, as texts, for inputs with the values of `criteria`; tokens and characters by the million."""
+
+    prices: Mapping[str, str]
+    criteria: Mapping[str, Any] = field(default_factory=dict)
+
+    def build_body(self) -> dict[str, Any]:
+        """Return the tier as the page of the real model embeds its tiers."""
+        return {
+            "criteria": [{"property": name, "value": value} for name, value in self.criteria.items()],
+            "prices": [
+                {"metric": metric, "price": f"${usd}", "type": "per-unit", "title": _build_billing_title(metric)}
+                for metric, usd in self.prices.items()
+            ],
+        }
+
+
+def _build_billing_title(metric: str) -> str:
+    unit = metric.removesuffix("_count").replace("_", " ")
+    return f"per million {unit}s" if metric.startswith(("token", "character")) else f"per {unit}"
+
+
+@dataclass(frozen=True)
 class SandboxModel:
     """`nsfw_error` is the real model's text for a flagged run; models without such a text use E005.
 
-    `training_fields` are the inputs of a training; a model without fields cannot be trained.
+    `training_fields` are the inputs of a training; a model without fields cannot be trained. `billing` is the price on
+    the model's page; a model paid by the second of its machine publishes none.
     """
 
     owner: str
@@ -232,6 +256,7 @@ class SandboxModel:
     is_official: bool = False
     nsfw_error: str | None = None
     training_fields: tuple[InputField, ...] = ()
+    billing: tuple[BillingTier, ...] = ()
 
     @property
     def full_name(self) -> str:

@@ -133,6 +133,41 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str,
     assert sentence in str(caught.value)
 
 
+@pytest.mark.parametrize("usd", ["FILL IN", "8"])
+async def test_a_model_is_off_until_the_owner_agrees_to_its_price(tmp_path: Path, usd: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(f"{MINIMAL}\n{MINIMAL.replace('[fox]', '[owl]').replace('Fox', 'Owl').replace('0.01', usd)}")
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+
+    reply = await bench.say("/imagine a fox --model owl")
+    models = await bench.say("/models imagine")
+
+    assert reply is not None
+    assert models is not None
+    assert reply.text == "Owl is off until my owner agrees to its price."
+    assert "owl" not in models.text
+    assert bench.backend.runs == {}
+    await bench.close()
+
+
+@pytest.mark.parametrize(
+    ("price", "sentence"),
+    [
+        ('tiers = [{ per = "moon", usd = "1" }]', "'moon' is not a valid Metric"),
+        ('tiers = [{ per = "run", usd = "-1" }]', "a price cannot be negative"),
+        ('tiers = [{ per = "run", usd = "1", whem = 3 }]', "a tier of a price has no whem"),
+        ('tiers = [{ per = "video_output_duration_seconds", usd = "1" }]', "its price needs bounds for video_output"),
+        ("usd_per_image = 3", "a price has no usd_per_image"),
+    ],
+)
+def test_a_mistake_in_a_price_is_named(tmp_path: Path, price: str, sentence: str) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(MINIMAL.replace('tiers = [{ per = "image_output_count", usd = "0.01" }]', price))
+
+    with pytest.raises(CatalogueError, match=sentence):
+        load_catalogue(path)
+
+
 async def test_a_command_without_a_model_says_so(tmp_path: Path) -> None:
     path = tmp_path / "models.toml"
     path.write_text(MINIMAL)

@@ -1,22 +1,63 @@
 """The findings of `models check`: each mismatch with the published schema, with the change to make."""
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.checking import check_model
+from bot.catalogue.checking import check_model, check_price
 from bot.catalogue.loading import load_catalogue
 from bot.catalogue.option_mapping import FIELD_NAMES, OPTION_KINDS
 from bot.commands import MENU
-from bot.core.models import FieldKind, ModelSchema, OutputKind, Task
+from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, PriceTier, Task
 from bot.dispatch.declaration import OptionKind
 from tests.catalogue.samples import FOX, NEWER, PIN, make_entry, make_field
 
 
 def list_errors(model: Any, published: ModelSchema = FOX) -> list[str]:
     return [finding.text for finding in check_model(model, published) if finding.is_error]
+
+
+def make_tier(micros: int, **when: str) -> PriceTier:
+    return PriceTier(Metric.IMAGE_OUTPUT_COUNT, Fraction(micros), {name: (value,) for name, value in when.items()})
+
+
+@pytest.mark.parametrize(
+    ("published", "sentence", "is_error"),
+    [
+        ((), "publishes no price that could be read.", False),
+        (
+            (make_tier(12_000, quality="low"),),
+            'publishes $0.012 for each image_output_count when quality = "low", not $0.01: set usd in price.tiers',
+            True,
+        ),
+        ((make_tier(5_000),), "publishes $0.005 for each image_output_count, not $0.01: set usd in price.tiers", False),
+        (
+            (make_tier(8_000_000),),
+            "not $0.01: more than an owner is charged unasked. Leave such requests out, or agree.",
+            True,
+        ),
+        (
+            (PriceTier(Metric.RUN, Fraction(15_000)),),
+            "publishes $0.015 for each run, which the entry does not count: add a tier to price.tiers.",
+            True,
+        ),
+    ],
+)
+def test_a_price_that_drifted_is_named(published: tuple[PriceTier, ...], sentence: str, is_error: bool) -> None:
+    finding = check_price(make_entry().price, published)[0]
+
+    assert sentence in finding.text
+    assert finding.is_error is is_error
+
+
+def test_a_metric_that_is_not_published_any_more_is_named() -> None:
+    findings = check_price(make_entry().price, (PriceTier(Metric.RUN, Fraction(1)),))
+
+    assert findings[-1].text == "publishes no price for each image_output_count, as the entry has."
+    assert check_price(make_entry().price, (make_tier(10_000), make_tier(10_000, quality="low"))) == []
 
 
 def test_an_entry_that_fits_has_no_findings() -> None:

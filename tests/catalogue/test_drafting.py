@@ -75,6 +75,36 @@ def test_the_owner_must_fill_in_the_price() -> None:
     assert complete_price(draft).price.objection == ""
 
 
+LOW = PriceTier(Metric.IMAGE_OUTPUT_COUNT, Fraction(30_000), {"quality": ("low",)})
+ODD = PriceTier(Metric.IMAGE_OUTPUT_COUNT, Fraction(8_000_000), {"quality": ("very_low-with-source-images",)})
+WORDS = PriceTier(Metric.TOKEN_INPUT_COUNT, Fraction(5, 100))
+DRAWN = PriceTier(Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT, Fraction(15_000))
+
+
+def test_a_published_price_is_imported() -> None:
+    published = replace(FOX, price_tiers=(LOW, WORDS, DRAWN))
+    model = parse_model("fox", draft_table(published))
+
+    assert model.price.tiers == (LOW, WORDS, DRAWN)
+    assert model.price.bounds == {Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT: 16}
+    assert model.price.objection == ""
+    assert draft_entry(published, today=TODAY).todo == (
+        "Check price.bounds, the most that one run may give where its inputs do not say.",
+    )
+
+
+def test_an_imported_price_above_the_bound_asks_the_owner() -> None:
+    published = replace(FOX, price_tiers=(LOW, ODD))
+    table = draft_table(published)
+
+    objection = "costs $8 for each image_output_count, above the $1 that no owner is asked about"
+    assert parse_model("fox", table).price.objection == objection
+    assert draft_entry(published, today=TODAY).todo == (
+        f"The model {objection}: it stays off. Set price.agreed = true if you agree.",
+    )
+    assert parse_model("fox", table | {"price": table["price"] | {"agreed": True}}).price.objection == ""
+
+
 @pytest.mark.parametrize(
     ("published", "task", "unit"),
     [

@@ -79,6 +79,19 @@ def test_an_entry_is_checked_against_the_version_of_the_deployment(
     assert "by deployment sandbox/fast" in owner.run("models list")
 
 
+def test_prices_are_compared_with_the_models_pages(owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = owner.run("models check --prices flux-schnell llama-3-70b sdxl")
+
+    assert "ok     flux-schnell\nnote   sdxl publishes no price that could be read.\nok     llama-3-70b\n" in output
+    path = own_catalogue(monkeypatch, ('usd = "0.003"', 'usd = "0.002"'))
+    output = owner.run("models check --prices flux-schnell", code=1)
+    drift = "publishes $0.003 for each image_output_count, not $0.002: set usd in price.tiers, and price.read_on."
+    assert f"wrong  flux-schnell {drift}" in output
+    path.write_text(path.read_text(encoding="utf-8").replace('usd = "0.002"', 'usd = "0.004"'), encoding="utf-8")
+    assert "note   flux-schnell publishes $0.003" in owner.run("models check --prices flux-schnell")
+    assert "publishes" not in owner.run("models check flux-schnell")
+
+
 def test_only_named_entries_are_checked(owner: OwnerTerminal) -> None:
     assert owner.run("models check blip") == "ok     blip\n1 of 1 entries fit.\n"
     assert "has no entry blup; it has blip, " in owner.run("models check blup", code=1)
@@ -96,7 +109,9 @@ def test_add_prints_a_catalogue_entry(owner: OwnerTerminal) -> None:
 
     assert output.startswith("[quick]\n")
     assert 'count = {to = "num_outputs", minimum = 1, maximum = 4}' in output
-    assert 'tiers = [{per = "image_output_count", usd = "FILL IN"}]' in output
+    assert 'tiers = [{per = "image_output_count", usd = "0.003"}]' in output
+    assert "FILL IN" not in output
+    assert 'tiers = [{per = "predict_time", usd = "FILL IN"}]' in owner.run("models add stability-ai/sdxl")
 
 
 def test_an_added_entry_is_valid_once_the_price_is_filled_in(
@@ -104,18 +119,16 @@ def test_an_added_entry_is_valid_once_the_price_is_filled_in(
 ) -> None:
     path = own_catalogue(monkeypatch)
 
-    output = owner.run("models add black-forest-labs/flux-schnell --key quick --write")
+    output = owner.run("models add salesforce/blip --key quick --write")
 
-    assert output == f"[quick] is in {path}.\nFill in the price, from replicate.com/black-forest-labs/flux-schnell.\n"
+    assert output == f"[quick] is in {path}.\nFill in the price, from replicate.com/salesforce/blip.\n"
     assert "note   quick is off: it has no price yet. Fill in price.tiers from replicate.com/" in owner.run(
         "models check quick"
     )
     assert "price unknown (off)" in owner.run("models list")
     path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.003"'), encoding="utf-8")
     assert "ok     quick" in owner.run("models check quick")
-    assert "is in models.toml already" in owner.run(
-        "models add black-forest-labs/flux-schnell --key quick --write", code=1
-    )
+    assert "is in models.toml already" in owner.run("models add salesforce/blip --key quick --write", code=1)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Models: list, search, pages, versions, examples and readmes; creation, change and deletion of own models."""
 
+import html
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -12,6 +14,7 @@ from bot.sandbox.api.requests import paginate, read_checked_object
 from bot.sandbox.api.search import rank_models
 from bot.sandbox.catalogue import LINKS, ModelBodies, SandboxCatalogue, SandboxModelPage
 from bot.sandbox.clock import SandboxClock
+from bot.sandbox.middlewares import allow_without_token
 from bot.sandbox.model import InputField
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStatus
 from bot.sandbox.problems import Problem, make_not_found
@@ -75,6 +78,7 @@ class ModelRoutes:
             web.patch("/v1/models/{owner}/{name}", self._update),
             web.delete("/v1/models/{owner}/{name}", self._delete),
             web.delete("/v1/models/{owner}/{name}/versions/{id}", self._delete_version),
+            web.get("/{owner}/{name}/api/schema", self._show_price_page),
         ]
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -91,6 +95,16 @@ class ModelRoutes:
 
     async def _get(self, request: web.Request) -> web.Response:
         return web.json_response(self._bodies.build_model(self._find(request)))
+
+    @allow_without_token
+    async def _show_price_page(self, request: web.Request) -> web.Response:
+        """Return the page that replicate.com shows to browsers, of which only the embedded price is served."""
+        page = self._find(request)
+        tiers = [tier.build_body() for tier in page.latest.model.billing] if page.latest else []
+        config = json.dumps({"billingConfig": {"current_tiers": tiers} if tiers else None})
+        # The page's data as an attribute: escaped, it may hold any text.
+        text = f'<!doctype html><title>{html.escape(page.full_name)}</title><main data-props="{html.escape(config)}">'
+        return web.Response(text=text, content_type="text/html")
 
     async def _list_versions(self, request: web.Request) -> web.Response:
         versions = self._find(request).versions

@@ -4,7 +4,7 @@ Inputs as in replicate/cog-flux predict.py of 2025-07 and the models' version pa
 """
 
 from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import BillingTier, InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.drawing import draw_pictures
 
 _NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."
@@ -92,7 +92,11 @@ def _round_to_32(pixels: int) -> int:
 
 
 def _create_flux(
-    name: str, fields: tuple[InputField, ...], perform: Performance, output: SandboxOutputKind = SandboxOutputKind.FILES
+    name: str,
+    usd: str,
+    fields: tuple[InputField, ...],
+    perform: Performance,
+    output: SandboxOutputKind = SandboxOutputKind.FILES,
 ) -> SandboxModel:
     return SandboxModel(
         owner="black-forest-labs",
@@ -104,11 +108,13 @@ def _create_flux(
         perform=perform,
         is_official=True,
         nsfw_error=_NSFW,
+        billing=(BillingTier({"image_output_count": usd}),),
     )
 
 
 FLUX_SCHNELL = _create_flux(
     "flux-schnell",
+    "0.003",
     (
         _PROMPT,
         _RATIO,
@@ -121,6 +127,7 @@ FLUX_SCHNELL = _create_flux(
 
 FLUX_DEV = _create_flux(
     "flux-dev",
+    "0.025",
     (
         _PROMPT,
         _RATIO,
@@ -138,6 +145,7 @@ FLUX_DEV = _create_flux(
 
 FLUX_PRO = _create_flux(
     "flux-1.1-pro",
+    "0.04",
     (
         _PROMPT,
         InputField("image_prompt", "file", "Image to use with Flux Redux"),

@@ -5,7 +5,7 @@ import re
 from bot.sandbox.faults import find_last_user_turn, strip_fault_words
 from bot.sandbox.guide import Guide
 from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import BillingTier, InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
 
 _TOKENS_PER_SECOND = 40
 _THINKING_SECONDS = 0.25
@@ -28,10 +28,13 @@ def create_llamas(guide: Guide) -> list[SandboxModel]:
     async def perform(run: SandboxRun) -> None:
         await _answer(run, guide)
 
-    return [_create_llama("meta-llama-3-8b-instruct", perform), _create_llama("meta-llama-3-70b-instruct", perform)]
+    return [
+        _create_llama("meta-llama-3-8b-instruct", perform, ("0.05", "0.25")),
+        _create_llama("meta-llama-3-70b-instruct", perform, ("0.65", "2.75")),
+    ]
 
 
-def _create_llama(name: str, perform: Performance) -> SandboxModel:
+def _create_llama(name: str, perform: Performance, usd: tuple[str, str]) -> SandboxModel:
     return SandboxModel(
         owner="meta",
         name=name,
@@ -41,6 +44,7 @@ def _create_llama(name: str, perform: Performance) -> SandboxModel:
         output=SandboxOutputKind.TEXT_STREAM,
         perform=perform,
         is_official=True,
+        billing=(BillingTier(dict(zip(("token_input_count", "token_output_count"), usd, strict=True))),),
     )
 
 
