@@ -35,6 +35,8 @@ BUILDING_BLOCKS = frozenset(
         "core/fair_queue.py",
         "core/ids.py",
         "core/json.py",
+        "core/private_files.py",
+        "core/text.py",
         "core/token_bucket.py",
         "telemetry/logs.py",
     }

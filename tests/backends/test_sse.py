@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backends.sse import EventReader, ServerSentEvent
+from bot.backends.http import EventReader, ServerSentEvent
 from bot.core.text import mend_text
 
 BREAKS_OF_OTHERS = "\u2028\u2029\u0085\x0b\x0c\x1c\x1d\x1e"

@@ -11,9 +11,9 @@ from ssl import SSLContext
 import httpx
 
 from bot.backends import http
+from bot.backends.http import EventReader, ServerSentEvent
 from bot.backends.replicate.api import Origins
 from bot.backends.replicate.outputs import ReplicatePrediction, extract_text, make_snapshot, strip_prefix
-from bot.backends.sse import EventReader, ServerSentEvent
 from bot.core.backend import PredictionState, RunEnded, RunEvent, RunPending, RunProgress, RunStarted, TextDelta
 from bot.core.caches import RecentItems
 from bot.core.models import Model, OutputKind

@@ -10,11 +10,11 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from itertools import chain, repeat
 
+from bot.backends.http import ServerSentEvent
 from bot.backends.replicate.api import with_jitter
 from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.replicate.streams import ReplicateStreams, RunEvents, StreamAddresses
 from bot.backends.replicate.webhooks import WebhookWaiter, WebhookWaiters
-from bot.backends.sse import ServerSentEvent
 from bot.core.backend import RunEnded, RunEvent
 from bot.core.background_tasks import first_completed
 from bot.core.clock import Clock
