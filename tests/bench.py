@@ -96,7 +96,10 @@ class Bench:
 
     async def invoke(self, form: Command, *, by: User = ANA, channel: Channel = CHANNEL) -> Reply | None:
         """Submit a filled-in form and wait until the bot is idle; return the direct reply."""
-        values = {option.name: getattr(form, option.name) for option in form.declaration.options}
+        values: dict[str, Any] = {}
+        for option in form.declaration.options:
+            value = getattr(form, option.field)
+            values |= dict(zip(option.file_names, value if option.is_list else (value,), strict=False))
         options = {name: value.url if isinstance(value, Link) else value for name, value in values.items()}
         attachments = {name: value for name, value in values.items() if isinstance(value, Attachment)}
         invocation = Invocation(

@@ -1,8 +1,8 @@
 """Choose a model for a task, and turn a command's options into the model's inputs, within the model's bounds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from bot.core.backend import InputFile
+from bot.core.backend import InputFile, Inputs, InputValue
 from bot.core.errors import BadOption, UnknownName
 from bot.core.json import JSON
 from bot.core.models import InputRule, Model, OutputKind, Price, Task
@@ -43,20 +43,27 @@ class Catalogue:
     def list_all(self) -> list[Model]:
         return list(self._models.values())
 
-    def choose(self, task: Task, name: str = "", *, required_option: str = "", preferred_key: str = "") -> Model:
+    def choose(
+        self,
+        task: Task,
+        name: str = "",
+        *,
+        required_option: str = "",
+        file_count: int = 0,
+        preferred_key: str = "",
+    ) -> Model:
         """Return the model with a key, title or backend's name; for an empty name, the default of the task.
 
-        `preferred_key` replaces the first model as the default, and the default accepts `required_option`, if any model
-        does. Raise `UnknownName` with the nearest name, `BadOption` for a model of another task.
+        `preferred_key` replaces the first model as the default, and the default accepts `required_option`, with
+        `file_count` files, if any model does. Raise `UnknownName` with the nearest name, `BadOption` for a model of
+        another task.
         """
         models = self.list_for_task(task)
         if not models:
             raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
         if not name:
             models.sort(key=lambda model: model.key != preferred_key)
-            return next(
-                (model for model in models if not required_option or required_option in model.inputs), models[0]
-            )
+            return next((model for model in models if _accepts(model, required_option, file_count)), models[0])
         wanted = name.strip().lower()
         for model in models:
             if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
@@ -75,33 +82,59 @@ class Catalogue:
             return original
         return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
 
-    def build_inputs(self, model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+    def build_inputs(self, model: Model, options: Inputs) -> dict[str, InputValue]:
         """Return a command's options as inputs. Raise `BadOption` with the bounds, or with models for the option."""
         for name, value in options.items():
             if value is not None and name not in model.inputs:
-                others = [other.key for other in self.list_for_task(model.task) if name in other.inputs]
-                hint = f" Try {' or '.join(others)}." if others else ""
+                hint = _suggest_models(other for other in self.list_for_task(model.task) if name in other.inputs)
                 raise BadOption(f"{model.title} does not take {name}.{hint}", option=name)
+            if isinstance(value, tuple) and len(value) > (most := model.inputs[name].max_files):
+                hint = _suggest_models(
+                    other
+                    for other in self.list_for_task(model.task)
+                    if name in other.inputs and other.inputs[name].max_files >= len(value)
+                )
+                accepted = "one file" if most == 1 else f"at most {most} files"
+                raise BadOption(f"{model.title} takes {accepted} as {name}, not {len(value)}.{hint}", option=name)
         return _apply_input_rules(model, options)
 
 
-def _apply_input_rules(model: Model, options: Mapping[str, JSON | InputFile]) -> dict[str, JSON | InputFile]:
+def _accepts(model: Model, option: str, file_count: int) -> bool:
+    rule = model.inputs.get(option)
+    return not option or (rule is not None and rule.max_files >= file_count)
+
+
+def _suggest_models(models: Iterable[Model]) -> str:
+    keys = [model.key for model in models]
+    return f" Try {' or '.join(keys)}." if keys else ""
+
+
+def _apply_input_rules(model: Model, options: Inputs) -> dict[str, InputValue]:
     """Return the inputs to send. The model decides an option that is None, unless the rule has a default."""
-    inputs: dict[str, JSON | InputFile] = dict(model.fixed)
+    inputs: dict[str, InputValue] = dict(model.fixed)
     for option, rule in model.inputs.items():
         value = options.get(option)
         if value is None:
             value = rule.default
         if value is None:
             continue
-        if not isinstance(value, InputFile):
+        if rule.is_file:
+            value = _shape_files(rule, value)
+        if not isinstance(value, (InputFile, tuple)):
             _check_value(model, option, rule, value)
         inputs.update(_expand_fields(rule, value))
     return inputs
 
 
-def _expand_fields(rule: InputRule, value: JSON | InputFile) -> Mapping[str, JSON | InputFile]:
-    fields: dict[str, JSON | InputFile] = dict(rule.also)
+def _shape_files(rule: InputRule, value: InputValue) -> InputValue:
+    """Return one file for a field of one file, a tuple for a field with a list."""
+    if isinstance(value, tuple) and not rule.is_file_list:
+        return value[0]
+    return (value,) if isinstance(value, InputFile) and rule.is_file_list else value
+
+
+def _expand_fields(rule: InputRule, value: InputValue) -> Inputs:
+    fields: dict[str, InputValue] = dict(rule.also)
     if rule.expands:
         fields.update(rule.expands[str(value)])
     else:

@@ -148,9 +148,14 @@ def _describe_removed_field(published: ModelSchema, where: str, name: str) -> st
 def _check_kind(option: str, rule: InputRule, field: SchemaField) -> Iterator[str]:
     takes_file = FieldKind.FILE in field.kinds
     kinds = format_kinds(field, article="a ")
-    if rule.is_file and FieldKind.FILES in field.kinds and not takes_file:
-        yield f"takes a list of files for {field.name}, and inputs.{option} sends one file: take it out."
-    elif rule.is_file and not takes_file:
+    if rule.is_file_list and FieldKind.FILES not in field.kinds:
+        yield f"takes {kinds} for {field.name}, not a list of files: take files = … out of inputs.{option}."
+    elif rule.is_file and not rule.is_file_list and FieldKind.FILES in field.kinds and not takes_file:
+        yield (
+            f"takes a list of files for {field.name}, and inputs.{option} sends one file: write files = 4, or the most "
+            "that the model accepts, instead of file = true."
+        )
+    elif rule.is_file and not rule.is_file_list and not takes_file:
         yield f"takes {kinds} for {field.name}, not a file: take file = true out of inputs.{option}."
     elif not rule.is_file and field.kinds == {FieldKind.FILE}:
         yield f"takes a file for {field.name}: add file = true to inputs.{option}."

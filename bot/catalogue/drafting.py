@@ -22,14 +22,21 @@ from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, Price, P
 
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),
+    Task.EDIT: ("prompt", "image"),
+    Task.REMOVE_BACKGROUND: ("image",),
+    Task.RESTORE: ("image",),
     Task.UPSCALE: ("image", "scale"),
     Task.CAPTION: ("image",),
     Task.CHAT: ("prompt", "max_tokens"),
 }
 """Options that the commands always send: a model without fields for these options does not work."""
 
-_DEFAULT_USUAL_SECONDS = {Task.IMAGINE: 5.0, Task.UPSCALE: 5.0, Task.CAPTION: 2.0, Task.CHAT: 10.0}
-_DEFAULT_MAX_SECONDS = {Task.IMAGINE: 120, Task.UPSCALE: 120, Task.CAPTION: 60, Task.CHAT: 300}
+_DEFAULT_USUAL_SECONDS = dict.fromkeys(Task, 5.0) | {Task.CAPTION: 2.0, Task.CHAT: 10.0}
+_DEFAULT_MAX_SECONDS = dict.fromkeys(Task, 120) | {Task.CAPTION: 60, Task.CHAT: 300}
+_FILE_KINDS = {FieldKind.FILE, FieldKind.FILES}
+# The schemas of these models are those of an upscaler: only the names tell the purpose.
+_BACKGROUND_WORDS = ("background", "rembg", "birefnet")
+_FACE_WORDS = ("gfpgan", "codeformer", "restor")
 _MAX_DESCRIPTION_CHARACTERS = 100
 _METRICS_BY_MILLION = {Metric.TOKEN_INPUT_COUNT, Metric.TOKEN_OUTPUT_COUNT, Metric.CHARACTER_INPUT_COUNT}
 _DRAFTED_BOUNDS = {
@@ -106,11 +113,15 @@ def derive_key(ref: str) -> str:
 
 def _guess_task(published: ModelSchema) -> Task:
     fields = published.fields or ()
-    has_picture = any(FieldKind.FILE in field.kinds and field.is_required for field in fields)
+    has_picture = any(field.kinds & _FILE_KINDS and field.is_required for field in fields)
     has_prompt = "prompt" in map_options(Task.IMAGINE, published)
     if published.output is OutputKind.PICTURES:
         if has_prompt:
-            return Task.IMAGINE
+            return Task.EDIT if _requires_picture(published) else Task.IMAGINE
+        if has_picture and any(word in published.ref.lower() for word in _BACKGROUND_WORDS):
+            return Task.REMOVE_BACKGROUND
+        if has_picture and any(word in published.ref.lower() for word in _FACE_WORDS):
+            return Task.RESTORE
         if has_picture and "scale" in map_options(Task.UPSCALE, published):
             return Task.UPSCALE
     elif published.output is not None:
@@ -124,6 +135,12 @@ def _guess_task(published: ModelSchema) -> Task:
         f"No command fits {published.ref}, which takes {listed or 'nothing'} and gives {gives}. "
         f"If one does, name it: --task {' or '.join(Task)}."
     )
+
+
+def _requires_picture(published: ModelSchema) -> bool:
+    rule = map_options(Task.EDIT, published).get("image")
+    names = list_mapped_fields(rule) if rule is not None else set()
+    return any(field.is_required and field.name in names for field in published.fields or ())
 
 
 def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, JSON]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.core.errors import EaselError
-from bot.core.models import InputRule, Metric, Model, OutputKind, Price, PriceTier, Task
+from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, Task
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
 PRICE_PLACEHOLDER = "FILL IN"
@@ -86,6 +86,12 @@ def _parse_at_once(runs: int | None) -> int | None:
     return runs
 
 
+def _parse_max_files(files: object) -> int:
+    if not isinstance(files, int) or isinstance(files, bool) or files < 1:
+        raise ValueError(f"files is the number of files that the model takes, 1 at least, not {files!r}")
+    return files
+
+
 def _parse_price(table: Mapping[str, Any]) -> Price:
     if unknown := set(table) - {"tiers", "bounds", "source", "read_on", "agreed"}:
         raise ValueError(f"a price has no {', '.join(sorted(unknown))}")
@@ -130,7 +136,10 @@ def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
         choices=tuple(rule.get("choices", rule.get("expands", ()))),
         expands=rule.get("expands", {}),
         also=rule.get("also", {}),
-        is_file=bool(rule.get("file", False)),
+        is_file=bool(rule.get("file", False)) or "files" in rule,
+        is_file_list="files" in rule,
+        mask_style=MaskStyle(rule.get("mask", MaskStyle.WHITE)),
+        max_files=_parse_max_files(rule.get("files", 1)),
     )
 
 

@@ -17,6 +17,7 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "format": FieldKind.TEXT,
     "image": FieldKind.FILE,
     "strength": FieldKind.NUMBER,
+    "mask": FieldKind.FILE,
     "scale": FieldKind.NUMBER,
     "face_enhance": FieldKind.BOOLEAN,
     "question": FieldKind.TEXT,
@@ -24,7 +25,10 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "max_tokens": FieldKind.INTEGER,
 }
 
-_IMAGE_FIELDS = ("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url")
+_IMAGE_FIELDS = (
+    *("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url"),
+    *("image_input", "input_images", "images", "reference_images"),
+)
 
 # The names that models on Replicate use for each option, likeliest first.
 FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
@@ -40,6 +44,18 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "image": _IMAGE_FIELDS,
         "strength": ("prompt_strength", "denoising_strength", "strength"),
     },
+    Task.EDIT: {
+        "prompt": ("prompt", "instruction", "edit_prompt", "text"),
+        "image": _IMAGE_FIELDS,
+        "mask": ("mask", "mask_image", "image_mask"),
+        "aspect": ("aspect_ratio", "aspect"),
+        "seed": ("seed",),
+        "steps": ("num_inference_steps", "inference_steps", "num_steps", "steps"),
+        "guidance": ("guidance_scale", "guidance", "cfg_scale", "cfg"),
+        "format": ("output_format", "format"),
+    },
+    Task.REMOVE_BACKGROUND: {"image": _IMAGE_FIELDS},
+    Task.RESTORE: {"image": _IMAGE_FIELDS, "scale": ("scale", "upscale", "scale_factor", "rescaling_factor")},
     Task.UPSCALE: {
         "image": _IMAGE_FIELDS,
         "scale": ("scale", "scale_factor", "upscale_factor", "upscale", "outscale", "rescaling_factor"),
@@ -68,6 +84,8 @@ _ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4")
 _DEFAULT_SIDE_PIXELS = 1024
 _SIDE_MULTIPLE_PIXELS = 64  # diffusion models accept multiples of 64
 _SPELLINGS = {"png": ("png",), "webp": ("webp",), "jpg": ("jpg", "jpeg")}
+# No schema tells the most files; a reader of the model's page may raise the number.
+_DRAFTED_FILES = 4
 _DEFAULT_QUESTION = "Describe this picture."
 
 InputTable = str | dict[str, JSON]
@@ -104,7 +122,7 @@ def _make_rule(option: str, field: SchemaField) -> InputTable | None:
     """Return the rule of an option, or None if the field does not accept the option's values."""
     kind = OPTION_KINDS[option]
     if kind is FieldKind.FILE:
-        return {"to": field.name, "file": True} if FieldKind.FILE in field.kinds else None
+        return _make_file_rule(field)
     if kind in _NUMBER_KINDS:
         return _make_number_rule(option, field) if field.kinds & _NUMBER_KINDS else None
     if kind not in field.kinds:
@@ -119,6 +137,12 @@ def _make_rule(option: str, field: SchemaField) -> InputTable | None:
     if option == "question" and field.is_required:
         rule["default"] = str(field.choices[0]) if field.choices else _DEFAULT_QUESTION[: field.max_length]
     return rule if len(rule) > 1 else field.name
+
+
+def _make_file_rule(field: SchemaField) -> InputTable | None:
+    if FieldKind.FILE in field.kinds:
+        return {"to": field.name, "file": True}
+    return {"to": field.name, "files": _DRAFTED_FILES} if FieldKind.FILES in field.kinds else None
 
 
 def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:

@@ -6,6 +6,7 @@ After a change run `python3 run.py generate`: README and the Slack manifest list
 from bot.commands.audit import Audit
 from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
+from bot.commands.edit import Edit, RemoveBackground, Restore
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.jobs import Cancel, Show, WorkspaceJobs
@@ -34,6 +35,9 @@ from bot.dispatch.declaration import Command
 
 MENU: tuple[type[Command], ...] = (
     Imagine,
+    Edit,
+    RemoveBackground,
+    Restore,
     Upscale,
     CaptionPicture,
     Chat,

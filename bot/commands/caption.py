@@ -14,11 +14,7 @@ class CaptionPicture(Command):
     model: str = option("Which model should look?", default="", autocomplete=models_for(Task.CAPTION))
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        user = invocation.user
-        settings = await services.moderation.get_settings(user.platform, user.workspace)
-        model = services.catalogue.choose(
-            Task.CAPTION, self.model, preferred_key=settings.get_default_model(Task.CAPTION)
-        )
+        model = await services.choose_model(invocation.user, Task.CAPTION, self.model)
         options = {
             "image": await services.media.load_input(self.image, model.inputs.get("image")),
             "question": self.question,

@@ -1,10 +1,8 @@
 """/imagine: draws pictures from words."""
 
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.models import Task
+from bot.core.models import ASPECTS, Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option
-
-ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
 
 
 @command("imagine", task=Task.IMAGINE, contexts={"picture": "Remix"})
@@ -20,19 +18,18 @@ class Imagine(Command):
     steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
     guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=50)
     format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
-    image: Attachment | Link | None = option("A picture to start from?", default=None)
+    images: tuple[Attachment | Link, ...] = option("A picture to start from?", default=(), name="image", max_files=4)
     strength: float | None = option("How far may it go from that picture?", default=None, minimum=0, maximum=1)
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        user = invocation.user
-        settings = await services.moderation.get_settings(user.platform, user.workspace)
-        model = services.catalogue.choose(
+        model = await services.choose_model(
+            invocation.user,
             Task.IMAGINE,
             self.model,
-            required_option="image" if self.image else "",
-            preferred_key=settings.get_default_model(Task.IMAGINE),
+            required_option="image" if self.images else "",
+            file_count=len(self.images),
         )
-        image = await services.media.load_input(self.image, model.inputs.get("image")) if self.image else None
+        images = await services.media.load_inputs(self.images, model.inputs.get("image"))
         options = {
             "prompt": self.prompt,
             "aspect": self.aspect,
@@ -43,7 +40,7 @@ class Imagine(Command):
             "steps": self.steps,
             "guidance": self.guidance,
             "format": self.format,
-            "image": image,
+            "image": images or None,
             "strength": self.strength,
         }
         await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})

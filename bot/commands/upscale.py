@@ -1,8 +1,7 @@
 """/upscale: enlarges a picture."""
 
-from bot.core.backend import InputFile
+from bot.core.backend import InputValue
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.json import JSON
 from bot.core.models import Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option
 
@@ -17,12 +16,8 @@ class Upscale(Command):
     model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.UPSCALE))
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        user = invocation.user
-        settings = await services.moderation.get_settings(user.platform, user.workspace)
-        model = services.catalogue.choose(
-            Task.UPSCALE, self.model, preferred_key=settings.get_default_model(Task.UPSCALE)
-        )
-        options: dict[str, JSON | InputFile] = {
+        model = await services.choose_model(invocation.user, Task.UPSCALE, self.model)
+        options: dict[str, InputValue] = {
             "image": await services.media.load_input(self.image, model.inputs.get("image")),
             "scale": self.scale,
             "face_enhance": self.face_enhance or None,

@@ -112,7 +112,18 @@ class InputFile:
     height_pixels: int = 0
 
 
-Inputs: TypeAlias = "Mapping[str, JSON | InputFile]"
+InputValue: TypeAlias = JSON | InputFile | tuple[InputFile, ...]
+"""A value of an input; a tuple for a field that takes a list of files."""
+
+Inputs: TypeAlias = Mapping[str, InputValue]
+
+
+def list_input_files(inputs: Inputs) -> list[InputFile]:
+    """Return all files among inputs or options, in order."""
+    files: list[InputFile] = []
+    for value in inputs.values():
+        files += value if isinstance(value, tuple) else [value] if isinstance(value, InputFile) else []
+    return files
 
 
 @dataclass(frozen=True, slots=True)

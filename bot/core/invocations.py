@@ -73,6 +73,11 @@ class Link:
     url: str
 
 
+def name_file(option: str, n: int) -> str:
+    """Return the name of the n-th file of an option, from 0: `image`, `image2`, `image3`, …"""
+    return option if n == 0 else f"{option}{n + 1}"
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierMessage:
     """One message of a thread from before the bot joined. `message_id` is the platform's id."""
@@ -98,6 +103,7 @@ class Invocation:
     """The platform's id of this call, prefixed with the platform: a second delivery makes no second job."""
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    """Files by name: the first of an option has the option's name, see `name_file`."""
     press_key: str = ""
     """`message:action:user` of a pressed button: unique while the job of the press is open."""
     parent_job: str = ""

@@ -13,9 +13,16 @@ class Task(StrEnum):
     """The purpose of a model, named after the command that runs the model."""
 
     IMAGINE = "imagine"
+    EDIT = "edit"
     UPSCALE = "upscale"
+    REMOVE_BACKGROUND = "removebg"
+    RESTORE = "restore"
     CAPTION = "caption"
     CHAT = "chat"
+
+
+ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
+"""The shapes that commands offer, as width to height."""
 
 
 class OutputKind(StrEnum):
@@ -150,6 +157,15 @@ class Price:
         )
 
 
+class MaskStyle(StrEnum):
+    """The mark of the parts that a model repaints; people give masks with white parts."""
+
+    WHITE = "white"
+    BLACK = "black"
+    ALPHA = "alpha"
+    """Transparent parts are repainted."""
+
+
 @dataclass(frozen=True, slots=True)
 class InputRule:
     """The mapping of one option of a command to inputs of a model, with the model's bounds.
@@ -169,6 +185,12 @@ class InputRule:
     expands: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     also: Mapping[str, JSON] = field(default_factory=dict)
     is_file: bool = False
+    is_file_list: bool = False
+    """Whether the model's field takes a list of files."""
+    max_files: int = 1
+    """The most files that the model accepts: no schema tells."""
+    mask_style: MaskStyle = MaskStyle.WHITE
+    """For a mask: the mark that the model expects."""
 
 
 @dataclass(frozen=True, slots=True)

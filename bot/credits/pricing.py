@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from bot.core.backend import InputFile, RunMetrics
-from bot.core.json import JSON
+from bot.core.backend import InputFile, Inputs, InputValue, RunMetrics
 from bot.core.models import MegapixelSpan, Metric, Model, Price
 from bot.core.money import Estimate
-
-Inputs = Mapping[str, JSON | InputFile]
 
 BYTES_PER_TOKEN = 4
 """The usual length of an English token in UTF-8. A token has at least one byte: the byte count bounds the tokens."""
@@ -184,7 +181,7 @@ def _get_number(inputs: Inputs, name: str, otherwise: float) -> float:
     return otherwise if number is None else number
 
 
-def _parse_number(value: JSON | InputFile) -> float | None:
+def _parse_number(value: InputValue) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value) if value >= 0 else None  # some models take -1 for "as you like"
     found = _NUMBER.match(value) if isinstance(value, str) else None

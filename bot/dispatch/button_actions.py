@@ -84,6 +84,8 @@ class ButtonActions:
             invocation = await self._build_invocation(press, job, job.command, {**kept, **_drop_empty(options)})
         elif press.action == "remix":
             invocation = await self._with_picture(press, job, "imagine", _drop_empty(options))
+        elif press.action == "change":
+            invocation = await self._with_picture(press, job, "edit", _drop_empty(options))
         elif press.action == "ask":
             invocation = await self._build_invocation(press, job, Task.CHAT, _drop_empty(options))
         else:
@@ -279,6 +281,7 @@ class _ButtonForm:
 _FORMS: Mapping[str, _ButtonForm] = {
     "edit": _ButtonForm("Edit prompt"),
     "remix": _ButtonForm("Remix", "imagine", ("prompt", "strength", "model", "count", "seed")),
+    "change": _ButtonForm("Edit picture", "edit", ("prompt", "model", "aspect", "seed")),
     "ask": _ButtonForm("Ask more", "chat", ("message",)),
 }
 

@@ -29,9 +29,9 @@ from typing import (
 
 from bot.catalogue.catalogue import Catalogue
 from bot.conversations.conversations import Conversations
-from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.models import Task
-from bot.core.people import Rank
+from bot.core.invocations import Attachment, Invocation, Link, name_file
+from bot.core.models import Model, Task
+from bot.core.people import Rank, User
 from bot.core.replies import Reply
 from bot.credits.credits import Credits
 from bot.credits.pricing import estimate_cost
@@ -115,6 +115,17 @@ class Option:
 
     In a command without such an option, free words fill the options in order.
     """
+    field: str = ""
+    """The field of the command's class."""
+    max_files: int = 1
+    """The most files of an option for files."""
+    is_list: bool = False
+    """Whether the field is a tuple of files."""
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """The names of the option's files: `image`, `image2`, …; the name alone for other options."""
+        return tuple(name_file(self.name, n) for n in range(self.max_files))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,8 @@ class Declaration:
         return tuple(self.name.split(" "))
 
     def option(self, name: str) -> Option | None:
-        return next((option for option in self.options if option.name == name), None)
+        """Return the option of that name, or with a file of that name such as `image2`."""
+        return next((option for option in self.options if name in option.file_names), None)
 
     @property
     def words_option(self) -> Option | None:
@@ -161,9 +173,14 @@ def option(
     choices: Sequence[str] = (),
     autocomplete: Autocomplete | None = None,
     words: bool = False,
+    name: str = "",
+    max_files: int = 1,
 ) -> Any:
-    """Declare an option of a command: the question, the bounds, and the default."""
-    limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length}
+    """Declare an option of a command: the question, the bounds, and the default.
+
+    `name` is the option's name, by default the field's; `max_files` the most files of a field that is a tuple.
+    """
+    limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
     metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
     return dataclasses.field(default=default, metadata=metadata)
 
@@ -194,6 +211,19 @@ class Services:
     notices: Notices
     media: Media
     menu: Sequence[type[Command]]
+
+    async def choose_model(
+        self, user: User, task: Task, name: str, *, required_option: str = "", file_count: int = 0
+    ) -> Model:
+        """Return the named model of a task, or the workspace's default. Arguments and errors: `Catalogue.choose`."""
+        settings = await self.moderation.get_settings(user.platform, user.workspace)
+        return self.catalogue.choose(
+            task,
+            name,
+            required_option=required_option,
+            file_count=file_count,
+            preferred_key=settings.get_default_model(task),
+        )
 
 
 C = TypeVar("C", bound=Command)
@@ -231,18 +261,24 @@ def _list_options(form: type[Command]) -> tuple[Option, ...]:
     fields = [field for field in dataclasses.fields(form) if "question" in field.metadata]  # type: ignore[arg-type]  # made a dataclass by __init_subclass__
     return tuple(
         Option(
-            name=field.name,
             kind=_find_kind(hints[field.name]),
             is_required=field.default is REQUIRED,
             default=None if field.default is REQUIRED else field.default,
-            **field.metadata,
+            field=field.name,
+            is_list=get_origin(hints[field.name]) is tuple,
+            **{**field.metadata, "name": field.metadata["name"] or field.name},
         )
         for field in fields
     )
 
 
 def _find_kind(hint: Any) -> OptionKind:
-    """Return the kind for a field's type; of a union such as `Attachment | Link | None` the first member decides."""
+    """Return the kind for a field's type; of a union such as `Attachment | Link | None` the first member decides.
+
+    A tuple such as `tuple[Attachment | Link, ...]` has the kind of its members.
+    """
+    if get_origin(hint) is tuple:
+        hint = get_args(hint)[0]
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
     return _KINDS[hint]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.core.errors import BadOption
-from bot.core.invocations import Invocation, Link
+from bot.core.invocations import Attachment, Invocation, Link
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, OptionValue
 
 
@@ -42,13 +42,14 @@ _FALSE = frozenset({"false", "no", "off", "0"})
 
 def fill_form(form: type[Command], invocation: Invocation) -> Command:
     """Return the filled form. Raise `BadOption` with a sentence about the option and its bounds."""
-    values = {option.name: _read_option(option, invocation) for option in form.declaration.options}
+    values = {option.field: _read_option(option, invocation) for option in form.declaration.options}
     return form(**values)
 
 
 def _read_option(option: Option, invocation: Invocation) -> Any:
     if option.kind is OptionKind.FILE:
-        return _read_file(option, invocation)
+        files = _read_files(option, invocation)
+        return files if option.is_list else next(iter(files), None)
     raw = invocation.options.get(option.name)
     if raw is None or (isinstance(raw, str) and not raw.strip()):
         return _get_default(option, invocation.options)
@@ -65,17 +66,18 @@ def _get_default(option: Option, options: Mapping[str, Any]) -> Any:
     raise BadOption(f"{option.name} is missing: {option.question}", option=option.name)
 
 
-def _read_file(option: Option, invocation: Invocation) -> Any:
-    if (attachment := invocation.attachments.get(option.name)) is not None:
-        return attachment
-    address = str(invocation.options.get(option.name) or "").strip().removeprefix("<").removesuffix(">")
-    if address:
-        return Link(f"https://{address}" if _HOST_AND_PATH.fullmatch(address) else address)
-    if option.is_required:
+def _read_files(option: Option, invocation: Invocation) -> tuple[Attachment | Link, ...]:
+    files: list[Attachment | Link] = []
+    for name in option.file_names:
+        if (attachment := invocation.attachments.get(name)) is not None:
+            files.append(attachment)
+        elif address := str(invocation.options.get(name) or "").strip().removeprefix("<").removesuffix(">"):
+            files.append(Link(f"https://{address}" if _HOST_AND_PATH.fullmatch(address) else address))
+    if option.is_required and not files:
         raise BadOption(
             f"{option.name} is missing: {option.question} Attach a file or give a link.", option=option.name
         )
-    return None
+    return tuple(files)
 
 
 def _parse_text(option: Option, raw: Any) -> str:

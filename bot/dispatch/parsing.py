@@ -96,7 +96,8 @@ def _parse_options(text: str, declaration: Declaration) -> tuple[dict[str, Optio
             i += 1
             continue
         option = _find_option(flag[1], declaration)
-        word_count, options[option.name] = _read_value(option, flag[2], words[i + 1 :], declaration)
+        name = _choose_name(option, flag[1], options)
+        word_count, options[name] = _read_value(option, flag[2], words[i + 1 :], declaration)
         i += 1 + word_count
     named_options = frozenset(options)
     _assign_free_words(text, spans, declaration, options)
@@ -122,6 +123,18 @@ def _find_option(name: str, declaration: Declaration) -> Option:
 
 def _normalize_name(name: str) -> str:
     return name.lower().replace("-", "_")
+
+
+def _choose_name(option: Option, flag: str, options: Mapping[str, OptionValue]) -> str:
+    """Return the name of a value: a repeated `--image` gives the next file of an option for several files."""
+    if not option.is_list:
+        return option.name
+    if (wanted := _normalize_name(flag)) in option.file_names[1:]:
+        return wanted
+    name = next((name for name in option.file_names if name not in options), None)
+    if name is None:
+        raise BadOption(f"You gave more than {option.max_files} files as {option.name}.", option=option.name)
+    return name
 
 
 def _read_value(

@@ -49,7 +49,7 @@ async def invocation_from_text(
             str(options.get("message", "")), files, has_picture=bool(pictures)
         )
     file_option = declaration.file_option
-    attachments = {file_option.name: pictures[0]} if file_option is not None and pictures else {}
+    attachments = dict(zip(file_option.file_names, pictures, strict=False)) if file_option is not None else {}
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
     return Invocation(
         user=user,

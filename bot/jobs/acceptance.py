@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
 from bot.conversations.conversations import Question
-from bot.core.backend import InputFile
+from bot.core.backend import InputFile, Inputs, list_input_files
 from bot.core.errors import (
     AlreadyRunning,
     BackendDown,
@@ -27,7 +27,7 @@ from bot.core.errors import (
     UserError,
 )
 from bot.core.ids import new_id
-from bot.core.invocations import Invocation
+from bot.core.invocations import Invocation, name_file
 from bot.core.jobs import Job, JobState, PostedMessage
 from bot.core.json import JSON, fingerprint
 from bot.core.limits import MAX_PIXELS, MAX_SIDE_PIXELS
@@ -45,7 +45,7 @@ UNRELATED_WORKSPACES = frozenset({"", "user-installs"})
 
 MAX_SEED = 2**31 - 1
 
-Options = Mapping[str, JSON | InputFile]
+Options = Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ class Acceptance:
         estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
         if (existing := await self._check_backend(model, invocation.request_key)) is not None:
             return AcceptedJob(existing, is_new=False)
-        job = self._build_job(invocation, model, encode_inputs(stored_options), encode_inputs(inputs), estimate)
+        job = self._build_job(
+            invocation, model, encode_inputs(_name_files(stored_options)), encode_inputs(inputs), estimate
+        )
         await self._require_confirmation(invocation, job, model, stored_options)
         job = replace(job, reuse_key=reuse_key(job, model, options))
         ref = invocation.placeholder
@@ -126,7 +128,7 @@ class Acceptance:
             if not await credits_.has_room(tx, job, model):
                 return  # the hold raises the error with the missing credits and a cheaper model
         price = credits_.formatter.format_estimate(Estimate(job.estimate_micros, job.max_micros))
-        files = {name: value.sha256 for name, value in options.items() if isinstance(value, InputFile)}
+        files = {name: value.sha256 for name, value in _name_files(options).items() if isinstance(value, InputFile)}
         raise ConfirmationRequired(
             f"This costs {price} with {model.title}. Go ahead?", price_micros=job.max_micros, files=files
         )
@@ -232,6 +234,16 @@ async def _estimate_max_micros(services: JobServices, model: Model, options: Opt
     return estimate_cost(model, inputs, await services.usual_times.get_seconds(model)).max_micros
 
 
+def _name_files(options: Options) -> Options:
+    """Return options with a name for each file of a tuple, as users give files and buttons read them."""
+    named = dict(options)
+    for name, value in options.items():
+        if isinstance(value, tuple):
+            del named[name]
+            named |= {name_file(name, n): file for n, file in enumerate(value)}
+    return named
+
+
 def _collect_text(options: Options) -> str:
     """Return all text of a user's options for the word check, also system prompts and negative prompts.
 
@@ -283,7 +295,7 @@ def check_output_size(model: Model, options: Options, inputs: Options) -> None:
     """
     scale, picture = (
         options.get("scale"),
-        next((file for file in options.values() if isinstance(file, InputFile)), None),
+        next(iter(list_input_files(options)), None),
     )
     if model.task is Task.UPSCALE and isinstance(scale, (int, float)) and picture is not None:
         _check_scale(model, picture, scale)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.conversations.conversations import Question
-from bot.core.backend import InputFile
+from bot.core.backend import list_input_files
 from bot.core.caches import TtlCache
 from bot.core.errors import ConfirmationRequired, Unavailable, UserError
 from bot.core.invocations import Invocation
@@ -69,7 +69,7 @@ class Jobs:
         request key returns the first job. Raise a `UserError` if the request is rejected; then nothing is held.
         """
         if not self.is_accepting:
-            self._services.media.release(_list_files(options))
+            self._services.media.release(list_input_files(options))
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
         self._accepting_count += 1
         try:
@@ -87,7 +87,7 @@ class Jobs:
         self, invocation: Invocation, model: Model, options: Options, stored: Options, question: Question | None
     ) -> AcceptedJob:
         """Accept a request and keep the files given with the request; delete new files if the request is refused."""
-        media, files = self._services.media, _list_files(options)
+        media, files = self._services.media, list_input_files(options)
         try:
             # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
             await self.record_user(invocation.user)
@@ -215,7 +215,3 @@ class Jobs:
     async def _upsert_user(self, user: User) -> None:
         async with self._services.database.write() as tx:
             await tx.people.upsert_user(user, self._services.clock.now())
-
-
-def _list_files(options: Options) -> list[InputFile]:
-    return [value for value in options.values() if isinstance(value, InputFile)]

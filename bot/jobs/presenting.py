@@ -12,6 +12,7 @@ from bot.core.replies import Button, Picture, Progress, Reply, Tone
 from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.streaming.safety import sanitize_text
 
+_VERBS = {Task.IMAGINE: "drawn", Task.EDIT: "edited", Task.UPSCALE: "made larger", Task.RESTORE: "restored"}
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 
 
@@ -110,7 +111,7 @@ class Presenter:
             ]
         if not result.pictures:
             return [Button("again", "Again", job.id)]
-        is_drawn = model.task is Task.IMAGINE
+        is_drawn = model.task in (Task.IMAGINE, Task.EDIT)
         return [
             *([Button("again", "Again", job.id)] if is_drawn else []),
             *(button for output in result.pictures for button in self._build_picture_buttons(job, output, result)),
@@ -119,7 +120,10 @@ class Presenter:
 
     def _build_picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
         number = f" {output.n}" if len(result.pictures) > 1 else ""
-        buttons = [Button("upscale", f"Upscale{number}", job.id, output.n)]
+        buttons = [
+            Button("change", f"Edit{number}", job.id, output.n),
+            Button("upscale", f"Upscale{number}", job.id, output.n),
+        ]
         model = self.catalogue.choose_for_variation(job.model) if job.command == Task.IMAGINE else None
         if model is not None:
             price = self.credit_format.format(estimate_cost(model, {}).expected_micros)
@@ -167,7 +171,7 @@ def format_alt_text(options: dict[str, JSON], model: Model, n: int, total: int) 
     """Return a picture's description for screen readers: the prompt, the number of the picture, and the model."""
     prompt = str(options.get("prompt") or "")
     number = f"picture {n} of {total}, " if total > 1 else ""
-    verb = {"imagine": "drawn", "upscale": "made larger"}.get(model.task, "made")
+    verb = _VERBS.get(model.task, "made")
     return f"{prompt} ({number}{verb} by {model.title})" if prompt else f"A picture {verb} by {model.title}"
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from bot.core.backend import InputFile, Inputs, RunSnapshot
+from bot.core.backend import InputFile, Inputs, InputValue, RunSnapshot
 from bot.core.background_tasks import first_completed
 from bot.core.errors import (
     AlreadyClaimed,
@@ -95,8 +95,17 @@ async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) ->
 
 
 def encode_inputs(inputs: Inputs) -> dict[str, JSON]:
-    """Return inputs as rows store them: a file becomes `{"sha256", "mime", "size", "width", "height"}`."""
-    return {name: _encode_file(value) if isinstance(value, InputFile) else value for name, value in inputs.items()}
+    """Return inputs as rows store them.
+
+    A file becomes `{"sha256", "mime", "size", "width", "height"}`, a tuple of files a list of such objects.
+    """
+    return {name: _encode_input(value) for name, value in inputs.items()}
+
+
+def _encode_input(value: InputValue) -> JSON:
+    if isinstance(value, tuple):
+        return [_encode_input(file) for file in value]
+    return _encode_file(value) if isinstance(value, InputFile) else value
 
 
 def _encode_file(file: InputFile) -> dict[str, JSON]:
@@ -110,9 +119,15 @@ def _encode_file(file: InputFile) -> dict[str, JSON]:
     }
 
 
-def _decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, JSON | InputFile]:
+def _decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, InputValue]:
     """Return stored inputs with the paths of the files. Raise `BadFile` if a file is not kept any more."""
-    return {name: _decode_file(value, media) if _is_file(value) else value for name, value in inputs.items()}
+    return {name: _decode_input(value, media) for name, value in inputs.items()}
+
+
+def _decode_input(value: JSON, media: Media) -> InputValue:
+    if isinstance(value, list) and value and all(map(_is_file, value)):
+        return tuple(_decode_file(file, media) for file in value)
+    return _decode_file(value, media) if _is_file(value) else value
 
 
 def _is_file(value: JSON) -> bool:

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from io import BytesIO
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from bot.core.errors import BadFile, FileTooLarge
 from bot.core.limits import (
@@ -23,6 +23,7 @@ from bot.core.limits import (
     MAX_SIDE_PIXELS,
     OUTPUT_DECODING_BYTES,
 )
+from bot.core.models import MaskStyle
 from bot.media.color_profiles import MAX_PROFILE_BYTES
 from bot.media.stripping import StillPicture, extract_still
 
@@ -111,6 +112,18 @@ def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_P
         result = _encode_small(upright, max_bytes)
         upright = _scale(upright, 0.7)
     return result
+
+
+def convert_mask(data: bytes, style: MaskStyle) -> CleanPicture:
+    """Return a mask with white parts as a PNG of another style. Raise `BadFile`."""
+    kind = _detect_kind(data)
+    light = _decode_upright(_extract(data, kind), kind).convert("L")
+    inverted = ImageOps.invert(light)
+    if style is MaskStyle.ALPHA:
+        opaque = Image.new("RGB", light.size)
+        opaque.putalpha(inverted)
+        return _encode(opaque, "PNG")
+    return _encode((inverted if style is MaskStyle.BLACK else light).convert("RGB"), "PNG")
 
 
 def _fits(data: bytes, max_bytes: int | None) -> bool:

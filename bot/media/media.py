@@ -10,6 +10,7 @@ from bot.core.backend import InputFile
 from bot.core.errors import (
     BackendDown,
     BadFile,
+    BadOption,
     FileTooLarge,
     ModelFailed,
     OutputGone,
@@ -25,13 +26,14 @@ from bot.core.limits import (
     MAX_UPLOADS_IN_MEMORY,
     ROOM_SECONDS,
 )
-from bot.core.models import InputRule
+from bot.core.models import InputRule, MaskStyle
 from bot.media.decoding import (
     CleanPicture,
     DecodingLines,
     Line,
     build_too_large_error,
     clean,
+    convert_mask,
     estimate_memory_bytes,
     shrink,
 )
@@ -94,6 +96,49 @@ class Media:
             else self.take_attachment(source, max_pixels=max_pixels)
         )
         return build_input_file(stored)
+
+    async def load_inputs(
+        self, sources: Sequence[Attachment | Link], rule: InputRule | None = None
+    ) -> tuple[InputFile, ...]:
+        """Store a user's pictures, one after the other. Raise as `load_input` does: then no picture is kept."""
+        files: list[InputFile] = []
+        try:
+            for source in sources:
+                files.append(await self.load_input(source, rule))
+        except BaseException:
+            self.release(files)
+            raise
+        return tuple(files)
+
+    async def load_masked(
+        self, picture: Attachment | Link, mask: Attachment | Link, rules: Mapping[str, InputRule]
+    ) -> tuple[InputFile, InputFile]:
+        """Store a picture and its mask by the rules `image` and `mask`; the mask is converted to the model's style.
+
+        Raise `BadOption` for a mask of another size than the picture, and as `load_input` does.
+        """
+        # The same bound for both: the sizes stay equal where the model needs a smaller picture.
+        loaded = await self.load_inputs([picture, mask], rules.get("image"))
+        sizes = [(file.width_pixels, file.height_pixels) for file in loaded]
+        if sizes[0] != sizes[1]:
+            self.release(loaded)
+            (width, height), (mask_width, mask_height) = sizes
+            raise BadOption(
+                f"The mask has {mask_width} × {mask_height} pixels and the picture {width} × {height}: paint the mask "
+                "over the same picture.",
+                option="mask",
+            )
+        style = rules["mask"].mask_style if "mask" in rules else MaskStyle.WHITE
+        if style is MaskStyle.WHITE:
+            return loaded[0], loaded[1]
+        try:
+            content = await asyncio.to_thread(Path(loaded[1].path).read_bytes)
+            converted = await self._keep(content, Line.UPLOADS, convert=lambda data: convert_mask(data, style))
+        except BaseException:
+            self.release(loaded)
+            raise
+        self.release(loaded[1:])
+        return loaded[0], build_input_file(converted)
 
     def claim(self, files: Iterable[InputFile]) -> None:
         """Keep the files of an accepted request."""
@@ -209,9 +254,15 @@ class Media:
         """Close connections."""
         await self._fetcher.close()
 
-    async def _keep(self, data: bytes, line: Line, max_pixels: int | None = None) -> StoredPicture:
+    async def _keep(
+        self,
+        data: bytes,
+        line: Line,
+        max_pixels: int | None = None,
+        convert: Callable[[bytes], CleanPicture] = clean,
+    ) -> StoredPicture:
         def work() -> CleanPicture:
-            picture = clean(data)
+            picture = convert(data)
             is_small = max_pixels is None or picture.facts.width * picture.facts.height <= max_pixels
             return picture if is_small else shrink(picture.data, max_pixels=max_pixels or 0)
 

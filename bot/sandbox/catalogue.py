@@ -10,6 +10,7 @@ from bot.sandbox.clock import format_timestamp
 from bot.sandbox.guide import Guide
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.models.blip import BLIP, BLIP_2
+from bot.sandbox.models.editing import GFPGAN, KONTEXT_PRO, P_IMAGE_EDIT, REMBG, SD_INPAINTING
 from bot.sandbox.models.flux import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL
 from bot.sandbox.models.llama import create_llamas
 from bot.sandbox.models.real_esrgan import REAL_ESRGAN
@@ -70,7 +71,9 @@ def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxMode
 
 
 def create_models(guide: Guide) -> list[SandboxModel]:
-    return [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL, REAL_ESRGAN, *create_llamas(guide), BLIP, BLIP_2]
+    drawing = [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL]
+    editing = [P_IMAGE_EDIT, KONTEXT_PRO, SD_INPAINTING, REMBG, GFPGAN]
+    return [*drawing, *editing, REAL_ESRGAN, *create_llamas(guide), BLIP, BLIP_2]
 
 
 class SandboxCatalogue:

@@ -17,7 +17,7 @@ from bot.sandbox.input_files import InputFiles
 from bot.sandbox.prediction_store import SandboxPrediction
 from bot.sandbox.problems import InvalidField
 
-FieldType = Literal["string", "integer", "number", "boolean", "file"]
+FieldType = Literal["string", "integer", "number", "boolean", "file", "files"]
 _JSON_TYPES: dict[type, str] = {
     str: "string",
     bool: "boolean",
@@ -30,7 +30,7 @@ _JSON_TYPES: dict[type, str] = {
 
 @dataclass(frozen=True)
 class InputField:
-    """An input. A `file` is a string with `format: uri`."""
+    """An input. A `file` is a string with `format: uri`, `files` an array of such strings."""
 
     name: str
     type: FieldType
@@ -45,6 +45,8 @@ class InputField:
         """Return the property in components.schemas.Input; an enum refers to a schema with the field's name."""
         if self.choices:
             schema: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{self.name}"}]}
+        elif self.type == "files":
+            schema = {"type": "array", "items": _URI, "title": self._build_title()}
         else:
             schema = {"type": "string" if self.type == "file" else self.type, "title": self._build_title()}
         known = {
@@ -66,7 +68,7 @@ class InputField:
         return InvalidField(error[0], f"{where}.{self.name}".lstrip("."), error[1]) if error else None
 
     def _check_type(self, value: Any) -> tuple[str, str] | None:
-        expected = "string" if self.type == "file" else self.type
+        expected = {"file": "string", "files": "array"}.get(self.type, self.type)
         given = _JSON_TYPES.get(type(value), "null")
         if expected == given or (expected == "number" and given == "integer"):
             return None
@@ -82,7 +84,8 @@ class InputField:
             return "number_gte", f"Must be greater than or equal to {self.minimum:g}"
         if self.maximum is not None and value > self.maximum:
             return "number_lte", f"Must be less than or equal to {self.maximum:g}"
-        if self.type == "file" and not urlsplit(value[:200]).scheme:
+        addresses = {"file": [value], "files": value}.get(self.type, [])
+        if any(not isinstance(address, str) or not urlsplit(address[:200]).scheme for address in addresses):
             return "format", "Does not match format 'uri'"
         return None
 
@@ -166,6 +169,10 @@ class SandboxRun:
         """Return the bytes of a file input, or None without the input."""
         value = self.input.get(name)
         return self.input_files.read(value) if value else None
+
+    async def read_files(self, name: str) -> list[bytes]:
+        """Return the bytes of the files of a list input; an empty list without the input."""
+        return [self.input_files.read(value) for value in self.input.get(name) or ()]
 
     def stream_text(self, token: str) -> None:
         """Stream a piece of text."""

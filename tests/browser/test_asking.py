@@ -52,6 +52,36 @@ async def test_a_chosen_picture_is_upscaled(visitor: PageVisitor, tmp_path: Path
     await expect(visitor.answer.locator(".note")).to_contain_text("640×400")
 
 
+async def test_several_pictures_are_edited_and_too_many_are_told_before(visitor: PageVisitor) -> None:
+    for name in ("flag.png", "wall.png"):
+        await visitor.drop(name, encode_picture("PNG", (320, 200)))
+    await visitor.words.fill("/upscale ")
+    await expect(visitor.page.get_by_text("/upscale takes one picture")).to_be_visible()
+    await expect(visitor.button("Send")).to_be_disabled()
+
+    await visitor.words.fill("/edit make it winter")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer.locator(".note")).to_contain_text("P-Image Edit")
+    await expect(visitor.page.get_by_role("article", name="You")).to_contain_text("with flag.png, wall.png")
+    await expect(visitor.page.locator(".chip")).to_have_count(0)
+
+
+async def test_the_edit_button_puts_the_picture_into_the_composer(visitor: PageVisitor) -> None:
+    await visitor.ask("/imagine a lighthouse at dusk")
+    await visitor.button("Edit").click()
+    await expect(visitor.page.locator(".chip")).to_have_count(1)
+    await expect(visitor.words).to_have_value("/edit ")
+
+    await visitor.words.press_sequentially("make it blue")
+    await visitor.words.press("Enter")
+    await expect(visitor.answer.locator(".note")).to_contain_text("sandbox: rules, not AI")
+    await visitor.button("Edit prompt").click()
+
+    await expect(visitor.words).to_have_value("/edit make it blue")
+    await expect(visitor.page.locator(".chip")).to_have_count(1)
+
+
 async def test_words_stream_in_and_are_drawn_as_markdown_without_markup(visitor: PageVisitor) -> None:
     await visitor.ask("How do I give someone credits?")
 

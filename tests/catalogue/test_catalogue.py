@@ -38,7 +38,15 @@ def test_every_model_has_a_price_with_its_source() -> None:
 
 
 def test_every_task_has_a_default() -> None:
-    assert [CATALOGUE.choose(task).key for task in Task] == ["flux-schnell", "real-esrgan", "blip", "llama-3-8b"]
+    assert {task: CATALOGUE.choose(task).key for task in Task} == {
+        Task.IMAGINE: "flux-schnell",
+        Task.EDIT: "p-image-edit",
+        Task.UPSCALE: "real-esrgan",
+        Task.REMOVE_BACKGROUND: "rembg",
+        Task.RESTORE: "gfpgan",
+        Task.CAPTION: "blip",
+        Task.CHAT: "llama-3-8b",
+    }
 
 
 def test_a_model_is_found_by_key_title_and_the_backends_name() -> None:

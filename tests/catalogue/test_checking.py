@@ -98,7 +98,12 @@ def test_an_entry_that_fits_has_no_findings() -> None:
         ({"image": "image"}, "takes a file for image: add file = true to inputs.image."),
         (
             {"image": {"to": "pages", "file": True}},
-            "takes a list of files for pages, and inputs.image sends one file: take it out.",
+            "takes a list of files for pages, and inputs.image sends one file: write files = 4, or the most that the "
+            "model accepts, instead of file = true.",
+        ),
+        (
+            {"image": {"to": "image", "files": 3}},
+            "takes a file for image, not a list of files: take files = … out of inputs.image.",
         ),
         (
             {"image": {"to": "samples", "file": True}},

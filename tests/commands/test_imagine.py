@@ -20,8 +20,9 @@ async def test_a_picture_comes_with_its_facts_and_buttons(bench: Bench) -> None:
     assert [(p.name, p.alt) for p in reply.pictures] == [
         ("a-fox-in-the-snow.png", "a fox in the snow (drawn by FLUX schnell)")
     ]
-    labels = ["Again", "Vary · FLUX dev, 25 credits", "Upscale", "Caption", "Edit prompt", "Delete", "Report"]
-    assert [button.label for button in reply.buttons] == labels
+    assert [button.label for button in reply.buttons] == [
+        *("Again", "Vary · FLUX dev, 25 credits", "Edit", "Upscale", "Caption", "Edit prompt", "Delete", "Report"),
+    ]
     assert await bench.balance() == bench.starting_credits - 3_000
 
 
@@ -44,7 +45,9 @@ async def test_four_pictures_have_numbered_buttons(bench: Bench) -> None:
     reply = bench.last_message.reply
     assert [picture.name for picture in reply.pictures] == [f"a-fox-{n}.png" for n in (1, 2, 3, 4)]
     assert reply.pictures[2].alt == "a fox (picture 3 of 4, drawn by FLUX schnell)"
-    assert [button.label for button in reply.buttons if button.n == 4] == ["Vary 4 · FLUX dev, 25 credits", "Upscale 4"]
+    assert [button.label for button in reply.buttons if button.n == 4] == [
+        *("Vary 4 · FLUX dev, 25 credits", "Edit 4", "Upscale 4"),
+    ]
     assert await bench.balance() == bench.starting_credits - 12_000
 
 

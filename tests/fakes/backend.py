@@ -143,10 +143,16 @@ class ScriptedBackend:
         yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
-        return {
-            name: f"data:{value.mime};sha256,{value.sha256}" if isinstance(value, InputFile) else value
-            for name, value in inputs.items()
-        }
+        def make_url(file: InputFile) -> JSON:
+            return f"data:{file.mime};sha256,{file.sha256}"
+
+        prepared: dict[str, JSON] = {}
+        for name, value in inputs.items():
+            if isinstance(value, tuple):
+                prepared[name] = [make_url(file) for file in value]
+            else:
+                prepared[name] = make_url(value) if isinstance(value, InputFile) else value
+        return prepared
 
     async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
         if self.submit_error is not None:

@@ -204,7 +204,10 @@ async def replace_files_with_urls(client: ReplicateClient, inputs: Inputs) -> di
     """
     prepared: dict[str, JSON] = {}
     for name, value in inputs.items():
-        prepared[name] = await _make_file_url(client, value) if isinstance(value, InputFile) else value
+        if isinstance(value, tuple):
+            prepared[name] = [await _make_file_url(client, file) for file in value]
+        else:
+            prepared[name] = await _make_file_url(client, value) if isinstance(value, InputFile) else value
     return prepared
 
 

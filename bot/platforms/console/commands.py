@@ -38,8 +38,8 @@ async def build_invocation(line: str, menu: Menu) -> Invocation:
 def _find_file_options(call: ParsedCommand, menu: Menu) -> Mapping[str, str]:
     """Return the local file names by option name. A link stays an option: the media store fetches links."""
     options = find_command(menu, call.command).declaration.options
-    file_options = {option.name for option in options if option.kind is OptionKind.FILE}
-    values = {name: str(value) for name, value in call.options.items() if name in file_options}
+    names = {name for option in options if option.kind is OptionKind.FILE for name in option.file_names}
+    values = {name: str(value) for name, value in call.options.items() if name in names}
     return {name: value for name, value in values.items() if "://" not in value}
 
 

@@ -40,6 +40,8 @@ _MOST_OPTIONS = 25
 _IN_GUILDS, _WITH_BOT, _ELSEWHERE = 0, 1, 2
 _FOR_GUILDS, _FOR_USERS = 0, 1
 
+_FURTHER_FILE, _FURTHER_KEY = "One more?", "further_file"
+
 _TRANSLATIONS_FILE = Path(__file__).with_name("translations.toml")
 # The fields that we set. Discord adds ids, versions and defaults.
 _COMPARED_FIELDS = (
@@ -170,7 +172,14 @@ def _build_description(name: str, description: str, key: tuple[str, ...]) -> Pay
 def _build_options(declaration: Declaration) -> list[Payload]:
     # Discord refuses a required option after an optional one.
     ordered = sorted(declaration.options, key=lambda option: not option.is_required)
-    return [_build_option(declaration, option) for option in ordered[:_MOST_OPTIONS]]
+    first = [_build_option(declaration, option) for option in ordered]
+    # After all others: few people give several files.
+    further = [
+        {**_build_description(name, _FURTHER_FILE, (_FURTHER_KEY,)), "type": OPTION_TYPES[option.kind]}
+        for option in ordered
+        for name in option.file_names[1:]
+    ]
+    return [*first, *further][:_MOST_OPTIONS]
 
 
 def _build_option(declaration: Declaration, option: Option) -> Payload:

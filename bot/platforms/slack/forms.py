@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from bot.core.errors import BadOption, UserError
-from bot.core.invocations import Attachment, Invocation
+from bot.core.invocations import Attachment, Invocation, name_file
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue, Services
 from bot.dispatch.forms import fill_form
@@ -121,9 +121,12 @@ def read_values(view: Mapping[str, Any], declaration: Declaration) -> dict[str, 
 
 
 def read_files(view: Mapping[str, Any], files: SlackFiles, team: str) -> dict[str, Attachment]:
-    """Return the submitted files by option."""
-    given = [(name, element["files"][0]) for name, element in _list_elements(view) if element.get("files")]
-    return {name: files.create_attachment(team, file) for name, file in given}
+    """Return the submitted files by name, see `name_file`."""
+    return {
+        name_file(name, n): files.create_attachment(team, file)
+        for name, element in _list_elements(view)
+        for n, file in enumerate(element.get("files") or ())
+    }
 
 
 def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) -> dict[str, str]:
@@ -237,7 +240,7 @@ def _render_flag(option: Option, value: OptionValue | None) -> Block:
 
 
 def _render_file(option: Option, value: OptionValue | None) -> Block:
-    return {"type": "file_input", "filetypes": _PICTURE_TYPES, "max_files": 1}
+    return {"type": "file_input", "filetypes": _PICTURE_TYPES, "max_files": option.max_files}
 
 
 def _render_user(option: Option, value: OptionValue | None) -> Block:

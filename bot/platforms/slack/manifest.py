@@ -134,7 +134,7 @@ def _render_shortcuts(menu: Menu) -> list[dict[str, str]]:
         if label := declaration.contexts.get("picture"):
             shortcuts.append(
                 {
-                    "name": truncate(f"{label} this picture", _MAX_SHORTCUT_NAME),
+                    "name": _name_shortcut(label),
                     "type": "message",
                     "callback_id": f"{PICTURE_SHORTCUT}{declaration.name}",
                     "description": declaration.description,
@@ -149,6 +149,12 @@ def _render_shortcuts(menu: Menu) -> list[dict[str, str]]:
         }
     )
     return shortcuts[:_MAX_SHORTCUTS]
+
+
+def _name_shortcut(label: str) -> str:
+    """Return "Upscale this picture", or the label alone where Slack's limit leaves no room."""
+    name = f"{label} this picture"
+    return name if len(name) <= _MAX_SHORTCUT_NAME else truncate(label, _MAX_SHORTCUT_NAME)
 
 
 def render_yaml(value: Any, indent: int = 0) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Channel, User
-from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionValue, Services
+from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionKind, OptionValue, Services
 from bot.dispatch.parsing import Menu, find_command, parse_command
 from bot.dispatch.plain_text import DEFAULT_COMMAND
 from bot.platforms.web.request_parsing import MessageRequest
@@ -93,4 +93,5 @@ def _option_to_json(option: Option) -> JSON:
         "choices": list(option.choices),
         "autocomplete": option.autocomplete is not None,
         "words": option.words,
+        "files": list(option.file_names) if option.kind is OptionKind.FILE else [],
     }

@@ -44,11 +44,11 @@ def draw(order: PictureOrder) -> bytes:
     start = open_picture(order.start) if order.start else None
     picture = paint(read_scene(order.prompt, order.seed), order.size)
     if start:
-        picture = _begin_from(start, picture, order.strength)
-    return _encode(picture, order)
+        picture = begin_from(start, picture, order.strength)
+    return encode_picture(picture, order)
 
 
-def _begin_from(start: "Image", painted: "Image", strength: float) -> "Image":
+def begin_from(start: "Image", painted: "Image", strength: float) -> "Image":
     """Blend the start with the painted scene's light and colours, by `strength`."""
     from PIL import Image, ImageOps
 
@@ -59,7 +59,8 @@ def _begin_from(start: "Image", painted: "Image", strength: float) -> "Image":
     return Image.blend(tinted, painted, max(0.0, strength) ** 2)
 
 
-def _encode(picture: "Image", order: PictureOrder) -> bytes:
+def encode_picture(picture: "Image", order: PictureOrder) -> bytes:
+    """Return the picture in the order's format, with a note of the painter, seed and prompt."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 

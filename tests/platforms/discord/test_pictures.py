@@ -23,7 +23,7 @@ async def test_a_picture_has_alt_text_facts_and_next_steps(town: Town) -> None:
     assert message.pictures[0].data == town.backend.script.picture
     assert "FLUX schnell · seed " in message.text
     assert [label.partition(" ·")[0] for label in message.button_labels] == [
-        *("Again", "Vary", "Upscale", "Caption", "Edit prompt", "Delete", "Report")
+        *("Again", "Vary", "Edit", "Upscale", "Caption", "Edit prompt", "Delete", "Report")
     ]
 
 

@@ -1,4 +1,4 @@
-// The composer: words or a command, the command's options, and a picture.
+// The composer: words or a command, the command's options, and pictures.
 
 import { byId, el, icon, toast, tool } from "./dom.js";
 import { read, send } from "./api.js";
@@ -6,11 +6,12 @@ import { Panel, fieldsOf } from "./panel.js";
 import { Suggestions, commandOf, suggest } from "./suggestions.js";
 
 const UPLOAD_BYTES = 25 * 1024 * 1024;
+const MAX_FILES = 4;
 
 export class Composer {
 	/** `channel()` names the conversation; `onSent` is called once something was accepted. */
 	constructor(menu, channel, onSent) {
-		Object.assign(this, { menu, channel, onSent, file: null, isSending: false });
+		Object.assign(this, { menu, channel, onSent, files: [], isSending: false });
 		this.words = byId("words");
 		this.panel = new Panel(byId("panel"));
 		this.suggestions = new Suggestions(byId("suggestions"), this.words, (item) => this.take(item));
@@ -33,16 +34,16 @@ export class Composer {
 		byId("options").onclick = () => this.toggleOptions();
 		byId("attach").onclick = () => byId("picker").click();
 		byId("picker").onchange = ({ target }) => {
-			this.attach(target.files[0]);
+			this.attach([...target.files]);
 			target.value = "";
 		};
-		document.onpaste = (event) => this.attach(event.clipboardData?.files[0], event);
+		document.onpaste = (event) => this.attach([...(event.clipboardData?.files ?? [])], event);
 		document.ondragover = document.ondragleave = document.ondrop = (event) => this.drag(event);
 	}
 
 	/** The text to send: a picture without words becomes /caption. */
 	get text() {
-		return this.words.value.trim() || (this.file ? "/caption" : "");
+		return this.words.value.trim() || (this.files.length ? "/caption" : "");
 	}
 
 	/** The command of the text; null for an unknown command. */
@@ -57,16 +58,23 @@ export class Composer {
 		this.update();
 	}
 
-	/** Puts a job's command, options and picture back into the composer. */
+	/** Puts a job's command, options and pictures back into the composer. */
 	async edit(job) {
 		const { command: name, options } = await read(`/api/jobs/${job}`);
 		const command = commandOf(`/${name}`, this.menu.commands);
 		const free = options[command.options.find((option) => option.words)?.name] ?? "";
 		this.panel.fill(command, options);
 		this.fill(command.name === this.menu.plain ? free : `/${command.name} ${free}`);
-		const picture = options[fileOption(command)?.name]?.sha256;
-		const file = picture && (await (await fetch(`/media/${picture}`)).blob());
-		this.attach(file ? new File([file], "picture", { type: file.type }) : null);
+		const kept = fileNames(command).map((file) => options[file]?.sha256);
+		this.detach();
+		for (const sha256 of kept.filter(Boolean)) this.attach([await load(`/media/${sha256}`, "picture")]);
+	}
+
+	/** Begins an edit of a picture of a message. */
+	async change({ url, name }) {
+		this.detach();
+		this.attach([await load(url, name)]);
+		this.fill("/edit ");
 	}
 
 	update() {
@@ -78,12 +86,14 @@ export class Composer {
 
 	showState(problem = "") {
 		const { command } = this;
-		const lacksFile = Boolean(fileOption(command)?.required && !this.file);
+		const lacksFile = Boolean(fileOption(command)?.required && !this.files.length);
+		const names = fileNames(command);
+		const tooMany = names.length && this.files.length > names.length && `/${command.name} takes ${names.length === 1 ? "one picture" : `${names.length} pictures`}`;
 		byId("options").hidden = !fieldsOf(command).length;
 		if (byId("options").hidden) this.panel.close();
 		byId("options").ariaExpanded = String(this.panel.isOpen);
-		byId("send").disabled = this.isSending || !this.text;
-		byId("hint").textContent = problem || (lacksFile ? "Drop, paste or attach a picture" : "");
+		byId("send").disabled = this.isSending || !this.text || Boolean(tooMany);
+		byId("hint").textContent = problem || tooMany || (lacksFile ? "Drop, paste or attach a picture" : "");
 		byId("attach").classList.toggle("asked", lacksFile);
 		byId("composer").classList.toggle("sending", this.isSending);
 	}
@@ -109,45 +119,59 @@ export class Composer {
 		(this.panel.isOpen ? byId("panel").querySelector("input, select") : this.words).focus();
 	}
 
-	attach(file, event) {
-		if (file === undefined) return;
+	/** Adds files to those attached. */
+	attach(files, event) {
+		if (!files.length) return;
 		event?.preventDefault();
-		if (file?.size > UPLOAD_BYTES) return void toast("That file is larger than 25 MB.");
-		const tray = byId("files");
-		for (const image of tray.querySelectorAll("img")) URL.revokeObjectURL(image.src);
-		this.file = file;
-		tray.replaceChildren(...(file ? [this.chip(file)] : []));
+		if (files.some(({ size }) => size > UPLOAD_BYTES)) return void toast("That file is larger than 25 MB.");
+		if (this.files.length + files.length > MAX_FILES) return void toast(`Attach at most ${MAX_FILES} files.`);
+		this.files.push(...files);
+		byId("files").append(...files.map((file) => this.chip(file)));
+		this.update();
+	}
+
+	/** Takes all files away. */
+	detach() {
+		for (const image of byId("files").querySelectorAll("img")) URL.revokeObjectURL(image.src);
+		this.files = [];
+		byId("files").replaceChildren();
 		this.update();
 	}
 
 	chip(file) {
+		const image = el("img", { src: URL.createObjectURL(file), alt: "" });
 		const remove = () => {
-			this.attach(null);
+			this.files = this.files.filter((other) => other !== file);
+			URL.revokeObjectURL(image.src);
+			chip.remove();
+			this.update();
 			this.words.focus();
 		};
-		return el("div", { class: "chip" }, el("img", { src: URL.createObjectURL(file), alt: "" }), el("span", {}, file.name), tool("close", `Remove ${file.name}`, remove));
+		const chip = el("div", { class: "chip" }, image, el("span", {}, file.name), tool("close", `Remove ${file.name}`, remove));
+		return chip;
 	}
 
 	drag(event) {
 		if (!event.dataTransfer?.types.includes("Files")) return;
 		event.preventDefault();
 		byId("composer").classList.toggle("over", event.type === "dragover");
-		if (event.type === "drop") this.attach(event.dataTransfer.files[0]);
+		if (event.type === "drop") this.attach([...event.dataTransfer.files]);
 	}
 
 	async submit() {
-		const { command, file, text } = this;
-		if (!text || this.isSending || !this.panel.check()) return;
-		const option = fileOption(command);
+		const { command, files, text } = this;
+		const names = fileNames(command);
+		if (!text || this.isSending || (names.length && files.length > names.length) || !this.panel.check()) return;
 		this.isSending = true;
 		this.showState();
-		const error = await this.say(text, this.panel.values(), file && option ? { [option.name]: file } : {});
+		const error = await this.say(text, this.panel.values(), Object.fromEntries(names.slice(0, files.length).map((name, i) => [name, files[i]])));
 		this.isSending = false;
 		this.showState();
 		if (error) return this.showError(error);
 		this.panel.clear();
 		this.words.value = "";
-		return this.attach(option ? null : file); // kept for the next command
+		if (names.length) this.detach(); // else kept for the next command
+		else this.update();
 	}
 
 	/** Sends a message to this conversation; returns the error, if any. */
@@ -170,3 +194,11 @@ export class Composer {
 }
 
 const fileOption = (command) => command?.options.find((option) => option.kind === "file");
+
+/** The names of the files that a command takes: image, image2, … */
+const fileNames = (command) => fileOption(command)?.files ?? [];
+
+async function load(url, name) {
+	const file = await (await fetch(url)).blob();
+	return new File([file], name, { type: file.type });
+}

@@ -40,7 +40,7 @@ function openChannel(name) {
 	feed?.close();
 	byId("welcome").hidden = true;
 	isAtEnd = true;
-	log = new Log(byId("log"), channel, { gap: () => feed.reload(), edit: (job) => composer.edit(job), story: openStory });
+	log = new Log(byId("log"), channel, { gap: () => feed.reload(), edit: (job) => composer.edit(job), change: (picture) => composer.change(picture), story: openStory });
 	feed = new Feed(channel, showConnection, draw);
 }
 

@@ -8,7 +8,7 @@ import { openPicture } from "./viewer.js";
 const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it" };
 const SURE_SECONDS = 4;
 
-/** All messages of a channel in the order of creation. `on` has gap(), edit(job) and story(job). */
+/** All messages of a channel in the order of creation. `on` has gap(), edit(job), change(picture) and story(job). */
 export class Log {
 	constructor(root, channel, on) {
 		Object.assign(this, { root, channel, on });
@@ -174,9 +174,10 @@ class View {
 
 	button({ label, ...press }) {
 		const onclick = async () => {
+			if (press.action === "change") return this.log.on.change(this.message.pictures[Math.max(press.n, 1) - 1]);
 			node.disabled = true;
 			await this.ask("/api/press", press);
-			node.disabled = false;
+			return (node.disabled = false);
 		};
 		const node = el("button", { class: press.action === "cancel" ? "press stop" : "press", onclick }, label);
 		return node;

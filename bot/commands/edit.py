@@ -1,0 +1,87 @@
+"""/edit, /removebg and /restore: change given pictures."""
+
+from bot.core.backend import InputFile, InputValue
+from bot.core.errors import BadOption
+from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.models import ASPECTS, Model, Task
+from bot.dispatch.declaration import Command, Services, command, models_for, option
+
+MAX_EDITED_PICTURES = 4
+
+
+@command("edit", task=Task.EDIT, contexts={"picture": "Edit"})
+class Edit(Command):
+    """Change a picture by words, alone or with further pictures as references."""
+
+    prompt: str = option("What should change?", max_length=1500, words=True)
+    images: tuple[Attachment | Link, ...] = option("Which picture?", name="image", max_files=MAX_EDITED_PICTURES)
+    mask: Attachment | Link | None = option("A mask of the same size, white where it may change?", default=None)
+    model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.EDIT))
+    aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)
+    seed: int | None = option("Which seed? The same seed gives the same again.", default=None, minimum=0)
+    steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
+    guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=100)
+    format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = await services.choose_model(
+            invocation.user,
+            Task.EDIT,
+            self.model,
+            required_option="mask" if self.mask else "image",
+            file_count=len(self.images),
+        )
+        images, mask = await self._load_files(model, services)
+        options: dict[str, InputValue] = {
+            "prompt": self.prompt,
+            "image": images,
+            "mask": mask,
+            "aspect": self.aspect,
+            "seed": self.seed,
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "format": self.format,
+        }
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+
+    async def _load_files(self, model: Model, services: Services) -> tuple[tuple[InputFile, ...], InputFile | None]:
+        """Return the pictures and the mask. A mask belongs to a single picture."""
+        media = services.media
+        if self.mask is None:
+            return await media.load_inputs(self.images, model.inputs.get("image")), None
+        if len(self.images) > 1:
+            raise BadOption("A mask belongs to one picture: give one picture with it.", option="mask")
+        image, mask = await media.load_masked(self.images[0], self.mask, model.inputs)
+        return (image,), mask
+
+
+@command("removebg", task=Task.REMOVE_BACKGROUND, contexts={"picture": "Remove background"})
+class RemoveBackground(Command):
+    """Make the background of a picture transparent."""
+
+    image: Attachment | Link = option("Which picture?")
+    model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.REMOVE_BACKGROUND))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = await services.choose_model(invocation.user, Task.REMOVE_BACKGROUND, self.model)
+        options: dict[str, InputValue] = {
+            "image": await services.media.load_input(self.image, model.inputs.get("image"))
+        }
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+
+
+@command("restore", task=Task.RESTORE, contexts={"picture": "Restore"})
+class Restore(Command):
+    """Mend the faces of an old or small photo."""
+
+    image: Attachment | Link = option("Which picture?")
+    scale: float | None = option("How many times larger each way?", default=None, minimum=1, maximum=4)
+    model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.RESTORE))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = await services.choose_model(invocation.user, Task.RESTORE, self.model)
+        options: dict[str, InputValue] = {
+            "image": await services.media.load_input(self.image, model.inputs.get("image")),
+            "scale": self.scale,
+        }
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})

@@ -1,0 +1,221 @@
+"""Edits of a picture by words: colours, light, seasons, crops, blurs, and blends of several pictures.
+
+Each rule knows a few words. Words without a rule draw a scene by the painter, and the scene tints the picture.
+"""
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bot.sandbox.input_files import UnreadablePicture, open_picture
+from bot.sandbox.painter.picture import PictureOrder, begin_from, encode_picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_FLAKES_PER_MEGAPIXEL = 1_500
+_UNRULED_STRENGTH = 0.45
+_WIDE_RATIO = 16 / 9
+
+
+class MaskMismatch(UnreadablePicture):
+    """A mask of another size than the picture."""
+
+
+@dataclass(frozen=True)
+class EditOrder:
+    """`pictures` are the main picture and the references; white parts of `mask` change; `ratio` is width by height."""
+
+    prompt: str
+    seed: int
+    pictures: tuple[bytes, ...]
+    mask: bytes | None = None
+    ratio: float | None = None
+    extension: str = "png"
+    quality: int = 90
+
+
+def edit(order: EditOrder) -> bytes:
+    """Return the edited picture, encoded. Raise `UnreadablePicture` for a bad picture or mask."""
+    from PIL import Image, ImageOps
+
+    base, *references = (open_picture(content).convert("RGB") for content in order.pictures)
+    edited = _blend_references(base, references)
+    rules = find_rules(order.prompt)
+    for change in rules:
+        edited = change(edited, random.Random(order.seed))  # noqa: S311 - a picture, no secret
+    if not rules and not references:
+        edited = _tint_by_scene(edited, order)
+    if order.mask is not None:
+        mask = open_picture(order.mask).convert("L")
+        if mask.size != base.size:
+            raise MaskMismatch(
+                f"mask and image must have the same size, not {mask.width}x{mask.height} and {base.width}x{base.height}"
+            )
+        edited = Image.composite(ImageOps.fit(edited, base.size), base, mask)
+    if order.ratio is not None:
+        edited = ImageOps.fit(edited, _fit_ratio(edited.size, order.ratio))
+    return encode_picture(edited, PictureOrder(order.prompt, order.seed, edited.size, order.extension, order.quality))
+
+
+def find_rules(words: str) -> list["Change"]:
+    """Return the changes that the words name, in the order of the rules."""
+    text = words.lower()
+    return [change for pattern, change in _RULES if re.search(rf"\b(?:{pattern})\b", text)]
+
+
+def _blend_references(base: "Image", references: list["Image"]) -> "Image":
+    """Blend the references into the main picture, each with an equal share."""
+    from PIL import Image, ImageOps
+
+    blended = base
+    for n, reference in enumerate(references, 1):
+        blended = Image.blend(blended, ImageOps.fit(reference, base.size), 1 / (n + 1))
+    return blended
+
+
+def _tint_by_scene(picture: "Image", order: EditOrder) -> "Image":
+    from bot.sandbox.painter.composition import paint
+    from bot.sandbox.painter.scene import read_scene
+
+    painted = paint(read_scene(order.prompt, order.seed), picture.size)
+    return begin_from(picture, painted, _UNRULED_STRENGTH)
+
+
+def _fit_ratio(size: tuple[int, int], ratio: float) -> tuple[int, int]:
+    """Return the largest size of a ratio within `size`."""
+    width, height = size
+    return (width, max(1, round(width / ratio))) if width / height < ratio else (max(1, round(height * ratio)), height)
+
+
+Change = Callable[["Image", random.Random], "Image"]
+
+
+def _tint(colour: str, strength: float = 0.7) -> Change:
+    """Return a change to a colour that keeps the light of the picture."""
+
+    def change(picture: "Image", rng: random.Random) -> "Image":
+        from PIL import Image, ImageOps
+
+        toned = ImageOps.colorize(picture.convert("L"), black="black", mid=colour, white="white")
+        return Image.blend(picture, toned, strength)
+
+    return change
+
+
+def _enhance(kind: str, factor: float) -> Change:
+    """Return a change by one of Pillow's enhancers: Brightness, Color, Contrast or Sharpness."""
+
+    def change(picture: "Image", rng: random.Random) -> "Image":
+        from PIL import ImageEnhance
+
+        enhanced: Image = getattr(ImageEnhance, kind)(picture).enhance(factor)
+        return enhanced
+
+    return change
+
+
+def _chain(*changes: Change) -> Change:
+    def change(picture: "Image", rng: random.Random) -> "Image":
+        for one in changes:
+            picture = one(picture, rng)
+        return picture
+
+    return change
+
+
+def _snow(picture: "Image", rng: random.Random) -> "Image":
+    from PIL import ImageDraw
+
+    snowy = picture.copy()
+    brush = ImageDraw.Draw(snowy)
+    width, height = picture.size
+    unit = max(1.0, min(width, height) / 400)
+    for _ in range(max(40, width * height * _FLAKES_PER_MEGAPIXEL // 1_000_000)):
+        x, y, radius = rng.randrange(width), rng.randrange(height), unit * rng.uniform(0.5, 2)
+        brush.ellipse((x - radius, y - radius, x + radius, y + radius), fill="white")
+    return snowy
+
+
+def _blur(picture: "Image", rng: random.Random) -> "Image":
+    from PIL import ImageFilter
+
+    return picture.filter(ImageFilter.GaussianBlur(max(2.0, min(picture.size) / 60)))
+
+
+def _mirror(picture: "Image", rng: random.Random) -> "Image":
+    from PIL import ImageOps
+
+    return ImageOps.mirror(picture)
+
+
+def _turn_over(picture: "Image", rng: random.Random) -> "Image":
+    return picture.rotate(180)
+
+
+def _invert(picture: "Image", rng: random.Random) -> "Image":
+    from PIL import ImageOps
+
+    return ImageOps.invert(picture)
+
+
+def _zoom(picture: "Image", rng: random.Random) -> "Image":
+    width, height = picture.size
+    box = (width // 5, height // 5, width - width // 5, height - height // 5)
+    return picture.crop(box).resize(picture.size)
+
+
+def _pixelate(picture: "Image", rng: random.Random) -> "Image":
+    from PIL.Image import Resampling
+
+    side = max(1, min(picture.size) // 48)
+    small = picture.resize((max(1, picture.width // side), max(1, picture.height // side)), Resampling.BOX)
+    return small.resize(picture.size, Resampling.NEAREST)
+
+
+def _crop_to(ratio: float) -> Change:
+    def change(picture: "Image", rng: random.Random) -> "Image":
+        from PIL import ImageOps
+
+        return ImageOps.fit(picture, _fit_ratio(picture.size, ratio))
+
+    return change
+
+
+_COLOURS = {
+    "red": "#c0281f",
+    "orange": "#d97a1e",
+    "yellow|gold|golden": "#d9b51e",
+    "green": "#2f8f3a",
+    "blue": "#2a5fb8",
+    "purple|violet": "#7a3fb0",
+    "pink": "#d66a9c",
+    "brown": "#7a5230",
+}
+
+_RULES: tuple[tuple[str, Change], ...] = (
+    ("square", _crop_to(1.0)),
+    ("wide|wider|landscape format", _crop_to(_WIDE_RATIO)),
+    ("zoom(?: in)?|crop|closer|close-up", _zoom),
+    ("mirror|mirrored|flip|flipped", _mirror),
+    ("upside down", _turn_over),
+    *((words, _tint(colour)) for words, colour in _COLOURS.items()),
+    ("winter|snow|snowy|frozen", _chain(_enhance("Color", 0.5), _tint("#9db8d6", 0.35), _snow)),
+    ("autumn|fall", _chain(_tint("#c9772b", 0.4), _enhance("Color", 1.2))),
+    ("spring", _chain(_tint("#7fb069", 0.25), _enhance("Color", 1.3))),
+    ("summer", _chain(_tint("#e3c26b", 0.25), _enhance("Brightness", 1.1), _enhance("Color", 1.3))),
+    ("sepia|vintage|old", _chain(_enhance("Color", 0.0), _tint("#9c7a4d", 0.8))),
+    ("black and white|gr[ae]y|gr[ae]yscale|monochrome", _enhance("Color", 0.0)),
+    ("vivid|colou?rful|saturated", _enhance("Color", 1.8)),
+    ("pale|faded|pastel", _chain(_enhance("Color", 0.5), _enhance("Brightness", 1.15))),
+    ("night|midnight", _chain(_enhance("Brightness", 0.45), _tint("#24406e", 0.4))),
+    ("bright|brighter|lighter|sunny", _enhance("Brightness", 1.35)),
+    ("dark|darker|gloomy", _enhance("Brightness", 0.65)),
+    ("contrast", _enhance("Contrast", 1.5)),
+    ("sharp|sharper|crisp", _enhance("Sharpness", 3.0)),
+    ("blur|blurred|blurry|soft|softer|dreamy", _blur),
+    ("pixel(?:s|ated| art)?", _pixelate),
+    ("invert|inverted|negative", _invert),
+)
