@@ -142,3 +142,9 @@ MIN_FREE_DISK_BYTES = 16 * 1024 * 1024
 
 EXPORT_MAX_BYTES = 8_000_000
 """Discord refuses files above 10 MB, and the web page keeps the file in the database."""
+
+EXPORTS_PER_MINUTE = 10
+"""Exports of a person: each reads all rows about the person, and a loop of exports would fill the database."""
+
+MAX_MESSAGES_WITH_FILES = 8
+"""The latest messages of a person on the page whose files are kept: an export has up to 8 MB."""

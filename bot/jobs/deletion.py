@@ -9,12 +9,15 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
+from math import ceil
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.errors import LimitReached
+from bot.core.fair_queue import FairQueue
 from bot.core.invocations import PendingAction
 from bot.core.jobs import Job
 from bot.core.json import JSON
-from bot.core.limits import EXPORT_MAX_BYTES
+from bot.core.limits import EXPORT_MAX_BYTES, EXPORTS_PER_MINUTE
 from bot.core.people import PersonKey, User
 from bot.core.platform import MessageLost
 from bot.core.platform_syntax import get_platform_syntax
@@ -38,6 +41,8 @@ DELETION_CHECK_SECONDS = 0.5
 _MAX_DELETION_CHECKS = 120
 
 
+# Each export of one message stands in memory as a whole; people take turns.
+_MAX_CONCURRENT_EXPORTS = 2
 _CUT_OFF = '],\n"cut_off": true\n}\n'
 """The end of an export without all rows."""
 
@@ -93,10 +98,20 @@ class PersonalData:
         self._services = services
         self._cancel = cancel
         self._deletions = BackgroundTasks("erasure")
+        self._exports = FairQueue(_MAX_CONCURRENT_EXPORTS)
 
     async def export(self, person: PersonKey) -> tuple[TextFile, bool]:
-        """Return rows about a person as a JSON file for a message, and whether the file holds all rows."""
-        parts = [part async for part in self.stream_export(person, max_bytes=EXPORT_MAX_BYTES)]
+        """Return rows about a person as a JSON file for a message, and whether the file holds all rows.
+
+        Raise `LimitReached` beyond `EXPORTS_PER_MINUTE`.
+        """
+        key = f"export:{person.platform}:{person.workspace}:{person.id}"
+        async with self._services.database.write() as tx:
+            wait_seconds = await tx.rates.take(key, EXPORTS_PER_MINUTE, self._services.clock.now())
+        if wait_seconds > 0:
+            raise LimitReached(f"You exported {EXPORTS_PER_MINUTE} times: try again in {ceil(wait_seconds)} s.")
+        async with self._exports.hold(key):
+            parts = [part async for part in self.stream_export(person, max_bytes=EXPORT_MAX_BYTES)]
         name = self.name_export(person)
         return TextFile(name, "application/json", "".join(parts)), _CUT_OFF not in parts
 

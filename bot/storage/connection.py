@@ -24,8 +24,9 @@ Parameters: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
 T = TypeVar("T")
 
-PORTION_ROWS = 500
-"""Rows of a stream in memory at once. Converting so many rows to text blocks the loop for a few milliseconds."""
+PORTION_ROWS = 25
+"""Rows of a stream in memory at once. A row of the page has up to 100,000 characters: converting so many such rows to
+text blocks the loop for some ten milliseconds."""
 
 
 class Rows(Protocol):

@@ -15,7 +15,7 @@ from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, 
 from bot.storage.connection import Rows, Statements
 from bot.storage.personal_data import PAGE
 from bot.storage.policies import Policy, PolicyStore
-from bot.storage.tables.people import page_messages, visitor_keys, visitors
+from bot.storage.tables.people import page_files, page_messages, visitor_keys, visitors
 
 _insert = insert(visitors)
 _UPSERT = _insert.on_conflict_do_update(
@@ -152,6 +152,19 @@ _UPSERT_MESSAGE = _insert_message.on_conflict_do_update(
 )
 _SELECT_MESSAGE = sa.select(page_messages).where(page_messages.c.id == bindparam("message"))
 _DELETE_MESSAGE = sa.delete(page_messages).where(page_messages.c.id == bindparam("message"))
+_insert_file = insert(page_files)
+_UPSERT_FILE = _insert_file.on_conflict_do_update(
+    index_elements=["message", "n"], set_={"text": _insert_file.excluded["text"]}
+)
+# The bot's answer to a person has the person as user.
+_messages_with_files = (
+    sa.select(page_messages.c.id)
+    .where(page_messages.c.user == bindparam("of_user"), page_messages.c.id.in_(sa.select(page_files.c.message)))
+    .order_by(page_messages.c.created_at.desc(), page_messages.c.id.desc())
+    .offset(limits.MAX_MESSAGES_WITH_FILES)
+)
+_DELETE_OLD_FILES = sa.delete(page_files).where(page_files.c.message.in_(_messages_with_files))
+_SELECT_FILES = sa.select(page_files.c.n, page_files.c.text).where(page_files.c.message == bindparam("of_message"))
 _SELECT_BY_CHANNEL = (
     sa.select(page_messages)
     .where(page_messages.c.channel == bindparam("of_channel"))
@@ -165,8 +178,8 @@ _COUNT_IN_CHANNEL = sa.select(sa.func.count()).select_from(
     .limit(bindparam("most"))
     .subquery()
 )
-# Rows in memory at once: a message may carry files of megabytes.
-_ROWS_PER_READ = 25
+# Rows in memory at once: a message has up to 100,000 characters, and a snapshot up to ten times as many.
+_ROWS_PER_READ = 10
 # Buttons, times and names of a message in JSON, beside the words.
 _FIXED_CHARACTERS = 300
 
@@ -216,14 +229,26 @@ class PageStore:
         self._run = statements.run
 
     async def put(self, message: PageMessage) -> None:
-        """Insert a message, or replace the reply and `updated_at`."""
+        """Insert a message, or replace the reply and `updated_at`. The contents of files have rows of their own."""
         row = {name: getattr(message, name) for name in PageMessage.__slots__}
-        await self._run(_UPSERT_MESSAGE, row | {"reply": reply_to_json(message.reply)})
+        await self._run(_UPSERT_MESSAGE, row | {"reply": reply_to_json(without_file_contents(message).reply)})
+        # A message read without contents keeps the stored contents.
+        texts = [(n, file.text) for n, file in enumerate(message.reply.files) if file.text]
+        for n, text in texts:
+            await self._run(_UPSERT_FILE, {"message": message.id, "n": n, "text": text})
+        if texts:
+            await self._run(_DELETE_OLD_FILES, {"of_user": message.user})
 
     async def get(self, message_id: str) -> PageMessage | None:
-        """Read one message."""
+        """Read one message with the contents of its files."""
         row = (await self._run(_SELECT_MESSAGE, {"message": message_id})).first()
-        return _message_from_row(row) if row else None
+        message = _message_from_row(row) if row else None
+        if message is None or not message.reply.files:
+            return message
+        texts = {row.n: row.text for row in await self._run(_SELECT_FILES, {"of_message": message_id})}
+        # Messages from before migration 0003 hold the contents themselves.
+        files = [replace(file, text=texts.get(n, file.text)) for n, file in enumerate(message.reply.files)]
+        return replace(message, reply=replace(message.reply, files=tuple(files)))
 
     async def count_in_channel(self, channel: str, limit: int) -> int:
         """Count the messages of a channel, at most `limit`."""

@@ -8,7 +8,7 @@ from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import MessageState, Output, PostedMessage
-from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, Tone
+from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, TextFile, Tone
 from bot.storage.database import Database
 from bot.storage.policies import Policy
 from bot.storage.web_page import PageMessage
@@ -260,6 +260,25 @@ async def test_page_messages_are_read_back_as_shown(database: Database) -> None:
         ]
         assert await tx.page.list_channels("ana", 1) == [("c1", said.reply.text[:80], after(5))]
         assert await tx.page.list_channels("eve", 9) == []
+
+
+async def test_the_contents_of_files_lie_beside_the_messages_of_the_page(database: Database) -> None:
+    files = (TextFile("a.csv", "text/csv", "a" * 1_000), TextFile("b.csv", "text/csv", "zwei"))
+    message = PageMessage("m1", "c1", "ana", "", True, Reply("Two files", files=files), NOON, NOON)
+    without = replace(message, reply=replace(message.reply, files=tuple(replace(file, text="") for file in files)))
+    async with database.write() as tx:
+        await tx.page.put(message)
+        await tx.page.put(without)  # as an edit of a message that memory holds without contents
+
+    async with database.read() as tx:
+        assert await tx.page.get("m1") == message
+        assert await tx.page.list_in_channel("c1", 9) == [without]
+    (reply,) = (await execute(database, "SELECT reply FROM page_messages"))[0]
+    assert "aaaa" not in str(reply)
+
+    async with database.write() as tx:
+        await tx.page.remove("m1")
+    assert await execute(database, "SELECT count(*) FROM page_files") == [(0,)]
 
 
 async def test_words_are_added_and_removed_once(database: Database) -> None:

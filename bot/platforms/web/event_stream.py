@@ -7,6 +7,7 @@ from contextlib import suppress
 from aiohttp import web
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.caches import RecentItems
 from bot.core.fair_queue import FairQueue
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.feed import FeedChange, FeedReader, format_sse_event
@@ -18,6 +19,9 @@ PING_SECONDS = 15.0
 _WRITE_SECONDS = 60.0
 _GOODBYE_SECONDS = 2.0
 _MAX_CONCURRENT_SNAPSHOTS = 2
+# Windows of one conversation that open together share a snapshot, for as long as another process's change may wait.
+_RECENT_SNAPSHOTS = 2
+_RECENT_SECONDS = 1.0
 # The socket's buffer holds what is written and not yet sent: a copy of the piece, not of a whole snapshot.
 _PIECE_BYTES = 64 * 1024
 _HEADERS = {
@@ -46,6 +50,7 @@ class EventStreams:
         self._transports: dict[str, set[asyncio.BaseTransport | None]] = {}
         self._tasks = BackgroundTasks("web")
         # By user: the many windows of one user must not delay another user's only window.
+        self._recent = RecentItems[str, tuple[object, float, bytes]](_RECENT_SNAPSHOTS)
         self._snapshots = FairQueue(_MAX_CONCURRENT_SNAPSHOTS)
 
     async def serve(self, request: web.Request, user_id: str, channel: str) -> web.StreamResponse:
@@ -126,8 +131,20 @@ class EventStreams:
         async with self._snapshots.hold(request[REQUEST_USER].id):
             if request.transport is None or request.transport.is_closing():
                 raise ConnectionResetError("the browser went away before its turn")
-            messages = await self._platform.list_messages(channel)
-            return format_sse_event("snapshot", reader.take_snapshot(messages), position)
+            return self._find_recent(channel) or await self._read_snapshot(reader, channel, position)
+
+    def _find_recent(self, channel: str) -> bytes | None:
+        version, expires_at, event = self._recent.get(channel, (None, 0.0, b""))
+        is_current = version is self._platform.feed.get_version(channel)
+        return event if is_current and asyncio.get_running_loop().time() < expires_at else None
+
+    async def _read_snapshot(self, reader: FeedReader, channel: str, position: str) -> bytes:
+        messages = await self._platform.list_messages(channel)
+        event = format_sse_event("snapshot", reader.take_snapshot(messages), position)
+        if not reader.is_following:
+            expires_at = asyncio.get_running_loop().time() + _RECENT_SECONDS
+            self._recent[channel] = (self._platform.feed.get_version(channel), expires_at, event)
+        return event
 
 
 def _join_events(reader: FeedReader, changes: Sequence[FeedChange], position: str) -> bytes:

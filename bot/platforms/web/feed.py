@@ -63,6 +63,11 @@ class FeedReader:
         self._changed_ids.clear()
         return changed_ids
 
+    @property
+    def is_following(self) -> bool:
+        """Whether the reader has seen a message that still grows, and so gets differences."""
+        return bool(self._seen)
+
     def take_snapshot(self, messages: list[PageMessage]) -> list[MessageJson]:
         """Return all messages as JSON, and note the reader as having seen them."""
         self._seen.clear()
@@ -97,6 +102,7 @@ class _ChannelFeed:
         self.recent = RecentItems[str, tuple[int, FeedChange]](_MAX_RECENT_MESSAGES, self._note_evicted)
         self.last_evicted_number = 0
         self.readers: set[FeedReader] = set()
+        self.version = object()
 
     def _note_evicted(self, _: str, item: tuple[int, FeedChange]) -> None:
         self.last_evicted_number = item[0]
@@ -127,6 +133,7 @@ class Feed:
         change = change if isinstance(change, DeletedMessage) else without_file_contents(change)
         channel = self._get_or_create(change.channel)
         channel.recent[change.id] = (self._number, change)
+        channel.version = object()
         self._bound_memory(change)
         for reader in channel.readers:
             reader.mark_changed(change.id)
@@ -135,6 +142,10 @@ class Feed:
         """Return a message's last change, None if the feed has none."""
         item = self._channels[channel].recent.get(message_id) if channel in self._channels else None
         return item[1] if item else None
+
+    def get_version(self, channel: str) -> object:
+        """Return an object that each change of the channel's messages replaces."""
+        return self._get_or_create(channel).version
 
     def apply_changes(self, channel: str, stored: Iterable[PageMessage]) -> list[PageMessage]:
         """Return stored messages in the last state: the database lacks the text of messages still growing."""

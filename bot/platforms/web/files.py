@@ -84,10 +84,10 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
 
 
 def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:
-    """Return the `n`-th file of a message as a download, counted from 0. Raise HTTP 404 for another number."""
-    if not (n.isascii() and n.isdecimal() and len(n) < 4 and int(n) < len(files)):
+    """Return the `n`-th file of a message as a download, counted from 0. Raise HTTP 404 if the file is not kept."""
+    file = files[int(n)] if n.isascii() and n.isdecimal() and len(n) < 4 and int(n) < len(files) else None
+    if file is None or not file.text:  # the contents of older files are deleted
         raise web.HTTPNotFound(text="That file is not kept any more.")
-    file = files[int(n)]
     disposition = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
     headers = {**NO_STORE, "Content-Disposition": disposition, "Content-Security-Policy": _SANDBOX_POLICY}
     return web.Response(text=file.text, content_type=file.mime, charset="utf-8", headers=headers)

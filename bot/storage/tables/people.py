@@ -205,3 +205,12 @@ page_messages = sa.Table(
     sa.Index("page_messages_of_channel", "channel", "created_at", "id"),
     sa.Index("page_messages_of_user", "user", "channel"),
 )
+
+# Contents of files, apart from the messages: a list of messages must not read megabytes of exports.
+page_files = sa.Table(
+    "page_files",
+    metadata,
+    sa.Column("message", Key, sa.ForeignKey("page_messages.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("n", sa.Integer, primary_key=True, autoincrement=False),
+    text_column("text"),
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.core import limits
 from bot.core.invocations import Invocation
+from bot.core.limits import EXPORTS_PER_MINUTE
 from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import Reply, TextFile, Tone
@@ -140,3 +141,20 @@ async def test_an_export_does_not_contain_earlier_exports(tmp_path: Path) -> Non
     assert max(growth) - min(growth) < 200
     assert [sorted(file) for file in files] == [["mime", "name"]] * 8
     assert json.dumps(last).count("a very particular fox") < 10
+
+
+async def test_exports_have_a_pace_and_the_files_of_the_latest_are_kept(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as web_bot:
+        browser = web_bot.open_browser()
+        answers = [await browser.post("/api/say", {"text": "/privacy export"}) for _ in range(EXPORTS_PER_MINUTE + 1)]
+        links = [file["href"] for message in await browser.messages() for file in message["files"]]
+        statuses = []
+        for link in links:
+            async with browser.session.get(browser.address + link) as response:
+                statuses.append(response.status)
+                last = await response.text()
+
+    assert [answer["error"] for answer in answers[:-1]] == [""] * EXPORTS_PER_MINUTE
+    assert answers[-1]["error"].startswith("You exported 10 times: try again in ")
+    assert statuses == [404] * (EXPORTS_PER_MINUTE - 8) + [200] * 8
+    assert json.loads(last)["about"]["id"] == "owner"

@@ -10,6 +10,7 @@ import pytest
 
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef, Progress, Stage
+from bot.platforms.web import event_stream
 from bot.storage.web_page import PageMessage
 from tests.platforms.web.page_bench import PageBench, build_done_reply, build_working_reply, open_page_bench
 
@@ -257,6 +258,31 @@ async def test_many_windows_of_a_user_do_not_delay_the_window_of_another(page_be
     assert next(n for n, channel in enumerate(read) if channel != read[0]) <= 3
 
 
+async def test_windows_that_open_together_share_a_snapshot_until_the_next_change(
+    page_bench: PageBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "_RECENT_SECONDS", 60.0)  # however busy the machine is
+    read, list_messages = list[str](), page_bench.platform.list_messages
+
+    async def list_messages_counted(channel: str) -> list[PageMessage]:
+        read.append(channel)
+        return await list_messages(channel)
+
+    page_bench.platform.list_messages = list_messages_counted  # type: ignore[method-assign] # counts the real calls
+    await page_bench.say("first")
+    async with page_bench.watch() as one:
+        texts = [[message["text"] for message in (await anext(one)).data]]
+        async with page_bench.watch() as two:
+            texts += [[message["text"] for message in (await anext(two)).data]]
+        shared = len(read)
+        await page_bench.say("second")
+        async with page_bench.watch() as three:
+            later = [message["text"] for message in (await anext(three)).data]
+
+    assert (texts, shared) == ([["first"], ["first"]], 1)
+    assert (later, len(read)) == (["first", "second"], 2)
+
+
 async def test_a_closed_window_costs_no_reading(page_bench: PageBench) -> None:
     may_read, read, list_messages = asyncio.Event(), list[str](), page_bench.platform.list_messages
 
@@ -268,8 +294,8 @@ async def test_a_closed_window_costs_no_reading(page_bench: PageBench) -> None:
     page_bench.platform.list_messages = list_messages_later  # type: ignore[method-assign] # real, at a chosen moment
     address = f"{page_bench.address}/api/events?channel=main"
     first = [await page_bench.session.get(address) for _ in range(2)]  # these two wait inside the reading
-    closed = [await page_bench.session.get(address) for _ in range(10)]
-    last = await page_bench.session.get(address)
+    closed = [await page_bench.session.get(f"{address}{n}") for n in range(10)]
+    last = await page_bench.session.get(f"{address}-last")
     for window in closed:
         window.close()
     assert (await page_bench.get("/api/menu")).status == 200  # the server has seen the closed connections
