@@ -1,5 +1,6 @@
 """Files of messages and of command options: stored under expiring URLs, served by the CDN."""
 
+import contextlib
 import io
 import mimetypes
 import re
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 GONE_TEXT = "This content is no longer available."
 FILE_URL_SECONDS = 24 * 3600
+_PIECE_BYTES = 256 * 1024
 _UNSAFE_IN_NAMES = re.compile(r"[^\w.\-]+")
 
 
@@ -121,7 +123,7 @@ class DiscordFileServer:
         self.forced_status: int | None = None
         """While set, every file request gets this status."""
 
-    async def handle(self, http: web.Request) -> web.Response:
+    async def handle(self, http: web.Request) -> web.StreamResponse:
         self.served_paths.append(http.path)
         if self.forced_status is not None:
             return web.Response(status=self.forced_status, text=GONE_TEXT)
@@ -132,4 +134,10 @@ class DiscordFileServer:
             return web.Response(status=404, text=GONE_TEXT)
         if int(http.query["ex"], 16) < self._emulator.clock.now():
             return web.Response(status=404, text=GONE_TEXT)
-        return web.Response(body=attachments.data, content_type=attachments.content_type)
+        response = web.StreamResponse(headers={"Content-Type": attachments.content_type})
+        response.content_length = len(attachments.data)
+        await response.prepare(http)
+        with contextlib.suppress(ConnectionError):  # the reader has enough
+            for start in range(0, len(attachments.data), _PIECE_BYTES):
+                await response.write(attachments.data[start : start + _PIECE_BYTES])
+        return response
