@@ -28,7 +28,7 @@ from tests.bench import Bench
 from tests.fakes.clock import ManualClock
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER
 from tests.postgres import find_binaries, run_server
-from tests.storage.bulk import analyze, fill, forget_statistics, stop_autovacuum
+from tests.storage.bulk import analyze, fill, forget_statistics, format_job_id, stop_autovacuum
 
 REPEATS = 5
 PLENTY: dict[str, Any] = {"daily_credits": 100_000, "monthly_budget_usd": Decimal(1_000_000), "retention_days": 10_000}
@@ -37,13 +37,14 @@ MILLION = 1_000_000
 DAYS = 20
 NOW = ManualClock().now() + timedelta(days=DAYS)  # in the middle of a month
 LAST_MONTH = f"{NOW - timedelta(days=25):%Y-%m}"
+JOB = format_job_id(40)
 LINES: Sequence[tuple[str, User]] = (
     ("/help", ANA),
     ("/models", ANA),
     ("/usage", ANA),
     ("/show", ANA),
-    ("/show j1000000040", ANA),
-    ("/cancel j1000000040", ANA),
+    (f"/show {JOB}", ANA),
+    (f"/cancel {JOB}", ANA),
     ("/jobs", MODERATOR),
     ("/audit", MODERATOR),
     ("/audit --user ana --kind refusals", MODERATOR),
@@ -103,7 +104,7 @@ def list_readings(database: Database) -> list[tuple[str, Callable[[], Awaitable[
 
     async def find_pressed_job() -> None:
         async with database.read() as tx:
-            await tx.messages.find_job("web", "c0", "mj1000000040")
+            await tx.messages.find_job("web", "c0", f"m{JOB}")
 
     async def list_old_jobs() -> None:
         async with database.read() as tx:

@@ -2,7 +2,7 @@
 
 The distribution follows a community of some size: one person asks every twentieth job, sixty in a hundred people use
 the web page (one workspace), the rest live in twenty servers of Discord; the jobs fill one year
-up to `until`, or another span.
+up to `until`, or another span. Ids are scattered like random ids: neighbours in time are far apart in an index of ids.
 """
 
 # ruff: noqa: S608 - the text of the statements is constant but for numbers
@@ -19,10 +19,19 @@ ALIVE_WORKER = "worker-alive"
 COST_MICROS = 3_000
 SPAN = timedelta(days=365)
 
+# i → (i × factor) mod a prime gives each job another number of ten digits.
+_FIRST_NUMBER, _FACTOR, _PRIME = 1_000_000_000, 7_368_787, 8_999_999_993
+_NUMBER = f"({_FIRST_NUMBER} + CAST(i AS BIGINT) * {_FACTOR} % {_PRIME})"
+
 _DELTAS = "balance_delta_micros, held_delta_micros"
 _ENTRY = f"INSERT INTO ledger (account, job, kind, {_DELTAS}, key, actor, at)"
 _WALLET = "'wallet:daily:' || j.platform || ':' || j.\"user\" || ':' || {day}"
 _BUDGET = "'budget:bot:' || {month}"
+
+
+def format_job_id(i: int) -> str:
+    """Return the id of the job `i`, counted from the oldest. The job's prediction has the same number."""
+    return f"j{_FIRST_NUMBER + i * _FACTOR % _PRIME}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,7 @@ async def fill(
         connection = tx.statements._connection
         name = connection.dialect.name
         if name == "sqlite":
+            await connection.exec_driver_sql("PRAGMA cache_size = -200000")  # indexes of scattered ids fit in 200 MB
             for table in ("ledger", "accounts"):
                 found = f"SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'"
                 for (trigger,) in await connection.exec_driver_sql(found):
@@ -72,6 +82,7 @@ async def fill(
         if name == "sqlite":
             for statement in triggers.list_statements(name):
                 await connection.exec_driver_sql(statement)
+            await connection.exec_driver_sql("PRAGMA cache_size = -2000")
 
 
 def build_statements(dialect: Dialect, job_count: int, until: datetime, span: timedelta, open_count: int) -> list[str]:
@@ -104,16 +115,16 @@ def _build_jobs(dialect: Dialect, job_count: int, until: datetime, span: timedel
     return [
         f"""INSERT INTO predictions (id, backend, backend_id, model, fingerprint, state, predict_seconds, cost_micros,
             created_at, submitted_at) {numbers}
-            SELECT 'p' || (1000000000 + i), 'replicate', 'r' || i, 'flux-schnell', 'f' || i,
+            SELECT 'p' || {_NUMBER}, 'replicate', 'r' || i, 'flux-schnell', 'f' || i,
             CASE state WHEN 'running' THEN '' ELSE 'succeeded' END, 2.0,
             CASE state WHEN 'running' THEN NULL ELSE {cost} END, at, at FROM a""",
         f"""INSERT INTO jobs (id, request_key, platform, workspace, channel, "user", user_workspace, user_name, command,
             options, model, backend, inputs, prediction, conversation, state, estimate_micros, max_micros, cost_micros,
             reuse_key, owner, epoch, notified_at, created_at, updated_at, steps) {numbers}
-            SELECT 'j' || (1000000000 + i), 'bulk:' || i, platform, workspace, channel, person, workspace,
+            SELECT 'j' || {_NUMBER}, 'bulk:' || i, platform, workspace, channel, person, workspace,
             'Person ' || p, CASE WHEN is_chat THEN 'chat' ELSE 'imagine' END, {request},
             CASE WHEN is_chat THEN 'llama-3-8b' ELSE 'flux-schnell' END, 'replicate', {request},
-            'p' || (1000000000 + i), CASE WHEN is_chat THEN 'v' || p ELSE '' END, state, {COST_MICROS}, {COST_MICROS},
+            'p' || {_NUMBER}, CASE WHEN is_chat THEN 'v' || p ELSE '' END, state, {COST_MICROS}, {COST_MICROS},
             CASE state WHEN 'running' THEN NULL ELSE {cost} END, CASE WHEN is_chat THEN '' ELSE 'k' || i END,
             '{ALIVE_WORKER}', 1, CASE state WHEN 'running' THEN NULL ELSE at END, at, at, '' FROM a""",
         f"""INSERT INTO workers (id, beat_at) VALUES ('{ALIVE_WORKER}', {dialect.format_time(str(2**32))})""",
@@ -178,7 +189,7 @@ def _build_ledger(wallet: str, budget: str) -> list[str]:
     )
     return [
         # In the order of time, as the bot appends: holds and closes of neighbouring jobs lie side by side.
-        f"{_ENTRY} SELECT * FROM ({holds} UNION ALL {closes}) AS entries ORDER BY 2",
+        f"{_ENTRY} SELECT * FROM ({holds} UNION ALL {closes}) AS entries ORDER BY 8, 2, 3",
         """UPDATE accounts SET balance_micros = s.balance, held_micros = s.held, granted_micros = s.granted,
             last_entry = s.last FROM (SELECT account, sum(balance_delta_micros) AS balance,
             sum(held_delta_micros) AS held, max(id) AS last,

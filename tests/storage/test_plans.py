@@ -18,7 +18,7 @@ from bot.core.people import PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.database import Database, Transaction
 from bot.storage.tables.columns import metadata
-from tests.storage.bulk import analyze, fill, forget_statistics, stop_autovacuum
+from tests.storage.bulk import analyze, fill, forget_statistics, format_job_id, stop_autovacuum
 from tests.storage.rows import NOON
 
 LARGE_TABLES = frozenset({"jobs", "ledger", "accounts", "outputs", "messages", "predictions", "turns"})
@@ -30,29 +30,31 @@ JOBS = 40_000
 """With fewer jobs, reading the whole of a small table is PostgreSQL's better plan for some statements."""
 RANDOM_PAGE_COST = 6
 """PostgreSQL's default is 4. A plan that holds at 6 as well does not depend on a few pages more or less."""
+JOB, OTHER_JOB = format_job_id(40), format_job_id(41)
+PREDICTION = f"p{JOB[1:]}"
 VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("platform", "of_platform"), "web"),
     **dict.fromkeys(("workspace", "of_workspace", "user_workspace"), "page"),
     **dict.fromkeys(("user", "of_user"), "u7"),
     **dict.fromkeys(("channel", "of_channel"), "c7"),
-    **dict.fromkeys(("job", "of_job"), "j1000000040"),
+    **dict.fromkeys(("job", "of_job"), JOB),
     **dict.fromkeys(("before", "expired_before", "dead_before"), NOON - timedelta(days=300)),
     **dict.fromkeys(("at", "until"), NOON),
     **dict.fromkeys(("most", "newer", "skipped"), 100),
     "since": NOON - timedelta(days=10),
     "author": "web:u7",
     "of_actor": "web:page:u7",
-    "of_message": "mj1000000040",
+    "of_message": f"m{JOB}",
     "of_conversation": "v7",
     "conversations": ["v7"],
-    "ids": ["j1000000040", "j1000000041"],
-    "predictions": ["p1000000040"],
-    "prediction": "p1000000040",
-    "of_prediction": "p1000000040",
+    "ids": [JOB, OTHER_JOB],
+    "predictions": [PREDICTION],
+    "prediction": PREDICTION,
+    "of_prediction": PREDICTION,
     "accounts": ["wallet:daily:web:u7:2026-11-19"],
     "of_account": "wallet:granted:web:page:u7",
     "wallets": "wallet:",
-    "prefix": "j10000000",
+    "prefix": JOB[:8],
 }
 
 
@@ -111,7 +113,7 @@ async def call_methods(tx: Transaction) -> None:
     await tx.erasure.list_jobs_before(before, 2)
     await tx.erasure.list_jobs_before(before, 2, here)
     await tx.erasure.erase_jobs(jobs, NOON)
-    await tx.erasure.delete_outputs(["sha-j1000000040"])
+    await tx.erasure.delete_outputs([f"sha-{JOB}"])
     await tx.erasure.delete_turns_before(before, 2)
     await tx.erasure.delete_turns_before(before, 2, here)
     await tx.erasure.delete_page_messages_before(before, 2, here)
