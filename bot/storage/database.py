@@ -10,7 +10,6 @@ from typing import Generic, Protocol, TypeVar
 import sqlalchemy as sa
 
 from bot.core.errors import Unavailable
-from bot.core.fair_queue import FairQueue
 from bot.storage import schema
 from bot.storage.connection import Connection, Statements, translate_errors
 from bot.storage.conversations import ConversationStore
@@ -81,10 +80,9 @@ class Transaction:
 class ConnectedEngine(Protocol):
     """SQLite or PostgreSQL, connected."""
 
-    writers: int
-    """The most write transactions at once."""
-
-    def write(self) -> AbstractAsyncContextManager[Connection]: ...
+    def write(self, *, priority: int = 0) -> AbstractAsyncContextManager[Connection]:
+        """Wait in the queue of writes, the lower number first; give a connection whose changes last after the block."""
+        ...
 
     def read(self) -> AbstractAsyncContextManager[Connection]: ...
 
@@ -103,7 +101,6 @@ class Database:
         self._url = url
         self._timeout_seconds = timeout_seconds
         self._engine: ConnectedEngine | None = None
-        self._queue = FairQueue(1)
 
     @property
     def is_exclusive(self) -> bool:
@@ -125,7 +122,7 @@ class Database:
         except BaseException:
             await engine.close()
             raise
-        self._engine, self._queue = engine, FairQueue(engine.writers)
+        self._engine = engine
 
     async def close(self) -> None:
         """Close all connections. Harmless when the database is not open."""
@@ -141,7 +138,7 @@ class Database:
         Inside the block, await only the transaction's stores: SQLite has a single writer, and other writers wait.
         """
         priority = _URGENT if is_urgent else _ORDINARY
-        async with self._queue.hold(priority=priority), self._opened().write() as connection:
+        async with self._opened().write(priority=priority) as connection:
             yield Transaction(connection)
 
     @asynccontextmanager

@@ -7,10 +7,11 @@ from typing import cast
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from bot.core.fair_queue import FairQueue
 from bot.storage.connection import Connection, translate_errors
 from bot.storage.database_urls import convert_query
 
-_READERS = 5
+_WRITERS, _READERS = 10, 5
 
 # After an upgrade of the server or a restored backup, a large table has no statistics until autovacuum comes by.
 _FIND_UNANALYZED = """
@@ -21,12 +22,10 @@ _FIND_UNANALYZED = """
 class PostgresqlEngine:
     """The connection pool of one database."""
 
-    writers = 10
-
     def __init__(self, url: str, *, timeout_seconds: float) -> None:
         self._engine = create_async_engine(
             _convert_url(url),
-            pool_size=self.writers + _READERS,
+            pool_size=_WRITERS + _READERS,
             max_overflow=0,
             connect_args={
                 "timeout": timeout_seconds,
@@ -39,12 +38,15 @@ class PostgresqlEngine:
                 },
             },
         )
+        self._queue = FairQueue(_WRITERS)
         # REPEATABLE READ gives a reading one snapshot; read-only refuses a write by mistake.
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def write(self) -> AbstractAsyncContextManager[Connection]:
+    @asynccontextmanager
+    async def write(self, *, priority: int = 0) -> AsyncIterator[Connection]:
         """Give a connection inside a transaction: committed at the end, rolled back on any error."""
-        return open_transaction(self._engine)
+        async with self._queue.hold(priority=priority), open_transaction(self._engine) as connection:
+            yield connection
 
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """Give a connection inside a read-only transaction with one snapshot."""

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,13 +17,16 @@ from typing import Any, TypeVar, cast
 import aiosqlite
 import sqlalchemy as sa
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.errors import DatabaseInUse, Unavailable
+from bot.core.fair_queue import FairQueue
 from bot.core.private_files import create_private_file, create_private_folder, restrict
 from bot.storage.connection import Parameters, Row, translate_errors
 
 T = TypeVar("T")
 
 _READERS = 3
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
 
 _ANALYZED_ROWS = 400
 """The sample of each index for statistics: SQLite's own advice. Statistics of a million jobs then take milliseconds."""
@@ -31,15 +34,23 @@ _ANALYZED_ROWS = 400
 WRITES_PER_ANALYSIS = 10_000
 
 
+_MAX_WRITES_PER_COMMIT = 8
+"""Writes that reach the disk together: the first waits for the others, a few milliseconds each."""
+
+# The commit of a group waits in the queue of writes, behind every write that may still join; a full group goes first.
+_COMMIT_PRIORITY, _FULL_PRIORITY = 9, -1
+
+
 class SqliteEngine:
     """The open connections to one file."""
-
-    writers = 1
 
     def __init__(
         self, writer: "SqliteConnection", readers: Sequence["SqliteConnection"], cleanup: AsyncExitStack
     ) -> None:
         self._writer = writer
+        self._queue = FairQueue(1)
+        self._group: _WriteGroup | None = None
+        self._commits = BackgroundTasks("sqlite")
         # The reader used last is the next one used: its page cache is warm.
         self._idle: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
         for reader in readers:
@@ -64,7 +75,7 @@ class SqliteEngine:
                 create_private_file(path)
             for suffix in ("-wal", "-shm"):
                 restrict(Path(f"{path}{suffix}"))
-            writer = await SqliteConnection.open(_create_engine(path, writing), "BEGIN IMMEDIATE")
+            writer = await SqliteConnection.open(_create_engine(path, writing), _BEGIN_WRITING)
             stack.push_async_callback(writer.close)
             # Runs before the writer closes and after all readers have: an open reader would keep the log from emptying.
             stack.push_async_callback(writer.checkpoint)
@@ -76,9 +87,18 @@ class SqliteEngine:
                 stack.push_async_callback(readers[-1].close)
             return cls(writer, readers, stack.pop_all())
 
-    def write(self) -> AbstractAsyncContextManager["SqliteConnection"]:
-        """Give the writer, inside a transaction."""
-        return self._writer.transaction()
+    @asynccontextmanager
+    async def write(self, *, priority: int = 0) -> AsyncIterator["SqliteConnection"]:
+        """Give the writer, inside a write of its own: on the disk at the end, or undone alone on any error.
+
+        Writes that wait for each other reach the disk in one transaction: the disk takes most of the time of a small
+        write. Raises `Unavailable` when the commit fails.
+        """
+        async with self._queue.hold(priority=priority):
+            async with self._writer.savepoint():
+                yield self._writer
+            group = self._join_group()
+        await asyncio.shield(group.committed)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator["SqliteConnection"]:
@@ -96,7 +116,42 @@ class SqliteEngine:
 
     async def close(self) -> None:
         """Close the readers, collect statistics, write the log back, close the writer, and release the lock."""
+        await self._commits.drain()
         await self._cleanup.aclose()
+
+    def _join_group(self) -> "_WriteGroup":
+        group = self._group
+        if group is None:
+            group = self._group = _WriteGroup()
+            # A task of its own: a cancelled write must not keep the others from the disk.
+            self._commits.spawn(self._commit(group, _COMMIT_PRIORITY), "commit")
+        group.size += 1
+        if group.size == _MAX_WRITES_PER_COMMIT:
+            self._commits.spawn(self._commit(group, _FULL_PRIORITY), "commit")
+        return group
+
+    async def _commit(self, group: "_WriteGroup", priority: int) -> None:
+        """Commit a group, unless the group is committed already."""
+        async with self._queue.hold(priority=priority):
+            if self._group is not group:
+                return
+            self._group = None
+            try:
+                await self._writer.commit()
+            except Exception as error:  # each write of the group raises the error
+                group.committed.set_exception(error)
+            else:
+                group.committed.set_result(None)
+
+
+class _WriteGroup:
+    """Writes in one transaction of the file. `committed` is done once the transaction is on the disk, or has failed."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # A cancelled write reads no result: reading the error here keeps asyncio from reporting the error as unread.
+        self.committed.add_done_callback(lambda committed: committed.exception())
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +184,17 @@ class SqliteConnection:
     (`_execute`, `_tx`, `_thread`), since no public call runs a function in the thread.
     """
 
-    _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin and _has_begun
+    _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin, _has_begun, _has_savepoint and _is_lost
 
     def __init__(self, engine: sa.Engine, begin: str) -> None:
         self._engine = engine
         self._begin = begin
         self._has_begun = False
-        self._write_count = 0
+        self._is_writer = begin == _BEGIN_WRITING
+        self._has_savepoint = False
+        self._is_lost = False
+        self._write_count = 0  # released savepoints of the open transaction
+        self._commit_count = 0
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
         # A process that ends without closing the database must not wait for this thread for ever.
         self._driver._thread.daemon = True
@@ -173,14 +232,22 @@ class SqliteConnection:
         return await self._run_in_transaction(lambda connection: work(connection, *arguments, **options))
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["SqliteConnection"]:
-        """Commit at the end, roll back on any error. Raises `Unavailable` when the commit fails."""
+    async def savepoint(self) -> AsyncIterator["SqliteConnection"]:
+        """Keep the changes of the block in the open transaction at the end, undo these changes alone on any error."""
         try:
             yield self
+        except BaseException:
+            # The thread runs calls in order: the next write cannot begin before this one is undone.
+            self._post(self._undo_savepoint)
+            raise
+        self._post(self._release_savepoint)
+
+    async def commit(self) -> None:
+        """Commit the open transaction, or roll it back and raise `Unavailable`."""
+        try:
             with translate_errors():
                 await self._run(self._commit)
         except BaseException:
-            # The thread runs calls in order: the next transaction cannot begin before this rollback.
             self._post(self._roll_back)
             raise
 
@@ -212,6 +279,9 @@ class SqliteConnection:
             if not self._has_begun:
                 self._sqlalchemy.exec_driver_sql(self._begin)
                 self._has_begun = True
+            if self._is_writer and not self._has_savepoint:
+                self._sqlalchemy.exec_driver_sql("SAVEPOINT one_write")
+                self._has_savepoint = True
             return work(self._sqlalchemy)
 
         return await self._run(call)
@@ -228,15 +298,45 @@ class SqliteConnection:
         self._sqlalchemy = self._engine.connect()
         return cast(sqlite3.Connection, self._sqlalchemy.connection.driver_connection)
 
+    def _release_savepoint(self) -> None:
+        if self._has_savepoint:
+            self._has_savepoint = False
+            self._write_count += 1
+            try:
+                self._sqlalchemy.exec_driver_sql("RELEASE one_write")
+            except sa.exc.SQLAlchemyError:
+                self._is_lost = True
+
+    def _undo_savepoint(self) -> None:
+        if not self._has_savepoint:
+            return
+        self._has_savepoint = False
+        if not self._write_count:
+            self._roll_back()
+        elif self._is_in_transaction:
+            self._sqlalchemy.exec_driver_sql("ROLLBACK TO one_write")
+            self._sqlalchemy.exec_driver_sql("RELEASE one_write")
+        else:
+            # After some errors, such as a full disk, SQLite has rolled back the other writes too.
+            self._has_begun, self._is_lost = False, True
+
+    @property
+    def _is_in_transaction(self) -> bool:
+        return cast(sqlite3.Connection, self._sqlalchemy.connection.driver_connection).in_transaction
+
     def _commit(self) -> None:
+        if self._is_lost:
+            raise Unavailable("The database lost the last changes. Please try again in a moment.")
         if self._has_begun:
             self._sqlalchemy.exec_driver_sql("COMMIT")
-            self._has_begun = False
-            self._write_count += 1
-            if self._write_count % WRITES_PER_ANALYSIS == 0:
+            self._has_begun, self._write_count = False, 0
+            self._commit_count += 1
+            if self._commit_count % WRITES_PER_ANALYSIS == 0:
                 self._post(self._analyze)
 
     def _roll_back(self) -> None:
+        self._is_lost = self._has_savepoint = False
+        self._write_count = 0
         if self._has_begun:
             self._has_begun = False
             with suppress(sa.exc.SQLAlchemyError):  # after some errors, SQLite has rolled back already

@@ -2,6 +2,9 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import NoneType
 
 import asyncpg
 import pytest
@@ -185,3 +188,86 @@ async def test_cancelled_writers_leave_no_partial_transaction(database: Database
         account = await tx.ledger.get_account("wallet:ana")
         assert account
         assert account.held_micros == await count_open_jobs(tx) >= 1
+
+
+@pytest.fixture
+async def sqlite_database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = Database(f"sqlite:///{(tmp_path / 'easel.db').as_posix()}")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def trace(database: Database) -> list[str]:
+    """Return a list that every further statement of the writer is appended to."""
+    statements: list[str] = []
+    database._engine._writer._driver._conn.set_trace_callback(statements.append)  # type: ignore[union-attr]
+    return statements
+
+
+async def test_writes_that_wait_for_each_other_reach_the_disk_together(sqlite_database: Database) -> None:
+    statements = trace(sqlite_database)
+
+    async def write(n: int) -> None:
+        async with sqlite_database.write() as tx:
+            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+
+    await asyncio.gather(*(write(n) for n in range(40)))
+
+    assert await execute(sqlite_database, "SELECT count(*) FROM audit") == [(40,)]
+    assert 40 / 10 <= statements.count("COMMIT") <= 10
+
+
+async def test_a_write_alone_is_on_the_disk_at_the_end_of_its_block(sqlite_database: Database) -> None:
+    statements = trace(sqlite_database)
+
+    for n in range(3):
+        async with sqlite_database.write() as tx:
+            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+        assert statements.count("COMMIT") == n + 1
+
+
+async def test_a_failed_write_is_undone_alone(sqlite_database: Database) -> None:
+    async def write(n: int) -> None:
+        async with sqlite_database.write() as tx:
+            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            if n % 3 == 0:
+                raise ValueError(n)
+
+    results = await asyncio.gather(*(write(n) for n in range(20)), return_exceptions=True)
+
+    kept = [action for (action,) in await execute(sqlite_database, "SELECT action FROM audit ORDER BY id")]
+    assert [type(result) for result in results] == [ValueError if n % 3 == 0 else NoneType for n in range(20)]
+    assert sorted(kept) == sorted(f"write {n}" for n in range(20) if n % 3)
+
+
+async def test_a_write_cancelled_before_the_disk_keeps_no_other_from_it(sqlite_database: Database) -> None:
+    async def write(n: int) -> None:
+        async with sqlite_database.write() as tx:
+            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+
+    for cancelled_after in range(12):  # at each step of a write
+        writes = [asyncio.create_task(write(n)) for n in range(5)]
+        for _ in range(cancelled_after):
+            await asyncio.sleep(0)
+        writes[0].cancel()
+        results = await asyncio.gather(*writes, return_exceptions=True)
+        assert [result for result in results if not isinstance(result, asyncio.CancelledError)] == [None] * 4
+
+    ((count,),) = await execute(sqlite_database, "SELECT count(*) FROM audit")
+    assert 48 <= count <= 60
+
+
+async def test_every_write_of_a_lost_transaction_is_refused(sqlite_database: Database) -> None:
+    async def write(n: int) -> None:
+        async with sqlite_database.write() as tx:
+            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            if n == 2:
+                await tx.statements._connection.exec_driver_sql("ROLLBACK")  # as SQLite itself does on a full disk
+                raise ValueError(n)
+
+    results = await asyncio.gather(*(write(n) for n in range(5)), return_exceptions=True)
+    await write(9)
+
+    assert [type(result) for result in results] == [Unavailable, Unavailable, ValueError, Unavailable, Unavailable]
+    assert await execute(sqlite_database, "SELECT action FROM audit") == [("write 9",)]
