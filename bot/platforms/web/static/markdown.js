@@ -173,11 +173,11 @@ function inlineCode(text) {
 	return /^[0-9a-z]{20}$/.test(text) ? el("a", { href: `#show/${text}` }, code) : code;
 }
 
-/** A link; another host's label gets the real host beside it. */
+/** A link, and its host unless the label says so; bdi stops bidi marks. */
 function link(address, label = address) {
-	if (!/^https?:\/\//i.test(address) || !URL.canParse(address)) return null;
+	if (!/^https?:\/\/[^/?#&]+([/?#]|$)/i.test(address) || !URL.canParse(address)) return null;
 	const { host } = new URL(address);
-	const anchor = el("a", { href: address, target: "_blank", rel: "noopener noreferrer nofollow" }, label);
-	const says = label.replace(/^https?:\/\//i, "").split(/[/?#]/)[0];
-	return says === host ? anchor : el("span", {}, anchor, el("span", { class: "host" }, ` (${host})`));
+	const anchor = el("a", { href: address, target: "_blank", rel: "noreferrer nofollow" }, label);
+	const says = label.match(/^(?:https?:\/\/)?([^\s/?#]+)[^\s\p{C}]*$/iu)?.[1];
+	return says === host ? anchor : el("bdi", {}, anchor, el("bdi", { class: "host" }, ` (${host})`));
 }
