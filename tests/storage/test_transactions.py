@@ -201,7 +201,7 @@ async def sqlite_database(tmp_path: Path) -> AsyncIterator[Database]:
 def trace(database: Database) -> list[str]:
     """Return a list that every further statement of the writer is appended to."""
     statements: list[str] = []
-    database._engine._writer._driver._conn.set_trace_callback(statements.append)  # type: ignore[union-attr]
+    database._engine._writer._driver._conn.set_trace_callback(statements.append)  # type: ignore[union-attr] # of SQLite
     return statements
 
 
