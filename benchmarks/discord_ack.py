@@ -1,10 +1,10 @@
-"""Measure acknowledgements on Discord: 50 commands a second beside 500 running pictures, 100 ms round trip.
+"""Measure the first words on Discord: 50 commands a second beside 500 running pictures, 100 ms round trip.
 
     python -m benchmarks.discord_ack [--runs 3] [--in-flight 500]
 
 The Discord emulator measures; the emulator and the bot have a process each. One round trip lies between a person's act
-and the arrival of the acknowledgement: 50 ms through the gateway, 50 ms back. Baseline in the same run: a bare
-discord.py bot whose only action is to defer.
+and the first words that the person can read: 50 ms through the gateway, 50 ms back. "is thinking…" is no word. Baseline
+in the same run: a bare discord.py bot whose only action is to answer with a fixed sentence.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from bot.core.people import Workspace
 from bot.platforms.discord.discord_py_internals import use_api, use_gateway
 from bot.settings import Settings
 from tests.emulators.discord.emulator import DiscordEmulator
-from tests.emulators.discord.interactions import DiscordInteractionState
+from tests.emulators.discord.interactions import DEFERRED_MESSAGE, MESSAGE, DiscordInteractionState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
@@ -113,7 +113,7 @@ async def run_easel_bot(api_url: str, gateway_url: str, guild: str) -> BotMeasur
 
 
 async def run_bare_bot(api_url: str, gateway_url: str, _: str) -> BotMeasurement:
-    """Run a bot that only defers."""
+    """Run a bot that only answers with a sentence."""
     use_api(api_url)
     use_gateway(gateway_url)
     client = discord.Client(intents=discord.Intents(guilds=True))
@@ -121,7 +121,7 @@ async def run_bare_bot(api_url: str, gateway_url: str, _: str) -> BotMeasurement
 
     @tree.command(name="imagine", description="Draw pictures from words.")
     async def imagine(interaction: discord.Interaction, prompt: str) -> None:
-        await interaction.response.defer(thinking=True)
+        await interaction.response.send_message("Waiting in line", allowed_mentions=discord.AllowedMentions.none())
 
     await client.login("local.bot.token")
     await tree.sync()
@@ -168,9 +168,13 @@ async def watch_lag(lags: list[float], every: float = 0.01) -> None:
 
 @dataclass(frozen=True)
 class AckMeasurement:
-    """Seconds from each act to the acknowledgement. `lags` are delays of the emulator's own loop, not the bot's."""
+    """Seconds from each act to the first words. `lags` are delays of the emulator's own loop, not the bot's.
+
+    `deferred` counts the asks that showed "is thinking…" first.
+    """
 
     delay_seconds: Sequence[float]
+    deferred: int
     lag_seconds: Sequence[float]
     bot: BotMeasurement
 
@@ -186,7 +190,7 @@ class AckMeasurement:
         fared = self.bot
         return (
             f"p50 {self.p50 * 1000:.0f} ms, p99 {self.p99 * 1000:.0f} ms, "
-            f"worst {max(self.delay_seconds) * 1000:.0f} ms; "
+            f"worst {max(self.delay_seconds) * 1000:.0f} ms, {self.deferred} of {len(self.delay_seconds)} deferred; "
             f"loop lag p99 {fared.lag_p99_seconds * 1000:.0f} ms, worst {fared.lag_worst_seconds * 1000:.0f} ms, "
             f"{fared.cpu_share:.0%} of a core, {fared.waiting_share:.0%} waiting for one, {fared.in_flight} in flight; "
             f"loop lag p99 of the local Discord {compute_percentile(self.lag_seconds, 99) * 1000:.0f} ms"
@@ -208,13 +212,13 @@ class AckPeople:
         return await self.people[n % PEOPLE].use_command("imagine", {"prompt": prompt}, channel=channel)
 
     async def ask_steadily(self, times: int, prompt: str) -> list[DiscordInteractionState]:
-        """Ask `times` times at `PER_SECOND`, without waiting for earlier asks; return all once acknowledged."""
+        """Ask `times` times at `PER_SECOND`, without waiting for earlier asks; return all once answered in words."""
         began, asked = time.perf_counter(), []
         for n in range(times):
             await asyncio.sleep(began + n / PER_SECOND - time.perf_counter())
             asked.append(await self.ask(n, prompt))
         for one in asked:
-            await one.wait_for_acknowledgement(PATIENCE_SECONDS)
+            await one.wait_for_message(PATIENCE_SECONDS)
         return asked
 
 
@@ -244,8 +248,7 @@ async def measure(name: str, in_flight: int) -> AckMeasurement:
         town = AckPeople(emulator)
         async with run_bot_process(name, town) as process:
             assert process.stdin is not None  # noqa: S101 - a pipe was asked for
-            for one in await town.ask_steadily(in_flight, ENDLESS):
-                await one.wait_for_message(PATIENCE_SECONDS)
+            await town.ask_steadily(in_flight, ENDLESS)
             process.stdin.write(b"measure\n")
             lags: list[float] = []
             watching = asyncio.create_task(watch_lag(lags))
@@ -256,22 +259,26 @@ async def measure(name: str, in_flight: int) -> AckMeasurement:
             told, _ = await process.communicate(b"")  # end the bot's input
         if emulator.violations:
             raise RuntimeError(str(emulator.violations[:5]))
-    return AckMeasurement(_read_delays(emulator, asked), lags, BotMeasurement(**json.loads(told)))
+    deferred = sum(one.response_kind == DEFERRED_MESSAGE for one in asked)
+    return AckMeasurement(_read_delays(emulator, asked), deferred, lags, BotMeasurement(**json.loads(told)))
 
 
 def _read_delays(emulator: DiscordEmulator, asked: Sequence[DiscordInteractionState]) -> list[float]:
-    """Return seconds from each act to the arrival of the acknowledgement, half a round trip after the sending.
+    """Return seconds from each act to the arrival of the first words, half a round trip after the sending.
 
     The emulator sleeps for the first half, and on a busy machine for longer: the excess is not the bot's delay.
     """
-    acknowledgements = emulator.find_requests("create_interaction_response")
-    sent_at = {int(request.path.split("/")[2]): request.received_at for request in reversed(acknowledgements)}
-    return [sent_at[one.id] - one.sent_at + ROUND_TRIP_SECONDS / 2 for one in asked]
+    sent_at: dict[str, float] = {}
+    for request in emulator.find_requests():
+        is_message = request.operation == "create_interaction_response" and request.body["type"] == MESSAGE
+        if is_message or request.operation == "update_original_webhook_message":
+            sent_at.setdefault(request.path.split("/")[3], request.received_at)  # by the interaction's token
+    return [sent_at[one.token] - one.sent_at + ROUND_TRIP_SECONDS / 2 for one in asked]
 
 
 async def compare(runs: int, in_flight: int) -> None:
     title = f"{PER_SECOND} commands/s for {MEASURED_SECONDS:.0f} s, {ROUND_TRIP_SECONDS * 1000:.0f} ms round trip"
-    print(f"{title}: act → acknowledged")
+    print(f"{title}: act → first words")
     p99s: dict[str, list[float]] = {}
     for run in range(runs):
         for name in BOTS:

@@ -47,7 +47,7 @@ class Confirmations:
         facts = _store_invocation(invocation, confirmation)
         key = (user.platform, user.workspace, channel.id, user.id)
         pending = PendingAction(new_id(), PENDING_KIND, *key, facts, now, now + CONFIRMATION_TIMEOUT)
-        async with self.database.write() as tx:
+        async with self.database.accept() as tx:
             await tx.pending.put(pending)
         buttons = (Button(CONFIRM, confirmation.button_label, pending.id), Button(DECLINE, "No", pending.id))
         return Reply(text=str(confirmation), buttons=buttons, is_private=True)
@@ -60,7 +60,7 @@ class Confirmations:
         The invocation gets the press's `request_key` and `placeholder`. Raise `NotAllowed` for another user, and
         `JobNotFound` for an answered or expired question.
         """
-        async with self.database.write() as tx:
+        async with self.database.accept() as tx:
             key = (user.platform, user.workspace, user.id)
             # One statement reads and deletes: of two presses at once, the first gets the invocation.
             pending = await tx.pending.take(pending_id, PENDING_KIND, *key, self.clock.now())

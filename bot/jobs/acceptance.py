@@ -170,7 +170,7 @@ class Acceptance:
         """Store the job, messages and hold in one transaction: each open job has a hold."""
         settings = await self.moderation.get_settings(job.user.platform, job.channel.workspace)
         refused_word = await self.moderation.find_refused_word(job.user, text)
-        async with self.services.database.write() as tx:
+        async with self.services.database.accept() as tx:
             await self.moderation.check_request(tx, job.user, job.channel, model, refused_word)
             limits = await self.services.credits.policies.get_limits(tx, job.user)
             job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=settings.reuse)

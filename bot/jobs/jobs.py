@@ -213,5 +213,5 @@ class Jobs:
         return self._services.presenter.render_result(job, work.model, await load_result(work))
 
     async def _upsert_user(self, user: User) -> None:
-        async with self._services.database.write() as tx:
+        async with self._services.database.accept() as tx:
             await tx.people.upsert_user(user, self._services.clock.now())

@@ -29,9 +29,12 @@ from bot.storage.workers import InboxStore, WorkerStore
 
 S = TypeVar("S")
 
-# Priorities in the write queue, the lower number first. Without them, in a burst of 200 requests every follow-up write
-# waits behind all new requests, and a crash in between leaves paid runs without a stored backend id.
+# Priorities in the write queue, the lower number first. Accepting and the urgent writes of paid runs share the first
+# place: no ask waits behind a row of writes of running jobs. With accepting alone in front, in a burst of 200 asks
+# every paid run would wait behind all of them, and a crash in between leaves paid runs without a stored backend id.
 _URGENT, _ORDINARY = 0, 1
+_ACCEPTING, _RUNNING = "accepting", "running"
+_ASKS_PER_URGENT_WRITE = 4
 
 
 class _Store(Generic[S]):
@@ -80,8 +83,8 @@ class Transaction:
 class ConnectedEngine(Protocol):
     """SQLite or PostgreSQL, connected."""
 
-    def write(self, *, priority: int = 0) -> AbstractAsyncContextManager[Connection]:
-        """Wait in the queue of writes, the lower number first; give a connection whose changes last after the block."""
+    def write(self, key: str = "", weight: float = 1, *, priority: int = 0) -> AbstractAsyncContextManager[Connection]:
+        """Wait in the queue of writes, see `FairQueue.hold`; give a connection whose changes last after the block."""
         ...
 
     def read(self) -> AbstractAsyncContextManager[Connection]: ...
@@ -134,11 +137,20 @@ class Database:
     async def write(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
         """Give a transaction for changes, committed at the end of the block and rolled back on any error.
 
-        Urgent writes (for runs already paid for) overtake ordinary writes (new requests) in the write queue.
+        Urgent writes (for runs already paid for) overtake ordinary writes in the write queue.
         Inside the block, await only the transaction's stores: SQLite has a single writer, and other writers wait.
         """
         priority = _URGENT if is_urgent else _ORDINARY
-        async with self._opened().write(priority=priority) as connection:
+        async with self._opened().write(_RUNNING, priority=priority) as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def accept(self) -> AsyncIterator[Transaction]:
+        """Give a transaction for changes that a person waits for, such as a new job, as `write` does.
+
+        Such transactions wait for each other, and for an urgent write after every `_ASKS_PER_URGENT_WRITE` of them.
+        """
+        async with self._opened().write(_ACCEPTING, _ASKS_PER_URGENT_WRITE, priority=_URGENT) as connection:
             yield Transaction(connection)
 
     @asynccontextmanager

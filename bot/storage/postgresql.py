@@ -43,9 +43,9 @@ class PostgresqlEngine:
         self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
-    async def write(self, *, priority: int = 0) -> AsyncIterator[Connection]:
+    async def write(self, key: str = "", weight: float = 1, *, priority: int = 0) -> AsyncIterator[Connection]:
         """Give a connection inside a transaction: committed at the end, rolled back on any error."""
-        async with self._queue.hold(priority=priority), open_transaction(self._engine) as connection:
+        async with self._queue.hold(key, weight, priority=priority), open_transaction(self._engine) as connection:
             yield connection
 
     def read(self) -> AbstractAsyncContextManager[Connection]:

@@ -88,13 +88,13 @@ class SqliteEngine:
             return cls(writer, readers, stack.pop_all())
 
     @asynccontextmanager
-    async def write(self, *, priority: int = 0) -> AsyncIterator["SqliteConnection"]:
+    async def write(self, key: str = "", weight: float = 1, *, priority: int = 0) -> AsyncIterator["SqliteConnection"]:
         """Give the writer, inside a write of its own: on the disk at the end, or undone alone on any error.
 
         Writes that wait for each other reach the disk in one transaction: the disk takes most of the time of a small
         write. Raises `Unavailable` when the commit fails.
         """
-        async with self._queue.hold(priority=priority):
+        async with self._queue.hold(key, weight, priority=priority):
             async with self._writer.savepoint():
                 yield self._writer
             group = self._join_group()

@@ -1,10 +1,12 @@
-"""Tests the order of writers: urgent writers first, and no slot lost by a cancelled writer."""
+"""Tests the order of writers: asks and urgent writers first, and no slot lost by a cancelled writer."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from bot.core.fair_queue import FairQueue
+from bot.storage.database import Database
 
 
 async def write(queue: FairQueue, name: str, done: list[str], *, is_urgent: bool = False) -> None:
@@ -68,3 +70,33 @@ async def test_a_cancelled_writer_does_not_block_the_next(is_admitted: bool) -> 
 
     assert done == ["patient"]
     assert quitter.cancelled()
+
+
+async def test_asks_go_before_the_writes_of_running_jobs_and_hold_up_no_urgent_write(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path.as_posix()}/easel.db")
+    await database.open()
+    order: list[str] = []
+
+    async def write_in_database(name: str, *, is_urgent: bool = False) -> None:
+        async with database.write(is_urgent=is_urgent):
+            order.append(name)
+
+    async def ask(name: str) -> None:
+        async with database.accept():
+            order.append(name)
+
+    async with asyncio.TaskGroup() as group, database.write():
+        for _ in range(20):
+            group.create_task(write_in_database("ordinary"))
+            group.create_task(write_in_database("urgent", is_urgent=True))
+        await let_all_tasks_run()
+        for n in range(20):
+            group.create_task(ask(f"ask {n}"))
+        await let_all_tasks_run()
+    await database.close()
+
+    first, last = order.index("ask 0"), order.index("ask 19")
+    assert first <= 2
+    assert [name for name in order if name.startswith("ask")] == [f"ask {n}" for n in range(20)]
+    assert 4 <= order[first:last].count("urgent") <= 6
+    assert order[-20:] == ["ordinary"] * 20
