@@ -2,7 +2,7 @@
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import ASPECTS, Task
-from bot.dispatch.declaration import Command, Services, command, models_for, option
+from bot.dispatch.declaration import Command, Services, command, models_for, option, values_for
 
 
 @command("imagine", task=Task.IMAGINE, contexts={"picture": "Remix"})
@@ -12,7 +12,18 @@ class Imagine(Command):
     prompt: str = option("What should the picture show?", max_length=1500, words=True)
     model: str = option("Which model should draw it?", default="", autocomplete=models_for(Task.IMAGINE))
     aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)
-    count: int = option("How many pictures?", default=1, minimum=1, maximum=4)
+    count: int = option(
+        "How many pictures?", default=1, minimum=1, maximum=4, autocomplete=values_for(Task.IMAGINE, "count")
+    )
+    quality: str | None = option(
+        "How good? Better costs more.", default=None, max_length=30, autocomplete=values_for(Task.IMAGINE, "quality")
+    )
+    resolution: str | None = option(
+        "How large? Larger may cost more.",
+        default=None,
+        max_length=30,
+        autocomplete=values_for(Task.IMAGINE, "resolution"),
+    )
     seed: int | None = option("Which seed? The same seed draws the same again.", default=None, minimum=0)
     negative: str | None = option("What should it not show?", default=None, max_length=1500)
     steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
@@ -35,6 +46,8 @@ class Imagine(Command):
             "aspect": self.aspect,
             # A model without a count draws a single picture: leave 1 out, and let the model's rules refuse more.
             "count": self.count if self.count > 1 or "count" in model.inputs else None,
+            "quality": self.quality,
+            "resolution": self.resolution,
             "seed": self.seed,
             "negative": self.negative,
             "steps": self.steps,

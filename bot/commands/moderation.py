@@ -1,6 +1,6 @@
 """Refusals by the workspace and the owner: of users (/block), words (/words), models and platforms (/pause)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.core.errors import BadOption, RequestRefused, UnknownName
 from bot.core.invocations import Invocation
@@ -8,7 +8,7 @@ from bot.core.people import Rank, User
 from bot.core.platform_syntax import format_person_link, is_platform_id
 from bot.core.replies import Reply
 from bot.core.time_format import format_end, parse_end
-from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, PersonOption, Services, command, option
+from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, OptionValue, PersonOption, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
 
 
@@ -123,7 +123,7 @@ class WordsTest(Command):
 PLATFORMS = ("discord", "slack", "web", "console")
 
 
-def _suggest_targets(services: Services, typed: str) -> Sequence[Choice]:
+def _suggest_targets(services: Services, typed: str, _given: Mapping[str, OptionValue]) -> Sequence[Choice]:
     wanted = typed.strip().lower()
     names = ["all", *PLATFORMS, *(model.key for model in services.catalogue.list_all())]
     return [Choice(name, name) for name in names if wanted in name][:MAX_CHOICES]

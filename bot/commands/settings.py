@@ -1,6 +1,6 @@
 """/settings: shows, changes and resets the settings of a workspace."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Invocation
@@ -8,7 +8,17 @@ from bot.core.json import JSON
 from bot.core.models import Task
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.dispatch.declaration import MAX_CHOICES, ChannelOption, Choice, Command, RoleOption, Services, command, option
+from bot.dispatch.declaration import (
+    MAX_CHOICES,
+    ChannelOption,
+    Choice,
+    Command,
+    OptionValue,
+    RoleOption,
+    Services,
+    command,
+    option,
+)
 from bot.dispatch.workspace_settings import (
     SETTINGS,
     change_and_reply,
@@ -39,7 +49,7 @@ class SettingsShow(Command):
         return Reply(text="\n".join(["This workspace's settings:", *lines]), is_private=True)
 
 
-def _suggest_models(services: Services, typed: str) -> Sequence[Choice]:
+def _suggest_models(services: Services, typed: str, _given: Mapping[str, OptionValue]) -> Sequence[Choice]:
     wanted = typed.strip().lower()
     models = [m for m in services.catalogue.list_all() if wanted in m.key or wanted in m.title.lower()]
     return [Choice(f"{model.title} · /{model.task}", model.key) for model in models][:MAX_CHOICES]

@@ -29,7 +29,10 @@ from typing import (
 
 from bot.catalogue.catalogue import Catalogue
 from bot.conversations.conversations import Conversations
+from bot.core.backend import InputFile
+from bot.core.errors import UserError
 from bot.core.invocations import Attachment, Invocation, Link, name_file
+from bot.core.json import JSON
 from bot.core.models import Model, Task
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
@@ -89,8 +92,8 @@ class Choice:
 # Discord shows at most 25 choices (docs.discord.com, interactions/application-commands).
 MAX_CHOICES = 25
 
-Autocomplete = Callable[["Services", str], Sequence[Choice]]
-"""Return suggestions for the typed beginning, best first, at most `MAX_CHOICES`.
+Autocomplete = Callable[["Services", str, Mapping[str, OptionValue]], Sequence[Choice]]
+"""Return suggestions for the typed beginning and the other options so far, best first, at most `MAX_CHOICES`.
 
 Suggestions come from memory: Discord drops a reply after three seconds.
 """
@@ -287,12 +290,67 @@ def _find_kind(hint: Any) -> OptionKind:
 def models_for(task: Task) -> Autocomplete:
     """Return suggestions of a task's models with their prices: models with the typed beginning come first."""
 
-    def suggest(services: Services, typed: str) -> Sequence[Choice]:
+    def suggest(services: Services, typed: str, given: Mapping[str, OptionValue]) -> Sequence[Choice]:
         wanted = typed.strip().lower()
         models = [m for m in services.catalogue.list_for_task(task) if wanted in m.key or wanted in m.title.lower()]
         models.sort(key=lambda model: not model.key.startswith(wanted))
-        form = services.credits.formatter
-        choices = [Choice(f"{m.title} · {form.format_estimate(estimate_cost(m, {}))}", m.key) for m in models]
-        return choices[:MAX_CHOICES]
+        return [Choice(f"{m.title} · {_format_price(services, m, given)}", m.key) for m in models][:MAX_CHOICES]
 
     return suggest
+
+
+def values_for(task: Task, name: str) -> Autocomplete:
+    """Return suggestions of the values that models take for an option, each with the price that the value leads to.
+
+    Without a chosen model, a value's price is that of the first model with the value, which the label names.
+    """
+
+    def suggest(services: Services, typed: str, given: Mapping[str, OptionValue]) -> Sequence[Choice]:
+        chosen = _find_model(services, task, given)
+        models = [chosen] if chosen is not None else services.catalogue.list_for_task(task)
+        labels: dict[str, str] = {}
+        for model in models:
+            prices = {
+                value: _format_price(services, model, {**given, name: value}) for value in _list_values(model, name)
+            }
+            for value, price in prices.items():
+                price = price if chosen is not None else f"{price} with {model.title}"
+                # A price that does not depend on the option would only be noise.
+                labels.setdefault(value, f"{value} · {price}" if len(set(prices.values())) > 1 else value)
+        wanted = typed.strip().lower()
+        return [Choice(label, value) for value, label in labels.items() if wanted in value.lower()][:MAX_CHOICES]
+
+    return suggest
+
+
+def _find_model(services: Services, task: Task, given: Mapping[str, OptionValue]) -> Model | None:
+    try:
+        return services.catalogue.choose(task, str(given["model"])) if given.get("model") else None
+    except UserError:  # an unfinished name
+        return None
+
+
+def _list_values(model: Model, name: str) -> list[str]:
+    """Return the values that a model takes for an option: choices, or a few whole numbers."""
+    rule = model.inputs.get(name)
+    if rule is None:
+        return []
+    if rule.choices:
+        return list(rule.choices)
+    if rule.minimum is None or rule.maximum is None or rule.maximum - rule.minimum >= MAX_CHOICES:
+        return []
+    return [str(number) for number in range(int(rule.minimum), int(rule.maximum) + 1)]
+
+
+def _format_price(services: Services, model: Model, given: Mapping[str, OptionValue]) -> str:
+    """Return the price of a request with these options, as far as the model takes the options."""
+    options: dict[str, JSON | InputFile] = {
+        name: value
+        for name, value in given.items()
+        if value != "" and (rule := model.inputs.get(name)) is not None and not rule.is_file
+    }
+    try:
+        inputs = services.catalogue.build_inputs(model, options)
+    except UserError:  # a value for another model, or an unfinished value
+        inputs = services.catalogue.build_inputs(model, {})
+    return services.credits.formatter.format_estimate(estimate_cost(model, inputs))

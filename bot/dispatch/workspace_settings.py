@@ -13,7 +13,7 @@ from bot.core.people import Channel, Rank, User
 from bot.core.platform_syntax import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.replies import Reply
 from bot.credits.policies import PolicyTarget
-from bot.dispatch.declaration import MAX_CHOICES, Choice, Services
+from bot.dispatch.declaration import MAX_CHOICES, Choice, OptionValue, Services
 from bot.moderation.moderation import WorkspaceSettings, format_setting_key
 
 _LANGUAGE = re.compile(r"[^\W\d_][\w '()-]{1,39}")
@@ -101,7 +101,7 @@ def validate_language(name: str) -> dict[str, JSON]:
     return {format_setting_key("language"): name}
 
 
-def suggest_time_zones(_: Services, typed: str) -> list[Choice]:
+def suggest_time_zones(_: Services, typed: str, _given: Mapping[str, OptionValue]) -> list[Choice]:
     """Return time zones with the typed text in the name; cities with the typed beginning come first."""
     wanted = typed.strip().lower().replace(" ", "_")
     zones = _load_time_zones()

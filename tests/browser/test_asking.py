@@ -142,6 +142,21 @@ async def test_a_value_out_of_bounds_is_reported_at_the_field_and_not_sent(visit
     await expect(visitor.page.get_by_role("article")).to_have_count(0)
 
 
+async def test_the_form_shows_the_price_of_each_number_for_the_chosen_model(visitor: PageVisitor) -> None:
+    await visitor.words.fill("/imagine a red fox")
+    await visitor.button("Options").click()
+    choices = visitor.page.locator("#choices-count option")
+    await expect(choices).to_have_count(4)
+    await expect(choices.nth(1)).to_have_attribute("label", "2 · 6 credits with FLUX schnell")
+
+    await visitor.page.get_by_label("Model").select_option("flux-dev")
+
+    await expect(choices.nth(1)).to_have_attribute("label", "2 · 50 credits")
+    await visitor.page.get_by_label("Count").fill("3")
+    await visitor.page.get_by_label("Count").blur()
+    await expect(visitor.page.locator("#option-model option", has_text="FLUX dev · 75 credits")).to_have_count(1)
+
+
 async def test_a_refused_message_stays_in_the_composer(visitor: PageVisitor) -> None:
     await visitor.words.fill("/imagine a fox --count 9")
     await visitor.words.press("Enter")

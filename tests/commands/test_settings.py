@@ -201,11 +201,11 @@ async def test_changes_are_visible_at_once_here_and_within_a_second_elsewhere(be
 
 
 async def test_time_zones_are_suggested_by_city(bench: Bench) -> None:
-    suggested = [choice.value for choice in suggest_time_zones(bench.app.dispatcher.services, "ber")]
+    suggested = [choice.value for choice in suggest_time_zones(bench.app.dispatcher.services, "ber", {})]
 
     assert suggested[:2] == ["Atlantic/Bermuda", "Europe/Berlin"]
     assert "Europe/Berlin" in suggested
-    assert len(suggest_time_zones(bench.app.dispatcher.services, "")) == 25
+    assert len(suggest_time_zones(bench.app.dispatcher.services, "", {})) == 25
 
 
 async def test_a_name_instead_of_an_id_is_refused_with_advice(bench: Bench) -> None:

@@ -1,6 +1,11 @@
 """Suggestions for an option during typing."""
 
+from pathlib import Path
+
+from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands.imagine import Imagine
+from bot.core.models import Task
+from bot.dispatch.declaration import OptionValue, models_for, values_for
 from tests.bench import Bench
 
 
@@ -10,8 +15,8 @@ async def test_models_with_the_typed_beginning_come_first_each_with_a_price(benc
     assert option.autocomplete is not None
     services = bench.app.dispatcher.services
 
-    all_choices = option.autocomplete(services, "")
-    matching_choices = option.autocomplete(services, "DE")
+    all_choices = option.autocomplete(services, "", {})
+    matching_choices = option.autocomplete(services, "DE", {})
 
     assert [choice.label for choice in all_choices] == [
         "FLUX schnell · 3 credits",
@@ -20,3 +25,66 @@ async def test_models_with_the_typed_beginning_come_first_each_with_a_price(benc
         "SDXL · about 5.8, at most 58.5 credits",
     ]
     assert [choice.value for choice in matching_choices] == ["flux-dev"]
+
+
+TIERED = """
+[fox]
+title = "Fox"
+task = "imagine"
+ref = "ana/fox"
+output = "pictures"
+usual_seconds = 1
+max_seconds = 10
+price.tiers = [
+    { when = { quality = "low" }, per = "image_output_count", usd = "0.01" },
+    { when = { quality = "high" }, per = "image_output_count", usd = "0.05" },
+]
+price.source = "a page"
+price.read_on = 2026-11-01
+[fox.inputs]
+prompt = "prompt"
+count = { to = "num_outputs", minimum = 1, maximum = 2 }
+quality = { to = "quality", choices = ["low", "high", "auto"], default = "low" }
+format = { to = "output_format", choices = ["png"] }
+"""
+
+
+async def test_each_choice_has_the_price_that_it_leads_to(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(f"{BUILT_IN_PATH.read_text()}\n{TIERED}")
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+
+    def suggest(option: str, typed: str = "", **given: OptionValue) -> list[tuple[str, str]]:
+        suggestions = values_for(Task.IMAGINE, option)(bench.app.dispatcher.services, typed, given)
+        return [(choice.label, choice.value) for choice in suggestions]
+
+    assert suggest("quality", model="fox") == [
+        ("low · 10 credits", "low"),
+        ("high · 50 credits", "high"),
+        ("auto · 50 credits", "auto"),
+    ]
+    assert suggest("quality", "au", model="Fox", count="2") == [("auto · 100 credits", "auto")]
+    assert suggest("count", model="fox", quality="high") == [("1 · 50 credits", "1"), ("2 · 100 credits", "2")]
+    assert suggest("count", model="fo")[1:3] == [
+        ("2 · 6 credits with FLUX schnell", "2"),
+        ("3 · 9 credits with FLUX schnell", "3"),
+    ]
+    assert suggest("format", model="fox") == [("png", "png")]
+    assert suggest("quality", model="flux-schnell") == []
+    models = models_for(Task.IMAGINE)(bench.app.dispatcher.services, "fox", {"quality": "high", "count": 2})
+    assert [choice.label for choice in models] == ["Fox · 100 credits"]
+    await bench.close()
+
+
+async def test_the_price_of_the_choice_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(TIERED)
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+
+    await bench.say("/imagine a fox --quality high")
+    assert bench.last_message.reply.note.endswith("50 credits")
+    await bench.say("/imagine a fox --count 2")
+
+    assert bench.last_message.reply.note.endswith("20 credits")
+    assert [run.inputs["quality"] for run in bench.backend.runs.values()] == ["high", "low"]
+    await bench.close()

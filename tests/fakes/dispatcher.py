@@ -1,6 +1,6 @@
 """A dispatcher with scripted replies and a small menu."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
@@ -9,7 +9,7 @@ from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.confirmation import Confirmations
-from bot.dispatch.declaration import Choice, Command, Services, command, option
+from bot.dispatch.declaration import Choice, Command, OptionValue, Services, command, option
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.roles import Authorizer
@@ -18,7 +18,7 @@ from bot.moderation.moderation import Moderation
 Answer = Callable[[Invocation], Awaitable[Reply | None]]
 
 
-def suggest_colours(_: Services, typed: str) -> Sequence[Choice]:
+def suggest_colours(_: Services, typed: str, _given: Mapping[str, OptionValue]) -> Sequence[Choice]:
     return [Choice(f"{name} paint", name) for name in ("madder", "ochre", "umber") if name.startswith(typed)]
 
 

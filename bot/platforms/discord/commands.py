@@ -94,11 +94,13 @@ def list_suggestions(services: Services, invocation: SlashInvocation) -> list[Pa
         return []
     typed = str(invocation.options.get(invocation.focused_option, ""))
     if option.autocomplete is not None:
-        choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed)]
+        given = {name: value for name, value in invocation.options.items() if name != invocation.focused_option}
+        choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed, given)]
     else:
         choices = [(choice, choice) for choice in option.choices if typed.lower() in choice.lower()]
     # Discord refuses the whole list for one value over the limit.
-    fitting = [{"name": label[:_LONGEST_CHOICE], "value": value} for label, value in choices if _fits(value)]
+    read = int if option.kind is OptionKind.INTEGER else str
+    fitting = [{"name": label[:_LONGEST_CHOICE], "value": read(value)} for label, value in choices if _fits(value)]
     return fitting[:MAX_CHOICES]
 
 

@@ -24,7 +24,7 @@ _PARAGRAPH_FROM = 100  # a longer text gets a field of several lines
 
 def render_modal(draft: FormDraft, custom_id: str, services: Services) -> Payload:
     """Return the modal of a form with the known values filled in: at most five fields, the most important first."""
-    fields = [_render_field(option, draft.values.get(option.name), services) for option in choose_fields(draft)]
+    fields = [_render_field(option, draft.values, services) for option in choose_fields(draft)]
     return {"custom_id": custom_id, "title": _cut(draft.title, _LONGEST_TITLE), "components": fields}
 
 
@@ -72,8 +72,8 @@ def _read_value(field: Mapping[str, Any]) -> OptionValue:
     return value if isinstance(value, (bool, int, float)) else str(value or "")
 
 
-def _render_field(option: Option, value: OptionValue | None, services: Services) -> Payload:
-    field = {"custom_id": option.name, "required": option.is_required, **_render_input(option, value, services)}
+def _render_field(option: Option, values: Mapping[str, OptionValue], services: Services) -> Payload:
+    field = {"custom_id": option.name, "required": option.is_required, **_render_input(option, values, services)}
     return {
         "type": _LABEL,
         "label": _cut(option.name.replace("_", " ").capitalize(), _LONGEST_TITLE),
@@ -82,20 +82,21 @@ def _render_field(option: Option, value: OptionValue | None, services: Services)
     }
 
 
-def _render_input(option: Option, value: OptionValue | None, services: Services) -> Payload:
+def _render_input(option: Option, values: Mapping[str, OptionValue], services: Services) -> Payload:
+    value = values.get(option.name)
     if option.kind in _PICKERS:
         return {"type": _PICKERS[option.kind]}
-    if choices := _list_choices(option, services):
+    if choices := _list_choices(option, services, values):
         return _render_select(choices, "" if value is None else str(value))
     if option.kind is OptionKind.FLAG:
         return _render_select([("Yes", "yes"), ("No", "no")], "yes" if value is True else "")
     return _render_text_input(option, value)
 
 
-def _list_choices(option: Option, services: Services) -> list[tuple[str, str]]:
+def _list_choices(option: Option, services: Services, given: Mapping[str, OptionValue]) -> list[tuple[str, str]]:
     """Return the choices as labels and values."""
     if option.autocomplete is not None:
-        return [(choice.label, choice.value) for choice in option.autocomplete(services, "")]
+        return [(choice.label, choice.value) for choice in option.autocomplete(services, "", given)]
     return [(choice, choice) for choice in option.choices]
 
 

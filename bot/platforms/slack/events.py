@@ -13,10 +13,11 @@ from slack_bolt.async_app import AsyncApp
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.caches import RecentItems
 from bot.dispatch.declaration import Services
+from bot.dispatch.parsing import find_command
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT, SlackCommands
-from bot.platforms.slack.forms import CALLBACK_ID, find_option, list_suggestions, parse_origin
+from bot.platforms.slack.forms import CALLBACK_ID, find_option, list_suggestions, parse_origin, read_values
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,10 @@ class SlackEventRouter:
         """Answer with suggestions for typed text, from memory: the acknowledgement carries the suggestions."""
         origin = parse_origin(body.get("view") or {})
         option = find_option(str(body.get("action_id")), self._services.menu, origin) if origin else None
-        suggestions = list_suggestions(self._services, option, str(body.get("value") or "")) if option else []
+        suggestions = []
+        if option is not None and origin is not None:
+            given = read_values(body["view"], find_command(self._services.menu, origin.command).declaration)
+            suggestions = list_suggestions(self._services, option, str(body.get("value") or ""), given)
         await ack(options=suggestions)
 
     async def _handle_submission(self, ack: Ack, body: Body, context: Context) -> None:

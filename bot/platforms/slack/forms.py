@@ -91,15 +91,19 @@ def render_modal(
         "submit": render_plain_text("Send"),
         "close": render_plain_text("Cancel"),
         "private_metadata": origin.serialize(),
-        "blocks": [_render_field(option, services, known.get(option.name)) for option in options],
+        "blocks": [_render_field(option, services, known) for option in options],
     }
 
 
-def list_suggestions(services: Services, option: Option, typed: str) -> list[Block]:
-    """Return the menu entries of an option that match the typed text."""
+def list_suggestions(
+    services: Services, option: Option, typed: str, given: Mapping[str, OptionValue] | None = None
+) -> list[Block]:
+    """Return the menu entries of an option that match the typed text; `given` are the form's other values."""
     if option.autocomplete is None:
         return []
-    return [_render_choice(one.label, one.value) for one in option.autocomplete(services, typed)][:_MAX_OPTIONS]
+    return [_render_choice(one.label, one.value) for one in option.autocomplete(services, typed, given or {})][
+        :_MAX_OPTIONS
+    ]
 
 
 def find_option(action_id: str, menu: Menu, origin: SlackFormOrigin) -> Option | None:
@@ -180,7 +184,7 @@ def _read_value(element: Mapping[str, Any]) -> OptionValue:
     return ""
 
 
-def _render_field(option: Option, services: Services, value: OptionValue | None) -> Block:
+def _render_field(option: Option, services: Services, known: Mapping[str, OptionValue]) -> Block:
     label = f"{option.name.replace('_', ' ').capitalize()}: {option.question}"
     # A required checkbox could not be left unticked.
     is_optional = not option.is_required or option.kind is OptionKind.FLAG
@@ -188,27 +192,29 @@ def _render_field(option: Option, services: Services, value: OptionValue | None)
         "type": "input",
         "block_id": option.name,
         "label": render_plain_text(truncate(label, _MAX_LABEL)),
-        "element": {**_render_element(option, services, value), "action_id": option.name},
+        "element": {**_render_element(option, services, known), "action_id": option.name},
     }
     return {**block, "optional": True} if is_optional else block
 
 
-def _render_element(option: Option, services: Services, value: OptionValue | None) -> Block:
+def _render_element(option: Option, services: Services, known: Mapping[str, OptionValue]) -> Block:
+    value = known.get(option.name)
     if option.choices:
         choices = [_render_choice(choice, choice) for choice in option.choices]
         return _render_menu(choices, value if value is not None else option.default)
     if option.autocomplete is not None:
-        return _render_suggestions(option, services, value)
+        return _render_suggestions(option, services, known)
     return _ELEMENTS[option.kind](option, value)
 
 
-def _render_suggestions(option: Option, services: Services, value: OptionValue | None) -> Block:
+def _render_suggestions(option: Option, services: Services, known: Mapping[str, OptionValue]) -> Block:
     """Return a menu of all suggestions if there are few, else a menu with suggestions during typing."""
-    suggestions = list_suggestions(services, option, "")
+    value = known.get(option.name, option.default)
+    suggestions = list_suggestions(services, option, "", known)
     if len(suggestions) < _MAX_STATIC_SUGGESTIONS:
         if value and all(one["value"] != value for one in suggestions):
             suggestions.append(_render_choice(str(value), str(value)))
-        return _render_menu(suggestions, value) if suggestions else _render_text(option, value)
+        return _render_menu(suggestions, value) if suggestions else _ELEMENTS[option.kind](option, value)
     initial = {"initial_option": _render_choice(str(value), str(value))} if value else {}
     return {"type": "external_select", "min_query_length": 0, **initial}
 

@@ -44,15 +44,20 @@ def format_files_note(request: MessageRequest) -> str:
     return "with " + ", ".join(names) if names else ""
 
 
-def list_suggestions(services: Services, command: str, option: str, typed: str) -> list[JSON]:
-    """Return at most `MAX_CHOICES` suggestions for an option; an empty list for an unknown option."""
+def list_suggestions(
+    services: Services, command: str, option: str, typed: str, given: Mapping[str, OptionValue]
+) -> list[JSON]:
+    """Return at most `MAX_CHOICES` suggestions for an option; an empty list for an unknown option.
+
+    `given` are the values of the form's other fields.
+    """
     form = next((form for form in services.menu if form.declaration.name == command), None)
     option_declaration = form.declaration.option(option) if form else None
     if option_declaration is None or option_declaration.autocomplete is None:
         return []
     return [
         {"label": choice.label, "value": choice.value}
-        for choice in option_declaration.autocomplete(services, typed)[:MAX_CHOICES]
+        for choice in option_declaration.autocomplete(services, typed, given)[:MAX_CHOICES]
     ]
 
 

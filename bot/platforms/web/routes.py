@@ -114,7 +114,11 @@ class PageRoutes:
     async def _autocomplete(self, request: web.Request) -> web.StreamResponse:
         query = request.query
         suggestions = commands.list_suggestions(
-            self._dispatcher.services, query.get("command", ""), query.get("option", ""), query.get("typed", "")[:200]
+            self._dispatcher.services,
+            query.get("command", ""),
+            query.get("option", ""),
+            query.get("typed", "")[:200],
+            {name.removeprefix("given."): value[:200] for name, value in query.items() if name.startswith("given.")},
         )
         return _json_response(suggestions)
 

@@ -136,6 +136,14 @@ async def test_models_are_suggested_with_their_price(town: Town) -> None:
     assert "credits" in choice["name"]
 
 
+async def test_numbers_are_suggested_with_the_price_of_the_chosen_model(town: Town) -> None:
+    typing = await town.ana.autocomplete("imagine", "count", "", {"prompt": "x", "model": "flux-dev"})
+
+    choices = await typing.wait_for_choices()
+
+    assert choices[:2] == [{"name": "1 · 25 credits", "value": 1}, {"name": "2 · 50 credits", "value": 2}]
+
+
 async def test_every_option_reaches_the_job(town: Town) -> None:
     options = {"prompt": "a fox", "aspect": "16:9", "count": 2, "seed": 7, "format": "png", "model": "flux-dev"}
     interaction = await town.ana.use_command("imagine", {**options, "image": make_png(64, 64), "strength": 0.5})

@@ -25,6 +25,7 @@ async def test_an_empty_command_opens_a_form_that_draws(any_office: Office) -> N
     await any_office.ana.use_command("/imagine", "", any_office.general)
     form = await any_office.ana.wait_for_modal("Imagine")
 
+    assert "2 · 6 credits with FLUX schnell" in str(form.blocks)
     await any_office.ana.submit(form, {"prompt": "a lighthouse", "count": "2", "aspect": "16:9", "seed": "11"})
 
     picture = await any_office.general.wait_for_bot_message("seed 11")

@@ -1,10 +1,21 @@
 """Forms in detail: rendered elements and values read from submissions."""
 
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
 from bot.core.invocations import Attachment, Link
-from bot.dispatch.declaration import ChannelOption, Choice, Command, PersonOption, RoleOption, Services, command, option
+from bot.dispatch.declaration import (
+    ChannelOption,
+    Choice,
+    Command,
+    OptionValue,
+    PersonOption,
+    RoleOption,
+    Services,
+    command,
+    option,
+)
 from bot.platforms.slack.forms import (
     SlackFormOrigin,
     find_option,
@@ -15,7 +26,7 @@ from bot.platforms.slack.forms import (
 )
 
 
-def suggest_many(_: Services, typed: str) -> list[Choice]:
+def suggest_many(_: Services, typed: str, _given: Mapping[str, OptionValue]) -> list[Choice]:
     return [Choice(f"Model {n}", f"model-{n}") for n in range(60) if typed in f"model-{n}"][:25]
 
 

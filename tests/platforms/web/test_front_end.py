@@ -17,7 +17,7 @@ FORBIDDEN = re.compile(
 
 
 def test_the_whole_front_end_is_at_most_64_kb() -> None:
-    """60 kB and four: for messages that hide themselves when drawing fails, and for several files in the composer."""
+    """60 kB and four: for messages that hide when drawing fails, several files in the composer, prices of choices."""
     assert sum(file.stat().st_size for file in FILES) <= 64_000
 
 

@@ -49,7 +49,7 @@ async def test_a_record_names_an_input_file_without_the_bytes(tmp_path: Path) ->
         record = await user.wait_for_record(upscaled["job"])
 
     [file] = [value for value in record["request"]["inputs"].values() if isinstance(value, dict)]
-    assert file.keys() == {"sha256", "mime", "size"}
+    assert file.keys() == {"sha256", "mime", "size", "width", "height"}
     assert "base64" not in json.dumps(record)
 
 

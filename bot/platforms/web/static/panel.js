@@ -8,6 +8,7 @@ export class Panel {
 	constructor(root) {
 		Object.assign(this, { root, command: null, fields: [] });
 		root.oninput = ({ target }) => this.mark(target.name, "");
+		root.onchange = ({ target }) => this.suggest(target);
 	}
 
 	get isOpen() {
@@ -41,6 +42,15 @@ export class Panel {
 			field.value = field.dataset.wanted = value === true ? "yes" : value;
 			this.root.hidden = false;
 		}
+		this.suggest();
+	}
+
+	/** Fetches the choices of all fields but one, with prices for the values so far. */
+	suggest(changed) {
+		if (!this.command) return;
+		const given = Object.entries(this.values()).map(([name, value]) => [`given.${name}`, value]);
+		for (const field of this.fields)
+			if (field.offer && field !== changed) read("/api/autocomplete", { command: this.command.name, option: field.name, ...Object.fromEntries(given.filter(([name]) => name !== `given.${field.name}`)) }).then(field.offer, () => {});
 	}
 
 	/** Returns the values by option name; an empty object while the form is closed. */
@@ -67,14 +77,17 @@ export class Panel {
 
 	draw(command) {
 		this.command = command;
-		this.fields = fieldsOf(command).map((option) => (option.choices.length || option.autocomplete || option.kind === "flag" ? list(command, option) : input(option)));
+		this.fields = fieldsOf(command).map((option) => (option.choices.length || (option.autocomplete && !isNumber(option)) || option.kind === "flag" ? list(option) : input(option)));
 		this.root.ariaLabel = `Options of /${command.name}`;
 		this.root.replaceChildren(...this.fields.map(row));
+		this.suggest();
 	}
 }
 
 /** Returns a field's number, as text where JavaScript would round. */
 const number = ({ value, valueAsNumber }) => (Math.abs(valueAsNumber) > Number.MAX_SAFE_INTEGER ? value : valueAsNumber);
+
+const isNumber = ({ kind }) => kind === "integer" || kind === "number";
 
 /** Returns the options that have a field. */
 export const fieldsOf = (command) => command?.options.filter((option) => !option.words && option.kind !== "file") ?? [];
@@ -84,22 +97,31 @@ const named = ({ name, question }) => ({ name, id: `option-${name}`, title: ques
 function row(field) {
 	const { id, name, title, type } = field;
 	const label = el("label", { for: id, title }, name.replaceAll("_", " "));
-	return el("div", { class: type === "text" || name === "model" ? "wide" : "" }, label, field, el("small", { id: `problem-${name}`, role: "alert" }));
+	return el("div", { class: type === "text" || name === "model" ? "wide" : "" }, label, field.hints, field, el("small", { id: `problem-${name}`, role: "alert" }));
 }
 
 function input(option) {
-	const isText = !["integer", "number"].includes(option.kind);
+	const isText = !isNumber(option);
 	const placeholder = String((option.default ?? "") || (isText ? option.question : "any"));
 	const bounds = isText ? { maxLength: option.max_length } : { step: option.kind === "integer" ? "1" : "any", min: option.minimum?.toString(), max: option.maximum?.toString() };
-	return el("input", { ...named(option), type: isText ? "text" : "number", placeholder, ...bounds });
+	const field = el("input", { ...named(option), type: isText ? "text" : "number", placeholder, ...bounds });
+	if (!option.autocomplete) return field;
+	field.hints = el("datalist", { id: `choices-${option.name}` });
+	field.setAttribute("list", field.hints.id);
+	field.offer = (items) => field.hints.replaceChildren(...items.map((item) => el("option", item)));
+	return field;
 }
 
-function list(command, option) {
+function list(option) {
 	const isFlag = option.kind === "flag";
 	const usual = isFlag ? (option.default ? "yes" : "no") : option.default || "automatic";
-	const select = el("select", named(option), el("option", { value: "" }, usual));
-	const add = (items) => select.append(...items.filter(({ value }) => value !== usual).map(({ label, value }) => el("option", { value, selected: value === select.dataset.wanted }, label)));
-	if (option.autocomplete) read("/api/autocomplete", { command: command.name, option: option.name }).then(add, () => {});
-	else add((isFlag ? ["yes", "no"] : option.choices).map((value) => ({ label: value, value })));
+	const first = el("option", { value: "" }, usual);
+	const select = el("select", named(option), first);
+	const offer = (items) => {
+		const kept = select.value || select.dataset.wanted;
+		select.replaceChildren(first, ...items.filter(({ value }) => value !== usual).map(({ label, value }) => el("option", { value, selected: value === kept }, label)));
+	};
+	if (option.autocomplete) select.offer = offer;
+	else offer((isFlag ? ["yes", "no"] : option.choices).map((value) => ({ label: value, value })));
 	return select;
 }
