@@ -126,7 +126,9 @@ class Presenter:
         ]
         model = self.catalogue.choose_for_variation(job.model) if job.command == Task.IMAGINE else None
         if model is not None:
-            price = self.credit_format.format(estimate_cost(model, self.catalogue.build_inputs(model, {})).expected_micros)
+            price = self.credit_format.format(
+                estimate_cost(model, self.catalogue.build_inputs(model, {})).expected_micros
+            )
             buttons.insert(0, Button("vary", f"Vary{number} · {model.title}, {price} credits", job.id, output.n))
         if not number:
             buttons.append(Button("caption", "Caption", job.id, output.n))
