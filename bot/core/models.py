@@ -91,7 +91,7 @@ class PriceTier:
         for name, values in self.when.items():
             given = inputs.get(name)
             if ANY_VALUE in values:
-                answers.append(given is not None and given is not False and given not in ("", []))
+                answers.append(given is not None and given is not False and given not in ("", [], ()))
             else:
                 answers.append(None if given is None else any(is_same_value(given, value) for value in values))
         if self.up_to_megapixels is not None:
