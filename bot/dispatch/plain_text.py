@@ -30,24 +30,31 @@ async def invocation_from_text(
     request_key: str,
     *,
     files: Sequence[Attachment] = (),
+    quoted_files: Sequence[Attachment] = (),
     earlier: tuple[EarlierMessage, ...] = (),
     placeholder: MessageRef | None = None,
     name_mentions: Callable[[str], str] = str,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    The first picture goes to the option for files; text files join the words. `name_mentions` replaces the platform's
-    ids of people and channels in words: options for people and channels take the ids. Raise a `UserError` for an
-    empty message or a file of another kind.
+    The first picture goes to the option for files; text files join the words. Without `files` those of a quoted message
+    count, such as a forwarded message or the message replied to; a picture there may be left out. `name_mentions`
+    replaces the platform's ids of people and channels in words: options for people and channels take the ids. Raise a
+    `UserError` for an empty message or a file of another kind.
     """
+    is_quoted, files = not files, files or quoted_files
     pictures = [file for file in files if _is_picture(file)]
     call = parse_plain_text(text, services.menu, has_picture=bool(pictures))
     declaration = find_command(services.menu, call.command).declaration
     options = convert_words(declaration, call.options, name_mentions)
     if call.command == DEFAULT_COMMAND:
-        options["message"] = await _append_text_files(
-            str(options.get("message", "")), files, has_picture=bool(pictures)
-        )
+        words = str(options.get("message", ""))
+        message = await _append_text_files(words, files, has_picture=bool(pictures))
+        if is_quoted and words and pictures and not _has_seeing_model(services):
+            # The words can be answered all the same; the model is told of the picture, so the answer can tell too.
+            message += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
+            pictures = []
+        options["message"] = message
     file_option = declaration.file_option
     attachments = dict(zip(file_option.file_names, pictures, strict=False)) if file_option is not None else {}
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
@@ -115,6 +122,10 @@ def _parse_certain_command(text: str, menu: Menu, has_picture: bool) -> ParsedCo
         has_file = file is not None and (has_picture or str(call.options.get(file.name, "")).startswith(_LINK_STARTS))
         is_certain = colon is not None or bool(call.named_options) or has_file or not call.options
     return call if is_certain else None
+
+
+def _has_seeing_model(services: Services) -> bool:
+    return any("image" in model.inputs for model in services.catalogue.list_for_task(Task.CHAT))
 
 
 def has_picture(files: Sequence[Attachment]) -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,8 @@ from bot.dispatch.plain_text import (
 )
 from bot.moderation.moderation import WorkspaceSettings
 from bot.platforms.discord.channels import NAME, build_channel, build_message_request_key
-from bot.platforms.discord.errors import DELIVERY_ERRORS, REQUEST_ERRORS
+from bot.platforms.discord.errors import DELIVERY_ERRORS
+from bot.platforms.discord.incoming import DiscordMessageReader, join_words, replace_mentions
 from bot.platforms.discord.messages import HAS_COMPONENTS_V2
 from bot.platforms.discord.permissions import can_open_thread
 from bot.platforms.discord.replies import InteractionContext
@@ -32,9 +34,6 @@ from bot.streaming.editor import MessageLayout
 
 log = logging.getLogger(__name__)
 
-_MOST_EARLIER_MESSAGES = 20
-# All other types are system messages, such as "pinned a message".
-USER_MESSAGE_TYPES = (discord.MessageType.default, discord.MessageType.reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +43,16 @@ class _IncomingMessage:
     message: discord.Message
     user: User
     channel: Channel
+    discord_channel: Any
+    """discord.py's channel or thread, complete also for a thread that returned from the archive."""
     is_mention: bool
     replied_to: discord.Message | None
     """The message to which the author replies, if Discord sent that message along."""
+    text: str
+    """The words without mentions of the bot; of a message without words the forwarded words."""
+    files: Sequence[Attachment]
+    quoted_files: Sequence[Attachment]
+    """The files of a forwarded message, of embeds, and of the message replied to."""
 
     @property
     def is_direct(self) -> bool:
@@ -60,6 +66,7 @@ class DiscordChat:
         self._client = client
         self._context = context
         self._database = database
+        self._reader = DiscordMessageReader(context.users, context.files)
 
     async def handle_message(self, message: discord.Message) -> None:
         """Answer a user's message if the message is for the bot."""
@@ -70,30 +77,37 @@ class DiscordChat:
             user = await self._context.users.get_message_author(message)
         except UserError as error:
             author = User(NAME, "", str(message.author.id), message.author.display_name)
-            channel = build_channel(message.channel, "")
-            await self._show_error(_IncomingMessage(message, author, channel, True, None), error)
+            await self._show_error(self._build_incoming(message, author, message.channel), error)
             return
-        discord_channel = await self._fetch_channel(message)
-        incoming = _IncomingMessage(
-            message,
-            user,
-            build_channel(discord_channel, user.workspace),
-            self._mentions_bot(message),
-            _get_replied_message(message),
-        )
+        incoming = self._build_incoming(message, user, await self._fetch_channel(message))
         try:
-            conversation = await self._find_conversation(incoming, discord_channel)
+            conversation = await self._find_conversation(incoming)
             if conversation is not None:
                 await self._answer(incoming, conversation)
         except UserError as error:
             await self._show_error(incoming, error)
+
+    def _build_incoming(self, message: discord.Message, user: User, discord_channel: Any) -> _IncomingMessage:
+        replied_to, shown_files = _get_replied_message(message), self._reader.list_files(message)
+        return _IncomingMessage(
+            message,
+            user,
+            build_channel(discord_channel, user.workspace),
+            discord_channel,
+            self._mentions_bot(message),
+            replied_to,
+            self._get_text(message),
+            files=shown_files if message.attachments else (),
+            quoted_files=shown_files or (self._reader.list_files(replied_to) if replied_to is not None else ()),
+        )
 
     def _may_concern_bot(self, message: discord.Message) -> bool:
         if message.guild is None or self._mentions_bot(message) or self._replies_to_bot(message):
             return True
         # In threads any message may continue a conversation. A PartialMessageable may be an archived thread.
         is_plain_channel = isinstance(message.channel, discord.abc.GuildChannel)
-        return not is_plain_channel and bool(message.content or message.attachments)
+        has_content = message.content or message.attachments or message.message_snapshots or message.embeds
+        return not is_plain_channel and bool(has_content)
 
     def _mentions_bot(self, message: discord.Message) -> bool:
         """Whether the message mentions the bot or the role that Discord creates for the bot in each server."""
@@ -114,7 +128,7 @@ class DiscordChat:
         """
         replied_to, content = incoming.replied_to, incoming.message.content
         is_picture = replied_to is not None and bool(replied_to.flags.value & HAS_COMPONENTS_V2)
-        has_mention = self._get_text(incoming.message) != content.strip()
+        has_mention = self._remove_mentions(incoming.message) != content.strip()
         return is_picture and self._replies_to_bot(incoming.message) and not has_mention
 
     async def _fetch_channel(self, message: discord.Message) -> Any:
@@ -123,7 +137,7 @@ class DiscordChat:
             return await self._client.fetch_channel(message.channel.id)
         return message.channel
 
-    async def _find_conversation(self, incoming: _IncomingMessage, discord_channel: Any) -> Channel | None:
+    async def _find_conversation(self, incoming: _IncomingMessage) -> Channel | None:
         """Return the conversation of the message; None if the message is not for the bot."""
         if incoming.is_direct:
             return incoming.channel
@@ -137,7 +151,7 @@ class DiscordChat:
             return None
         # Before a thread is opened: a server that is not allowed gets one sentence and no thread.
         await moderation.admit(incoming.user)
-        return await self._begin_conversation(incoming, discord_channel, settings)
+        return await self._begin_conversation(incoming, settings)
 
     async def _find_thread_conversation(
         self, incoming: _IncomingMessage, settings: WorkspaceSettings
@@ -167,67 +181,74 @@ class DiscordChat:
                 return replace(incoming.channel, thread=thread, is_reply_chain=is_reply_chain)
         return replace(incoming.channel, thread=str(replied_to.id), is_reply_chain=True)
 
-    async def _begin_conversation(
-        self, incoming: _IncomingMessage, discord_channel: Any, settings: WorkspaceSettings
-    ) -> Channel:
+    async def _begin_conversation(self, incoming: _IncomingMessage, settings: WorkspaceSettings) -> Channel:
         """Return the place for a mention: the channel for commands, else a new thread or a reply chain."""
         message, services = incoming.message, self._context.dispatcher.services
-        text, files = self._get_text(message), self._list_files(incoming)
+        text, discord_channel, files = incoming.text, incoming.discord_channel, incoming.files or incoming.quoted_files
         if parse_plain_text(text, services.menu, has_picture=has_picture(files)).command != DEFAULT_COMMAND:
             return incoming.channel
         me = message.guild.me if message.guild else None
         may_open = me is not None and can_open_thread(discord_channel, discord_channel.permissions_for(me))
         has_content = bool(text or files)
         opens_thread = settings.mention == "thread" and may_open and has_content
-        if opens_thread and await open_thread(self._context.api, discord_channel.id, str(message.id), text):
+        if opens_thread:
+            title = replace_mentions(text, await self._reader.find_names(text, message), message.guild)
+            opens_thread = await open_thread(self._context.api, discord_channel.id, str(message.id), title)
+        if opens_thread:
             return replace(incoming.channel, thread=str(message.id))
         return replace(incoming.channel, thread=str(message.id), is_reply_chain=True)
 
     async def _answer(self, incoming: _IncomingMessage, conversation: Channel) -> None:
+        names, guild = await self._reader.find_names(incoming.text, incoming.message), incoming.message.guild
         invocation = await invocation_from_text(
             self._context.dispatcher.services,
             incoming.user,
             conversation,
-            self._get_text(incoming.message),
+            incoming.text,
             build_message_request_key(incoming.message.id),
-            files=self._list_files(incoming),
-            earlier=await self._read_earlier_messages(incoming),
+            files=incoming.files,
+            quoted_files=incoming.quoted_files,
+            earlier=await self._read_earlier_messages(incoming, conversation),
+            name_mentions=lambda words: replace_mentions(words, names, guild),
         )
         reply = await self._context.dispatcher.handle(invocation)
         if reply is not None:
             await self._show(incoming, conversation, reply)
 
     def _get_text(self, message: discord.Message) -> str:
-        """Return the text without mentions of the bot."""
+        """Return the text without mentions of the bot; of a message without text, the words that the message shows."""
+        return self._remove_mentions(message) if message.content else join_words(message)
+
+    def _remove_mentions(self, message: discord.Message) -> str:
         me = self._client.user
         text = re.sub(rf"<@!?{me.id}>", "", message.content) if me else message.content
         role = message.guild.self_role if message.guild else None
         return (text.replace(role.mention, "") if role else text).strip()
 
-    def _list_files(self, incoming: _IncomingMessage) -> list[Attachment]:
-        """Return the files of the message, else the files of the replied message."""
-        files = self._context.files
-        own = files.list_attachments(incoming.message)
-        return own or (files.list_attachments(incoming.replied_to) if incoming.replied_to else [])
-
-    async def _read_earlier_messages(self, incoming: _IncomingMessage) -> tuple[EarlierMessage, ...]:
-        """Return the replied message, or the last messages of the thread in which the bot is mentioned."""
-        replied_to = incoming.replied_to
-        if replied_to is not None and replied_to.content:
-            return (self._build_earlier_message(replied_to),)
-        if not (incoming.channel.thread and incoming.is_mention) or incoming.message.guild is None:
+    async def _read_earlier_messages(
+        self, incoming: _IncomingMessage, conversation: Channel
+    ) -> tuple[EarlierMessage, ...]:
+        """Return the replied message and, where the bot is mentioned in a thread, the thread's last messages."""
+        if await self._context.dispatcher.services.conversations.get_current(conversation) is not None:
             return ()
-        history = incoming.message.channel.history(limit=_MOST_EARLIER_MESSAGES, before=incoming.message)
-        try:
-            messages = [message async for message in history if message.content and message.type in USER_MESSAGE_TYPES]
-        except REQUEST_ERRORS:  # without the permission to read the history
-            return ()
-        return tuple(self._build_earlier_message(message) for message in reversed(messages))
+        replied_to, messages = incoming.replied_to, []
+        if incoming.channel.thread and incoming.is_mention and incoming.message.guild is not None:
+            messages = await self._reader.list_earlier(incoming.discord_channel, incoming.message)
+        if replied_to is not None and replied_to.id not in [message.id for message in messages]:
+            messages.insert(0, replied_to)
+        earlier = [await self._build_earlier_message(message) for message in messages]
+        return tuple(message for message in earlier if message is not None)
 
-    def _build_earlier_message(self, message: discord.Message) -> EarlierMessage:
+    async def _build_earlier_message(self, message: discord.Message) -> EarlierMessage | None:
+        """Return a message with the author's name before the words; None for a message without words."""
         is_own = self._client.user is not None and message.author.id == self._client.user.id
-        role, user = (TurnRole.ASSISTANT, "") if is_own else (TurnRole.USER, f"{NAME}:{message.author.id}")
-        return EarlierMessage(role, user, message.content, str(message.id))
+        words = await self._reader.read_words(message, is_own=is_own)
+        if not words:
+            return None
+        if is_own:
+            return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message.id))
+        text = f"{message.author.display_name}: {words}"
+        return EarlierMessage(TurnRole.USER, f"{NAME}:{message.author.id}", text, str(message.id))
 
     async def _show_error(self, incoming: _IncomingMessage, error: UserError) -> None:
         await self._show(incoming, incoming.channel, format_error(error))

@@ -17,10 +17,12 @@ from bot.dispatch.declaration import MAX_CHOICES, Declaration, OptionKind, Optio
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import Menu, find_command
+from bot.dispatch.plain_text import convert_words
 from bot.platforms.discord.channels import NAME, build_channel, build_request_key, is_direct
 from bot.platforms.discord.discord_py_internals import Payload
 from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
+from bot.platforms.discord.incoming import find_user_ids, replace_mentions
 from bot.platforms.discord.messages import ASK_PREFIX, build_custom_id
 from bot.platforms.discord.registration import OPTION_TYPES, SUBCOMMAND, SUBCOMMAND_GROUP
 from bot.platforms.discord.replies import InteractionContext, build_first_message_ref
@@ -205,7 +207,7 @@ class DiscordCommands:
                 channel=_choose_conversation(interaction, channel) if declaration.task is Task.CHAT else channel,
                 command=declaration.name,
                 request_key=build_request_key(interaction),
-                options=options,
+                options=await self._name_mentions(interaction, declaration, options, dict(names)),
                 attachments=files,
                 placeholder=message,
                 is_private=declaration.is_private,
@@ -219,6 +221,21 @@ class DiscordCommands:
             message, reply = answer
             reply = quote_form_input(reply, form_input) if reply is not None and form_input is not None else reply
             await context.replies.show(response, message, reply)
+
+    async def _name_mentions(
+        self,
+        interaction: discord.Interaction,
+        declaration: Declaration,
+        options: Mapping[str, OptionValue],
+        member_names: Mapping[str, str],
+    ) -> dict[str, OptionValue]:
+        """Return the options with names for the ids of people and channels in words."""
+        text = " ".join(str(value) for value in options.values())
+        known = {int(id_): name for id_, name in member_names.items()} | {
+            interaction.user.id: interaction.user.display_name
+        }
+        names = await self._context.users.find_names(interaction.guild, find_user_ids(text), known)
+        return convert_words(declaration, options, lambda words: replace_mentions(words, names, interaction.guild))
 
 
 def _choose_conversation(interaction: discord.Interaction, channel: Channel) -> Channel:

@@ -82,10 +82,12 @@ class DiscordFiles:
         """Return the attachment that Discord's JSON describes."""
         return build_attachment(raw, self._read)
 
-    def list_attachments(self, message: discord.Message) -> list[Attachment]:
+    def list_attachments(self, message: discord.Message | discord.MessageSnapshot) -> list[Attachment]:
+        """Return the attached files, else the pictures in the components, else the pictures of the embeds."""
         files = [self.attach(file.to_dict()) for file in message.attachments]
         # Some servers list the files of a components message only in the components.
-        return files or [self._attach_media(item.media) for item in _iterate_gallery(message.components)]
+        shown = files or [self._attach_media(item.media) for item in _iterate_gallery(message.components)]
+        return shown or [self._attach_picture(url) for embed in message.embeds if (url := _get_picture_url(embed))]
 
     def find_picture(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
         """Return the first picture in a message's JSON: attached, in the components, or in an embed."""
@@ -102,6 +104,12 @@ class DiscordFiles:
         name = urlsplit(media.url).path.rpartition("/")[2] or "picture"
         mime = media.content_type or mimetypes.guess_type(name)[0] or "image/png"
         return Attachment(name, mime, 0, lambda: self._read(media.url))
+
+    def _attach_picture(self, url: str) -> Attachment:
+        # An embed names no type: whatever stands at the address is read as a picture, or refused.
+        name = urlsplit(url).path.rpartition("/")[2] or "picture"
+        mime = mimetypes.guess_type(name)[0] or "image/png"
+        return Attachment(name, mime if mime.startswith("image/") else "image/png", 0, lambda: self._read(url))
 
     async def _read(self, url: str) -> bytes:
         address = build_file_url(url, self._cdn_url)
@@ -134,6 +142,10 @@ def _iterate_gallery(components: Sequence[Any]) -> Iterator[discord.MediaGallery
             yield from component.items
         elif isinstance(component, discord.Container):
             yield from _iterate_gallery(component.children)
+
+
+def _get_picture_url(embed: discord.Embed) -> str:
+    return embed.image.url or embed.thumbnail.url or ""
 
 
 def _find_in_components(components: Any) -> Iterator[str]:

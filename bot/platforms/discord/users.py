@@ -1,6 +1,7 @@
 """Identifies users: Discord's members and users as `User`s, and the server whose budget a direct message spends."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 
 import discord
 
@@ -17,6 +18,7 @@ HOME_SECONDS = 600.0  # how long the home server of a person without a rank is b
 STRANGER_SECONDS = 20.0  # how long "no shared server" is believed: a stranger who keeps writing costs one search
 _MOST_SEARCHED_GUILDS = 50
 _GUILDS_AT_ONCE = 10
+_MOST_FETCHED_NAMES = 10
 _MOST_REMEMBERED_USERS = 10_000
 
 
@@ -32,6 +34,7 @@ class DiscordUsers:
         self._clock = clock
         self._homes: TtlCache[int, tuple[float, User | None]] = TtlCache(clock, HOME_SECONDS)
         self._searches: TtlCache[int, User | None] = TtlCache(clock, STRANGER_SECONDS)
+        self._names: TtlCache[tuple[int, int], str] = TtlCache(clock, HOME_SECONDS)
         self._known_guilds: RecentItems[int, set[int]] = RecentItems(_MOST_REMEMBERED_USERS)
         # Discord names the locale in interactions and not in messages.
         self._locales: RecentItems[int, str] = RecentItems(_MOST_REMEMBERED_USERS)
@@ -54,6 +57,24 @@ class DiscordUsers:
         if isinstance(message.author, discord.Member):
             return self._build_member(message.author, message.author.guild_permissions)
         return await self._find_home_user(message.author)
+
+    async def find_names(
+        self, guild: discord.Guild | None, ids: Sequence[int], known: Mapping[int, str]
+    ) -> dict[int, str]:
+        """Return the display names of people by id: the known names, and the names of the server's other members."""
+        names = {id_: known[id_] for id_ in ids if id_ in known}
+        unknown = [id_ for id_ in ids if id_ not in known][:_MOST_FETCHED_NAMES]
+        if guild is None or not unknown:
+            return names
+        found = await asyncio.gather(*(self._find_name(guild, id_) for id_ in unknown))
+        return names | {id_: name for id_, name in zip(unknown, found, strict=True) if name}
+
+    async def _find_name(self, guild: discord.Guild, person: int) -> str:
+        async def fetch() -> str:
+            member = await _fetch_member(guild, person)
+            return member.display_name if member is not None else ""
+
+        return await self._names.get((guild.id, person), fetch)
 
     def _build_member(self, member: discord.Member, permissions: discord.Permissions) -> User:
         self._known_guilds.add_if_new(member.id, set())

@@ -71,6 +71,8 @@ def _optional_parts(message: DiscordMessageState, reader: DiscordReader | None, 
         payload["thread"] = channel_json(message.thread)
     if message.reference is not None:
         payload |= _reference_parts(message.reference, reader, with_message=with_reference)
+    if message.forwarded is not None:
+        payload |= _forward_parts(message, reader)
     if message.interaction is not None:
         application = str(message.channel.state.application_id)
         metadata = metadata_json(message.interaction)
@@ -90,6 +92,25 @@ def _reference_parts(reference: DiscordMessageState, reader: DiscordReader | Non
         is_deleted = reference.is_deleted
         payload["referenced_message"] = None if is_deleted else message_json(reference, reader, with_reference=False)
     return payload
+
+
+def _forward_parts(message: DiscordMessageState, reader: DiscordReader | None) -> Json:
+    """Return the reference and the snapshot of a forward, whose words need the message content intent."""
+    forwarded = message.forwarded
+    assert forwarded is not None
+    reference: Json = {"type": 1, "channel_id": str(forwarded.channel.id), "message_id": str(forwarded.id)}
+    if forwarded.channel.guild is not None:
+        reference["guild_id"] = str(forwarded.channel.guild.id)
+    whole = message_json(forwarded)
+    is_hidden = reader is not None and not reader.message_content and _is_private_to_its_author(message)
+    names = ("type", "timestamp", "edited_timestamp", "flags", "mentions", "mention_roles", *_CONTENT)
+    snapshot = {name: whole[name] for name in names}
+    if is_hidden:
+        snapshot |= {name: "" if name == "content" else [] for name in _CONTENT}
+    return {"message_reference": reference, "message_snapshots": [{"message": snapshot}]}
+
+
+_CONTENT = ("content", "embeds", "attachments", "components")
 
 
 def _reaction_json(message: DiscordMessageState, emoji: str) -> Json:

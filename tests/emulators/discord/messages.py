@@ -95,6 +95,8 @@ class DiscordMessageState:
     flags: int = 0
     nonce: str | int | None = None
     reference: "DiscordMessageState | None" = None
+    forwarded: "DiscordMessageState | None" = None
+    """The message that this message forwards; the snapshot holds no author."""
     interaction: "DiscordInteractionState | None" = None
     """The interaction that the message responds to."""
     visible_to: DiscordUserState | None = None

@@ -25,7 +25,7 @@ from tests.emulators.discord.interactions import (
 from tests.emulators.discord.message_payloads import interaction_json, message_json
 from tests.emulators.discord.messages import BUTTON, SELECTS, STRING_SELECT, DiscordMessageState, walk_components
 from tests.emulators.discord.payloads import member_json, user_json
-from tests.emulators.discord.posting import DiscordMessageDraft, create_message, delete_message, edit_message
+from tests.emulators.discord.posting import DiscordMessageDraft, create_message, delete_message, edit_message, publish
 from tests.emulators.discord.state import (
     DIRECT,
     GROUP,
@@ -270,6 +270,19 @@ class DiscordPerson:
             activate_thread(self.state, channel, self.user)
         kind = 19 if reply_to else 0
         return create_message(self.state, channel, self.user, draft, reference=reply_to, kind=kind)
+
+    async def forward(
+        self, message: DiscordMessageState, channel: DiscordChannelState | None = None
+    ) -> DiscordMessageState:
+        """Forward a message into another channel, by default into the direct messages with the bot."""
+        self._check_visible(message)
+        channel = self._check_channel(channel or self.direct_channel)
+        if channel.is_thread:
+            activate_thread(self.state, channel, self.user)
+        forward = DiscordMessageState(self.state.ids.next(), channel, self.user, self.state.clock.now())
+        forward.forwarded, forward.flags = message.forwarded or message, 1 << 14
+        publish(self.state, forward)
+        return forward
 
     async def send_direct_message(
         self, text: str, *, reply_to: DiscordMessageState | None = None, files: Sequence[DiscordFileUpload] = ()

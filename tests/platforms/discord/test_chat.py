@@ -6,6 +6,7 @@ from bot.platforms.discord.channels import NAME
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
+from tests.emulators.discord.posting import DiscordMessageDraft, create_message
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import make_png
 from tests.platforms.discord.dialogue import DiscordStaff, read_answer
@@ -237,6 +238,92 @@ async def test_a_mention_in_a_thread_brings_the_messages_of_the_thread(town: Tow
     answer = await wait_for_answer(town, thread, 2)
 
     assert "And they sleep a lot." in await read_prompt(town, answer)
+
+
+async def test_a_thread_names_its_people_and_begins_at_its_head(town: Town) -> None:
+    thread = await town.ben.open_thread("foxes", on=await town.ben.say("Foxes are orange.", town.general))
+    await town.ana.say("I like badgers.", thread)
+
+    await town.ana.say(f"{town.emulator.bot.mention} who likes what?", thread)
+    answer = await wait_for_answer(town, thread, 2)
+
+    prompt = await read_prompt(town, answer)
+    assert "Ben: Foxes are orange." in prompt
+    assert "Ana: I like badgers." in prompt
+
+
+async def test_ids_in_words_reach_the_model_and_the_thread_as_names(town: Town) -> None:
+    role = town.guild.add_role("painters")
+    random = town.guild.channels[1]
+    tokens = f"<@{town.ben.id}> of <@&{role.id}> in <#{random.id}> says <:wave:123456789012345678> at <t:1392734382:R>"
+    named = "@Ben of @painters in #random says :wave: at 18 February 2014, 14:39 UTC"
+
+    question = await town.ana.say(f"{town.emulator.bot.mention} {tokens}", town.general)
+    thread = await town.wait_until(lambda: question.thread)
+    by_mention = await wait_for_answer(town, thread, 0)
+    by_command = await finish(await town.ana.use_command("chat", {"message": tokens}))
+    picture = await finish(await town.ana.use_command("imagine", {"prompt": f"<@{town.ben.id}> on a horse"}))
+    unknown = await finish(await town.ana.use_command("chat", {"message": "<@99> in <#98> of <@&97>"}))
+
+    assert named in await read_prompt(town, by_mention)
+    assert named in await read_prompt(town, by_command)
+    assert thread.name == named
+    assert (await town.wait_until(lambda: by_command.thread)).name == named
+    assert "@Ben on a horse" in str(picture.pictures[0].alt_text)
+    assert "@somebody in #another-channel of @a role" in await read_prompt(town, unknown)
+
+
+async def test_a_forwarded_message_is_the_question_in_direct_messages(town: Town) -> None:
+    news = await town.ben.say(f"The fox {town.ana.user.mention} saw is called Rusty.", town.general)
+
+    await town.ana.forward(news)
+    answer = await wait_for_answer(town, town.ana.direct_channel, 1)
+
+    assert "Forwarded: The fox @" in await read_prompt(town, answer)
+    assert "saw is called Rusty." in await read_prompt(town, answer)
+
+
+async def test_a_forwarded_command_is_no_command(town: Town) -> None:
+    await town.ana.forward(await town.ben.say("imagine a fox --count 2", town.general))
+
+    answer = await wait_for_answer(town, town.ana.direct_channel, 1)
+
+    assert "Forwarded: imagine a fox --count 2" in await read_prompt(town, answer)
+
+
+async def test_a_reply_to_a_forwarded_message_brings_its_words_and_picture(town: Town) -> None:
+    hill = await town.ben.say("A hill.", town.general, files=[DiscordFileUpload("hill.png", make_png())])
+    forward = await town.ben.forward(hill, town.guild.channels[1])
+
+    question = await town.ana.say(f"{town.emulator.bot.mention} where is that?", reply_to=forward)
+    answer = await wait_for_answer(town, await town.wait_until(lambda: question.thread), 0)
+    await town.ana.say(f"{town.emulator.bot.mention} caption", reply_to=forward)
+    await wait_for_answer(town, town.guild.channels[1], 3)
+
+    assert "Ben: Forwarded: A hill." in await read_prompt(town, answer)
+    assert town.backend.last_run.model.task == "caption"
+
+
+async def test_embeds_of_apps_are_read(town: Town) -> None:
+    robot = town.emulator.state.add_user("Monitor", bot=True)
+    embed = {
+        "author": {"name": "Web shop"},
+        "title": "Payments are down",
+        "description": "Since 09:12",
+        "fields": [{"name": "Region", "value": "eu-west"}, {"name": "Errors", "value": "97 %"}],
+        "footer": {"text": "runbook 12"},
+    }
+    alert = create_message(town.emulator.state, town.general, robot, DiscordMessageDraft({"embeds": [embed]}, {}))
+
+    question = await town.ana.say(f"{town.emulator.bot.mention} what is this?", reply_to=alert)
+    answer = await wait_for_answer(town, await town.wait_until(lambda: question.thread), 0)
+    thread = await town.ben.open_thread("alert", on=alert)
+    await town.ben.say(f"{town.emulator.bot.mention} and this?", thread)
+    second = await wait_for_answer(town, thread, 1)
+
+    words = "Monitor: Web shop\nPayments are down\nSince 09:12\nRegion: eu-west\nErrors: 97 %\nrunbook 12"
+    assert words in await read_prompt(town, answer)
+    assert words in await read_prompt(town, second)
 
 
 async def test_a_reply_with_a_mention_brings_the_text_and_picture_of_the_replied_message(town: Town) -> None:
