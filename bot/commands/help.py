@@ -65,7 +65,9 @@ def _format_details(option: Option) -> str:
         facts.append("yes or no")
     elif option.minimum is not None or option.maximum is not None:
         facts.append(format_bounds(option.minimum, option.maximum))
-    if option.is_required:
+    if option.is_required and option.kind is OptionKind.FILE:
+        facts.append("the last picture here if you give none")
+    elif option.is_required:
         facts.append("needed")
     elif option.default not in (None, "", False):
         facts.append(f"{option.default} if you say nothing")

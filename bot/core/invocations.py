@@ -78,6 +78,10 @@ def name_file(option: str, n: int) -> str:
     return option if n == 0 else f"{option}{n + 1}"
 
 
+FindPicture = Callable[[], Awaitable[Attachment | None]]
+"""Finds the last picture of a channel or thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierMessage:
     """One message of a thread from before the bot joined. `message_id` is the platform's id."""
@@ -118,6 +122,8 @@ class Invocation:
     """Users of this workspace that options name, from the platform: none needs to have used the bot."""
     earlier_messages: tuple[EarlierMessage, ...] = ()
     """The thread's messages before this call, oldest first; read when the conversation is new."""
+    find_picture: FindPicture | None = None
+    """Finds the picture for a required option that was left out; None for a platform whose pictures the jobs know."""
     drawing_prompt: str = ""
     """The prompt of a chat message that may have been meant for /imagine: the answer offers to draw the prompt."""
     rank: Rank = Rank.USER

@@ -12,7 +12,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch import confirmation
 from bot.dispatch.button_actions import ButtonActions, ButtonPress
 from bot.dispatch.confirmation import Confirmations
-from bot.dispatch.declaration import OptionValue, Services
+from bot.dispatch.declaration import Declaration, OptionValue, Services
 from bot.dispatch.forms import FormDraft, fill_form
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
@@ -67,11 +67,26 @@ class Dispatcher:
         # Recorded after the checks and before the command: moderators and the audit name people by these rows.
         await self.services.jobs.record_user(invocation.user)
         await self.services.moderation.record_users(invocation.mentioned_users)
-        invocation = replace(invocation, rank=rank)
+        invocation = await self._add_last_picture(declaration, replace(invocation, rank=rank))
         try:
             return await fill_form(form, invocation).answer(invocation, self.services)
         except ConfirmationRequired as confirmation_required:
             return await self.confirmations.ask(invocation, confirmation_required)
+
+    async def _add_last_picture(self, declaration: Declaration, invocation: Invocation) -> Invocation:
+        """Fill a required picture that was left out with the last picture of the channel or thread, if there is one."""
+        option = declaration.file_option
+        if option is None or not option.is_required or option.name in invocation.attachments:
+            return invocation
+        if str(invocation.options.get(option.name) or "").strip():
+            return invocation
+        if invocation.find_picture is not None:
+            picture = await invocation.find_picture()
+        else:
+            picture = await self.services.jobs.find_last_picture(invocation.user, invocation.channel)
+        if picture is None:
+            return invocation
+        return replace(invocation, attachments={**invocation.attachments, option.name: picture})
 
     async def _handle_press(self, press: ButtonPress) -> Reply | None:
         if press.action in confirmation.CONFIRMATION_ACTIONS:

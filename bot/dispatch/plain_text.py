@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
-from bot.core.invocations import Attachment, Conversation, EarlierMessage, Invocation
+from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindPicture, Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
@@ -30,15 +30,18 @@ async def invocation_from_text(
     request_key: str,
     *,
     files: Sequence[Attachment] = (),
+    quoted_words: str = "",
     quoted_files: Sequence[Attachment] = (),
     earlier: tuple[EarlierMessage, ...] = (),
     placeholder: MessageRef | None = None,
     name_mentions: Callable[[str], str] = str,
+    find_picture: FindPicture | None = None,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    The first picture goes to the option for files; text files join the words. Without `files` those of a quoted message
-    count, such as a forwarded message or the message replied to; a picture there may be left out. `name_mentions`
+    The first picture goes to the option for files; text files join the words. Quoted are words and files of a forwarded
+    or shared message, and the files of the message replied to: the words join those of a chat, the files count where
+    `files` is empty, and a picture among them may be left out. `name_mentions`
     replaces the platform's ids of people and channels in words: options for people and channels take the ids. Raise a
     `UserError` for an empty message or a file of another kind.
     """
@@ -48,7 +51,7 @@ async def invocation_from_text(
     declaration = find_command(services.menu, call.command).declaration
     options = convert_words(declaration, call.options, name_mentions)
     if call.command == DEFAULT_COMMAND:
-        words = str(options.get("message", ""))
+        words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
         message = await _append_text_files(words, files, has_picture=bool(pictures))
         if is_quoted and words and pictures and not _has_seeing_model(services):
             # The words can be answered all the same; the model is told of the picture, so the answer can tell too.
@@ -68,6 +71,7 @@ async def invocation_from_text(
         placeholder=placeholder,
         earlier_messages=earlier,
         drawing_prompt=name_mentions(drawing_prompt),
+        find_picture=find_picture,
     )
 
 

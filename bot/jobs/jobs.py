@@ -9,7 +9,7 @@ from bot.conversations.conversations import Question
 from bot.core.backend import list_input_files
 from bot.core.caches import TtlCache
 from bot.core.errors import ConfirmationRequired, Unavailable, UserError
-from bot.core.invocations import Invocation
+from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
 from bot.core.models import Model
 from bot.core.money import Entry
@@ -24,6 +24,8 @@ from bot.moderation.moderation import Moderation
 
 USER_RECORD_INTERVAL_SECONDS = 600.0
 """A user's name and last visit are stored at most this often: a write for each request would slow all others down."""
+
+_MAX_SEARCHED_JOBS = 30
 
 MIN_ID_PREFIX = 6
 """Users may shorten the id of an own job to this many characters."""
@@ -173,6 +175,21 @@ class Jobs:
             return []
         async with self._services.database.read() as tx:
             return await tx.outputs.list_outputs(job.prediction)
+
+    async def find_last_picture(self, user: User, channel: Channel) -> Attachment | None:
+        """Return the last picture that a job made in a channel or thread, or that a person gave for a job there."""
+        async with self._services.database.read() as tx:
+            place = (channel.platform, channel.workspace, channel.id)
+            jobs = await tx.jobs.list_recent_in_channel(*place, _MAX_SEARCHED_JOBS)
+        for job in jobs:
+            if job.channel.thread != channel.thread or not await self.is_visible(job, user, channel):
+                continue
+            made = [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
+            given = [str(value["sha256"]) for value in job.options.values() if isinstance(value, dict)]
+            for sha256 in (*made, *given):
+                if (picture := self._services.media.load_attachment(sha256)) is not None:
+                    return picture
+        return None
 
     async def cancel(self, job: Job, by: User) -> bool:
         """Stop a job, also at the backend; return false if the job is over already."""

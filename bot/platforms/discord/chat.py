@@ -35,7 +35,6 @@ from bot.streaming.editor import MessageLayout
 log = logging.getLogger(__name__)
 
 
-
 @dataclass(frozen=True, slots=True)
 class _IncomingMessage:
     """A message that may be for the bot, with the author as a user of the channel's workspace."""
@@ -49,7 +48,7 @@ class _IncomingMessage:
     replied_to: discord.Message | None
     """The message to which the author replies, if Discord sent that message along."""
     text: str
-    """The words without mentions of the bot; of a message without words the forwarded words."""
+    """The typed words without mentions of the bot."""
     files: Sequence[Attachment]
     quoted_files: Sequence[Attachment]
     """The files of a forwarded message, of embeds, and of the message replied to."""
@@ -128,7 +127,7 @@ class DiscordChat:
         """
         replied_to, content = incoming.replied_to, incoming.message.content
         is_picture = replied_to is not None and bool(replied_to.flags.value & HAS_COMPONENTS_V2)
-        has_mention = self._remove_mentions(incoming.message) != content.strip()
+        has_mention = incoming.text != content.strip()
         return is_picture and self._replies_to_bot(incoming.message) and not has_mention
 
     async def _fetch_channel(self, message: discord.Message) -> Any:
@@ -189,7 +188,7 @@ class DiscordChat:
             return incoming.channel
         me = message.guild.me if message.guild else None
         may_open = me is not None and can_open_thread(discord_channel, discord_channel.permissions_for(me))
-        has_content = bool(text or files)
+        has_content = bool(text or files or (not message.content and join_words(message)))
         opens_thread = settings.mention == "thread" and may_open and has_content
         if opens_thread:
             title = replace_mentions(text, await self._reader.find_names(text, message), message.guild)
@@ -207,19 +206,18 @@ class DiscordChat:
             incoming.text,
             build_message_request_key(incoming.message.id),
             files=incoming.files,
+            quoted_words="" if incoming.message.content else await self._reader.read_words(incoming.message),
             quoted_files=incoming.quoted_files,
             earlier=await self._read_earlier_messages(incoming, conversation),
             name_mentions=lambda words: replace_mentions(words, names, guild),
+            find_picture=lambda: self._reader.find_last_picture(incoming.discord_channel, incoming.message),
         )
         reply = await self._context.dispatcher.handle(invocation)
         if reply is not None:
             await self._show(incoming, conversation, reply)
 
     def _get_text(self, message: discord.Message) -> str:
-        """Return the text without mentions of the bot; of a message without text, the words that the message shows."""
-        return self._remove_mentions(message) if message.content else join_words(message)
-
-    def _remove_mentions(self, message: discord.Message) -> str:
+        """Return the text without mentions of the bot."""
         me = self._client.user
         text = re.sub(rf"<@!?{me.id}>", "", message.content) if me else message.content
         role = message.guild.self_role if message.guild else None

@@ -22,7 +22,7 @@ from bot.platforms.discord.channels import NAME, build_channel, build_request_ke
 from bot.platforms.discord.discord_py_internals import Payload
 from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.forms import needs_text, parse_form, quote_form_input, render_modal
-from bot.platforms.discord.incoming import find_user_ids, replace_mentions
+from bot.platforms.discord.incoming import DiscordMessageReader, find_user_ids, replace_mentions
 from bot.platforms.discord.messages import ASK_PREFIX, build_custom_id
 from bot.platforms.discord.registration import OPTION_TYPES, SUBCOMMAND, SUBCOMMAND_GROUP
 from bot.platforms.discord.replies import InteractionContext, build_first_message_ref
@@ -115,6 +115,7 @@ class DiscordCommands:
 
     def __init__(self, context: InteractionContext) -> None:
         self._context = context
+        self._reader = DiscordMessageReader(context.users, context.files)
         self._menu = context.dispatcher.services.menu
         self._pictures: RecentItems[str, GivenPicture] = RecentItems(_MOST_OPEN_FORMS)
 
@@ -211,6 +212,7 @@ class DiscordCommands:
                 attachments=files,
                 placeholder=message,
                 is_private=declaration.is_private,
+                find_picture=lambda: self._reader.find_last_picture(interaction.channel),
                 mentioned_users=tuple(User(NAME, user.workspace, id_, name) for id_, name in names),
             )
             return message, await context.dispatcher.handle(invocation)

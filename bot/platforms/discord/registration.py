@@ -171,7 +171,7 @@ def _build_description(name: str, description: str, key: tuple[str, ...]) -> Pay
 
 def _build_options(declaration: Declaration) -> list[Payload]:
     # Discord refuses a required option after an optional one.
-    ordered = sorted(declaration.options, key=lambda option: not option.is_required)
+    ordered = sorted(declaration.options, key=lambda option: not _is_required(option))
     first = [_build_option(declaration, option) for option in ordered]
     # After all others: few people give several files.
     further = [
@@ -182,10 +182,15 @@ def _build_options(declaration: Declaration) -> list[Payload]:
     return [*first, *further][:_MOST_OPTIONS]
 
 
+def _is_required(option: Option) -> bool:
+    # A picture may be left out everywhere: the last picture of the channel counts.
+    return option.is_required and option.kind is not OptionKind.FILE
+
+
 def _build_option(declaration: Declaration, option: Option) -> Payload:
     payload = _build_description(option.name, option.question, (declaration.name, option.name))
     payload |= {"type": OPTION_TYPES[option.kind]}
-    if option.is_required:
+    if _is_required(option):
         payload["required"] = True
     if _has_suggestions(option):
         payload["autocomplete"] = True

@@ -12,18 +12,15 @@ from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_c
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget
 from bot.platforms.slack.errors import ignore_refusal
+from bot.platforms.slack.incoming import SlackMessageReader
 from bot.platforms.slack.installations import NAME, SlackTeam, SlackTeams
 from bot.platforms.slack.mrkdwn import find_mentions, remove_mention, replace_mentions, unescape
 from bot.platforms.slack.replies import SlackReplies, create_channel
-from bot.platforms.slack.uploads import SlackFiles
 from bot.platforms.slack.users import SlackUsers
 from bot.platforms.slack.web_api import SlackWebApi
 
 Event = Mapping[str, Any]
 
-MAX_EARLIER_MESSAGES = 40
-PAGE_SIZE = 200
-_MAX_PAGES = 10
 _MAX_MESSAGES = 20_000
 _USER_SUBTYPES = (None, "", "file_share", "thread_broadcast")
 _STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
@@ -45,14 +42,14 @@ class SlackChat:
         web_api: SlackWebApi,
         teams: SlackTeams,
         users: SlackUsers,
-        files: SlackFiles,
+        reader: SlackMessageReader,
     ) -> None:
         self._replies = replies
         self._buttons = buttons
         self._web_api = web_api
         self._teams = teams
         self._users = users
-        self._files = files
+        self._reader = reader
         self._handled: RecentItems[tuple[str, str, str], None] = RecentItems(_MAX_MESSAGES)
 
     async def handle_message(self, event: Event, team: str, *, is_mention: bool) -> None:
@@ -123,7 +120,6 @@ class SlackChat:
             installed.id, place.id, place.thread, user.id, str(event["ts"]), target
         ):
             return
-        files = [self._files.create_attachment(installed.id, file) for file in event.get("files") or ()]
         try:
             names = await self._users.get_names(installed.id, text)
             invocation = await invocation_from_text(
@@ -132,8 +128,13 @@ class SlackChat:
                 place,
                 unescape(text),
                 f"slack:{installed.id}:{place.id}:{event['ts']}",
-                files=files,
+                files=self._reader.list_files(installed.id, event),
+                quoted_words=await self._reader.read_quoted_words(installed.id, event),
+                quoted_files=self._reader.list_quoted_files(installed.id, event),
                 name_mentions=lambda words: replace_mentions(words, names),
+                find_picture=lambda: self._reader.find_last_picture(
+                    installed.id, place.id, str(event.get("thread_ts") or ""), before=str(event["ts"])
+                ),
             )
             if invocation.command == DEFAULT_COMMAND:
                 earlier = await self._read_earlier_messages(event, installed, place)
@@ -150,31 +151,20 @@ class SlackChat:
         services = self._replies.dispatcher.services
         if not event.get("thread_ts") or await services.conversations.get_current(place) is not None:
             return ()
-        messages = await self._list_last_messages(installed.id, place, before=str(event["ts"]))
-        return tuple([await self._create_earlier_message(message, installed) for message in messages])
+        messages = await self._reader.list_earlier(installed.id, place.id, place.thread, before=str(event["ts"]))
+        earlier = [await self._create_earlier_message(message, installed) for message in messages]
+        return tuple(message for message in earlier if message is not None)
 
-    async def _list_last_messages(self, team: str, place: Channel, before: str) -> list[Event]:
-        """Return the last messages of a thread before a ts."""
-        last: list[Event] = []
-        arguments: dict[str, Any] = {"channel": place.id, "ts": place.thread, "limit": PAGE_SIZE}
-        # conversations.replies pages from the oldest message on, so the last messages stand on the last page.
-        for _ in range(_MAX_PAGES):
-            response = await ignore_refusal(self._web_api.call(team, "conversations.replies", **arguments)) or {}
-            page = [message for message in response.get("messages") or () if message.get("text")]
-            earlier = [message for message in page if float(message["ts"]) < float(before)]
-            last = [*last, *earlier][-MAX_EARLIER_MESSAGES:]
-            arguments["cursor"] = str((response.get("response_metadata") or {}).get("next_cursor") or "")
-            if not arguments["cursor"]:
-                break
-        return last
-
-    async def _create_earlier_message(self, message: Event, installed: SlackTeam) -> EarlierMessage:
-        author, text = str(message.get("user") or ""), str(message["text"])
-        if message.get("bot_id") == installed.bot_id:
-            return EarlierMessage(TurnRole.ASSISTANT, "", unescape(text), str(message["ts"]))
-        name = await self._users.get_name(installed.id, author) if author else "somebody"
-        names = await self._users.get_names(installed.id, text)
-        content = f"{name}: {replace_mentions(unescape(text), names)}"
+    async def _create_earlier_message(self, message: Event, installed: SlackTeam) -> EarlierMessage | None:
+        """Return a message with the author's name before the words; None for a message without words."""
+        is_own = message.get("bot_id") == installed.bot_id
+        words = await self._reader.read_words(installed.id, message, is_own=is_own)
+        if not words:
+            return None
+        if is_own:
+            return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message["ts"]))
+        content = f"{await self._reader.get_author_name(installed.id, message)}: {words}"
+        author = str(message.get("user") or message.get("bot_id") or "")
         return EarlierMessage(TurnRole.USER, f"{NAME}:{author}", content, str(message["ts"]))
 
     async def _get_user(self, event: Event, team: str) -> User:

@@ -1,8 +1,10 @@
 """Handles slash commands, shortcuts, and submitted command forms; opens a form where a required option is missing."""
 
+import asyncio
+import contextlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from bot.core.errors import UserError
@@ -15,6 +17,7 @@ from bot.dispatch.plain_text import convert_words
 from bot.platforms.slack.ephemeral import ReplyTarget, SlackEphemeralReplies
 from bot.platforms.slack.errors import CallRefused
 from bot.platforms.slack.forms import SlackFormOrigin, find_errors, parse_origin, read_files, read_values, render_modal
+from bot.platforms.slack.incoming import SlackMessageReader
 from bot.platforms.slack.mrkdwn import replace_mentions, unescape
 from bot.platforms.slack.replies import SlackReplies, create_channel
 from bot.platforms.slack.uploads import SlackFiles
@@ -25,6 +28,7 @@ log = logging.getLogger(__name__)
 
 PICTURE_SHORTCUT = "picture:"
 FORM_SHORTCUT = "form:"
+_SEARCH_SECONDS = 1.0
 
 Body = Mapping[str, Any]
 
@@ -36,12 +40,19 @@ class SlackCommands:
     """Handles commands from all entry points. `prefix` is the prefix of our slash command names in the manifest."""
 
     def __init__(
-        self, replies: SlackReplies, web_api: SlackWebApi, users: SlackUsers, files: SlackFiles, prefix: str
+        self,
+        replies: SlackReplies,
+        web_api: SlackWebApi,
+        users: SlackUsers,
+        files: SlackFiles,
+        reader: SlackMessageReader,
+        prefix: str,
     ) -> None:
         self._replies = replies
         self._web_api = web_api
         self._users = users
         self._files = files
+        self._reader = reader
         self._prefix = prefix
 
     async def handle_slash(self, body: Body, team: str) -> None:
@@ -55,7 +66,8 @@ class SlackCommands:
         declaration = find_command(self._menu, parsed.command).declaration
         names = await self._users.get_names(team, str(body.get("text") or ""))
         options = convert_words(declaration, parsed.options, lambda words: replace_mentions(words, names))
-        if _lacks_required_option(declaration, parsed):
+        attachments = await self._find_last_picture(declaration, parsed, target)
+        if _lacks_required_option(declaration, {**options, **attachments}):
             origin = SlackFormOrigin(parsed.command, target.channel)
             await self.open_form(body, target, declaration, origin, options)
             return
@@ -65,9 +77,24 @@ class SlackCommands:
             parsed.command,
             f"slack:{body['trigger_id']}",
             options,
+            attachments,
             mentioned_users=await self._find_mentioned_users(declaration, options, team),
         )
         await self._replies.answer(invocation, target)
+
+    async def _find_last_picture(
+        self, declaration: Declaration, parsed: ParsedCommand, target: ReplyTarget
+    ) -> dict[str, Attachment]:
+        """Return the last picture of the channel for a required picture that was left out; empty if there is none."""
+        option = declaration.file_option
+        if option is None or not option.is_required or option.name in parsed.options:
+            return {}
+        # A form opens within three seconds of the command only.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SEARCH_SECONDS):
+                picture = await self._reader.find_last_picture(target.team, target.channel)
+                return {option.name: picture} if picture is not None else {}
+        return {}
 
     async def handle_picture_shortcut(self, body: Body, team: str) -> None:
         """Handle a shortcut on a message: the command takes the message's picture and answers in the same thread."""
@@ -187,8 +214,8 @@ class SlackCommands:
         return await self._users.get_user(team, user_id, home=home, name=name)
 
 
-def _lacks_required_option(declaration: Declaration, parsed: ParsedCommand) -> bool:
-    return any(option.is_required and option.name not in parsed.options for option in declaration.options)
+def _lacks_required_option(declaration: Declaration, given: Container[str]) -> bool:
+    return any(option.is_required and option.name not in given for option in declaration.options)
 
 
 def _is_picture(file: Attachment) -> bool:

@@ -30,6 +30,7 @@ from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import SlackCommands
 from bot.platforms.slack.config import SlackConfig, authenticate_bot, check_app_token
 from bot.platforms.slack.events import SlackEventRouter
+from bot.platforms.slack.incoming import SlackMessageReader
 from bot.platforms.slack.installations import NAME, InstalledTeams, SingleTeam
 from bot.platforms.slack.messages import create_prefixer
 from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH, create_bolt_app
@@ -190,9 +191,10 @@ class SlackConnection:
         replies = SlackReplies(self._dispatcher, platform, web_api, roots)
         users = SlackUsers(web_api, teams, self._clock)
         files = SlackFiles(web_api, teams, self._media)
-        commands = SlackCommands(replies, web_api, users, files, config.command_prefix)
+        reader = SlackMessageReader(web_api, users, files, self._media)
+        commands = SlackCommands(replies, web_api, users, files, reader, config.command_prefix)
         buttons = SlackButtons(replies, commands, users, files, self._database)
-        chat = SlackChat(replies, buttons, web_api, teams, users, files)
+        chat = SlackChat(replies, buttons, web_api, teams, users, reader)
         app = create_bolt_app(config, teams, self._installed_teams, web_api)
         app.use(self._count_request)
         SlackEventRouter(

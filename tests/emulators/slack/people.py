@@ -84,6 +84,38 @@ class SlackPerson:
         self.team.slack.event_sender.send_message_posted(message)
         return message
 
+    async def share(
+        self,
+        message: SlackMessageState,
+        channel: "SlackChannelState | None" = None,
+        text: str = "",
+        *,
+        thread: "SlackMessageState | None" = None,
+    ) -> SlackMessageState:
+        """Share a message into a channel, by default the DM, with words of one's own. The copy is an attachment."""
+        channel = channel or (thread.channel if thread else self.direct_channel)
+        author = self.team.people.get(message.user_id)
+        original = message.to_json()
+        attachment: Json = {
+            "ts": message.ts, "channel_id": message.channel.id, "channel_team": self.team.id, "is_msg_unfurl": True,
+            "is_share": True, "author_id": message.user_id, "author_name": author.name if author else "Monitor",
+            "from_url": f"https://{self.team.domain}.slack.com/archives/{message.channel.id}/p{message.ts}",
+            "text": message.text, "fallback": message.text or "[no preview available]", "footer": "Posted in a channel",
+            "files": original.get("files", []),
+            "message_blocks": [
+                {"team": self.team.id, "channel": message.channel.id, "ts": message.ts,
+                 "message": {"blocks": original.get("blocks", [])}}
+            ],
+        }  # fmt: skip
+        root = thread.thread_ts or thread.ts if thread else None
+        ts = self.team.slack.clock.next_timestamp()
+        shared = SlackMessageState(channel, ts, self.id, text, thread_ts=root, attachments=[attachment])
+        for file in message.files:
+            file.share(shared)
+        channel.add_message(shared)
+        self.team.slack.event_sender.send_message_posted(shared)
+        return shared
+
     async def edit(self, message: SlackMessageState, text: str) -> None:
         """Edit an own message."""
         before = message.to_json()

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.emulators.discord import message_payloads
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.fakes.backend import make_png
 from tests.platforms.discord.dialogue import draw_picture
@@ -149,9 +150,59 @@ async def test_a_file_without_a_picture_is_refused_privately_and_costs_nothing(t
     assert town.backend.runs == {}
 
 
-async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:
-    from tests.emulators.discord.files import DiscordFileUpload
+async def test_a_picture_at_the_head_of_a_thread_is_captioned(town: Town) -> None:
+    head = await town.ben.say("A hill.", town.general, files=[DiscordFileUpload("hill.png", make_png())])
+    thread = await town.ben.open_thread("hills", on=head)
+    for n in range(40):
+        await town.ben.say(f"hill number {n}", thread)
 
+    await town.ana.say(f"{town.emulator.bot.mention} caption", thread)
+    answer = await town.wait_until(
+        lambda: thread.messages[40:] and is_done(thread.last_message) and thread.last_message
+    )
+
+    assert answer.content.startswith("A short answer.")
+    assert town.backend.last_run.model.task == "caption"
+
+
+async def test_the_bots_own_picture_in_a_thread_is_captioned_and_enlarged(town: Town) -> None:
+    thread = await town.ben.open_thread("foxes", on=await town.ben.say("Foxes!", town.general))
+    await draw_picture(town.ana, channel=thread, prompt=PROMPT)
+
+    await town.ana.say(f"{town.emulator.bot.mention} caption", thread)
+    await town.wait_until(lambda: len(thread.messages) == 3 and is_done(thread.last_message))
+    await finish(await town.ana.use_command("upscale", {"scale": 4}, channel=thread))
+
+    assert [run.model.task for run in town.backend.runs.values()] == ["imagine", "caption", "upscale"]
+
+
+async def test_a_command_or_mention_without_a_picture_takes_the_last_of_the_channel(town: Town) -> None:
+    await town.ben.say("look", town.general, files=[DiscordFileUpload("hill.png", make_png(40, 30))])
+    await town.ben.say("a nice hill", town.general)
+
+    by_command = await finish(await town.ana.use_command("caption"))
+    question = await town.ana.say(f"{town.emulator.bot.mention} caption", town.general)
+    by_mention = await town.wait_until(
+        lambda: (
+            town.general.last_message.reference is question
+            and is_done(town.general.last_message)
+            and town.general.last_message
+        )
+    )
+
+    assert by_command.content.startswith("A short answer.")
+    assert by_mention.content.startswith("A short answer.")
+
+
+async def test_a_command_without_any_picture_says_so(town: Town) -> None:
+    await town.ben.say("only words", town.general)
+
+    by_command = await (await town.ana.use_command("caption")).wait_for_private_message()
+
+    assert by_command.text == "image is missing: Which picture? Attach a file or give a link."
+
+
+async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:
     post = await town.ben.say("look", town.general, files=[DiscordFileUpload("hill.png", make_png(40, 30))])
 
     answer = await finish(await town.ana.use_message_command("Caption", post))
@@ -206,7 +257,7 @@ async def test_the_request_above_a_picture_is_cut_and_notifies_no_user(town: Tow
     message = await draw_picture(town.ana, prompt=prompt)
 
     first = message.text.splitlines()[0]
-    assert first.startswith(f"-# Ana: /imagine a fox for {town.ben.user.mention} [here] (https://evil.example)")
+    assert first.startswith("-# Ana: /imagine a fox for @Ben [here] (https://evil.example)")
     assert first.endswith("…")
     assert len(first) == 303
     assert message.notified_users == []
