@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.conversations.prompts import BYTES_PER_TOKEN, chain_turns, render_prompt, trim_turns
+from bot.conversations.prompts import chain_turns, count_tokens, render_prompt, trim_turns
 from bot.core.clock import Clock
-from bot.core.errors import JobNotFound
+from bot.core.errors import BadOption, JobNotFound
 from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
 from bot.core.models import Model
@@ -18,6 +18,9 @@ MAX_TURNS_READ = 200
 
 _TEMPLATE_TOKENS = 64
 """Tokens added around the turns by a prompt template."""
+
+_DEFAULT_CONTEXT_TOKENS = 8192
+"""For a model whose catalogue entry names no context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,10 @@ class Conversations:
         # Not stored here: a new conversation is committed together with the first job.
         if (current := await self.get_current(channel)) is not None:
             turns = chain_turns(await self._load_turns(current))
-            return self._append_question(current, turns, user, text, model, system, max_tokens)
+            return await self._append_question(current, turns, user, text, model, system, max_tokens)
         conversation = self._build_conversation(channel, user, model, system or default_system or self.system_prompt)
         turns = self._build_earlier_turns(conversation, earlier)
-        question = self._append_question(conversation, turns, user, text, model, system, max_tokens)
+        question = await self._append_question(conversation, turns, user, text, model, system, max_tokens)
         return replace(question, earlier_turns=tuple(turns))
 
     async def build_follow_up(
@@ -89,7 +92,7 @@ class Conversations:
         conversation, turns, question = await self._load_question(conversation_id, job)
         answer = next((t for t in reversed(turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
         earlier = [*chain_turns(turns, question.id), *([answer] if answer else [])]
-        return self._append_question(conversation, earlier, user, text, model, "", max_tokens)
+        return await self._append_question(conversation, earlier, user, text, model, "", max_tokens)
 
     async def build_regeneration(
         self, conversation_id: str, job: str, model: Model, *, system: str = "", max_tokens: int
@@ -99,7 +102,7 @@ class Conversations:
         Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
         conversation, turns, question = await self._load_question(conversation_id, job)
-        prompt = self._build_prompt(conversation, chain_turns(turns, question.id), model, system, max_tokens)
+        prompt = await self._build_prompt(conversation, chain_turns(turns, question.id), model, system, max_tokens)
         return Question(conversation, prompt, None, question.id)
 
     def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
@@ -122,7 +125,7 @@ class Conversations:
             raise JobNotFound("That question is not kept any more. Please ask it again.")
         return conversation, turns, question
 
-    def _append_question(
+    async def _append_question(
         self,
         conversation: Conversation,
         earlier: list[Turn],
@@ -134,7 +137,7 @@ class Conversations:
     ) -> Question:
         author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
         turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
-        prompt = self._build_prompt(conversation, [*earlier, turn], model, system, max_tokens)
+        prompt = await self._build_prompt(conversation, [*earlier, turn], model, system, max_tokens)
         return Question(conversation, prompt, turn, turn.id)
 
     def _build_conversation(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
@@ -155,12 +158,53 @@ class Conversations:
         async with self._database.read() as tx:
             return await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ)
 
-    def _build_prompt(
+    async def _build_prompt(
         self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int
     ) -> str:
-        system = system or conversation.system
-        budget_tokens = model.context_tokens - max_tokens - len(system.encode()) // BYTES_PER_TOKEN - _TEMPLATE_TOKENS
-        return render_prompt(model.template, system, trim_turns(turns, budget_tokens))
+        """Return the prompt with the newest turns that fit. Raise `BadOption` if the question does not fit whole."""
+        turns = await self._name_authors(conversation, turns)
+        budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
+        question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system or conversation.system)
+        if question_tokens + system_tokens > budget_tokens:
+            raise _build_too_long_error(model, question_tokens, system_tokens, budget_tokens, max_tokens)
+        kept = trim_turns(turns, budget_tokens - system_tokens)
+        return render_prompt(model.template, system or conversation.system, kept)
+
+    async def _name_authors(self, conversation: Conversation, turns: list[Turn]) -> list[Turn]:
+        """Return the turns with the authors' names before the words if several people speak."""
+        authors = {turn.user for turn in turns if turn.role is TurnRole.USER}
+        if len(authors) < 2:
+            return turns
+        platform = f"{conversation.platform}:"
+        async with self._database.read() as tx:
+            ids = [author.removeprefix(platform) for author in sorted(authors)]
+            names = await tx.people.get_names(conversation.platform, conversation.workspace, ids)
+        return [
+            replace(turn, text=f"{_flatten(names.get(turn.user.removeprefix(platform)))}: {turn.text}")
+            # A message from before the bot joined names its author already.
+            if turn.role is TurnRole.USER and not turn.platform_message
+            else turn
+            for turn in turns
+        ]
+
+
+def _flatten(name: str | None) -> str:
+    return " ".join((name or "").split()) or "somebody"
+
+
+def _build_too_long_error(
+    model: Model, question_tokens: int, system_tokens: int, budget_tokens: int, max_tokens: int
+) -> BadOption:
+    """Return the error that names the longer part, its length, and the room beside the answer."""
+    is_system = system_tokens > question_tokens
+    part, name = ("What the model is told before (system)", "system") if is_system else ("Your message", "message")
+    tokens = system_tokens if is_system else question_tokens
+    left = max(0, budget_tokens - (question_tokens if is_system else system_tokens))
+    return BadOption(
+        f"{part} is too long for {model.title}: about {tokens:,} tokens, and {left:,} fit beside an answer of up to "
+        f"{max_tokens:,}. Shorten it, lower max_tokens, or choose another model.",
+        option=name,
+    )
 
 
 def _find_question(turns: list[Turn], job: str) -> Turn | None:

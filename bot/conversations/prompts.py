@@ -2,34 +2,39 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from math import ceil
 
 from bot.core.invocations import Turn, TurnRole
 
-# A careful estimate: English has four bytes per token, code and other scripts have fewer.
-BYTES_PER_TOKEN = 3
+# A careful estimate of tokens, by the bytes that a character has in UTF-8: English has four characters per token, code
+# three, Cyrillic more than two; Chinese has less than a token per character, an emoji up to three.
+_TOKENS_PER_CHARACTER = (1 / 3, 1 / 2, 1.0, 3.0)
 
 # Any text of the form <|…|> can switch roles in some chat template, and so can the tags of older templates.
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
-def trim_turns(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
-    """Return the newest whole turns that fit, oldest first, beginning with a user's turn; the last turn always stays.
+def count_tokens(text: str) -> int:
+    """Return about how many tokens a text has, rather more than fewer."""
+    size_bytes, ascii_count = len(text.encode()), len(text.encode("ascii", "ignore"))
+    long_count = len(text.encode("utf-16-le")) // 2 - len(text)
+    between = len(text) - ascii_count - long_count
+    three_count = size_bytes - ascii_count - 4 * long_count - 2 * between
+    counts = (ascii_count, between - three_count, three_count, long_count)
+    return ceil(sum(count * tokens for count, tokens in zip(counts, _TOKENS_PER_CHARACTER, strict=True)))
 
-    A last turn longer than the budget loses the beginning: the question usually stands at the end.
-    """
-    budget_bytes = max(budget_tokens, 1) * BYTES_PER_TOKEN
+
+def trim_turns(turns: Sequence[Turn], budget_tokens: int) -> list[Turn]:
+    """Return the newest whole turns that fit, oldest first, beginning with a user's turn; the last turn stays."""
+    left_tokens = budget_tokens
     kept: list[Turn] = []
     for turn in reversed(turns):
-        budget_bytes -= len(turn.text.encode())
-        if budget_bytes < 0 and kept:
+        left_tokens -= count_tokens(turn.text)
+        if left_tokens < 0 and kept:
             break
         kept.append(turn)
     kept.reverse()
-    if len(kept) == 1 and budget_bytes < 0:
-        tail = kept[0].text.encode()[-max(budget_tokens, 1) * BYTES_PER_TOKEN :]
-        kept = [replace(kept[0], text=tail.decode(errors="ignore"))]
     while len(kept) > 1 and kept[0].role is TurnRole.ASSISTANT:
         kept.pop(0)
     return kept

@@ -57,6 +57,7 @@ async def invocation_from_text(
             # The words can be answered all the same; the model is told of the picture, so the answer can tell too.
             message += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
             pictures = []
+        _check_length(message, files, declaration)
         options["message"] = message
     file_option = declaration.file_option
     attachments = dict(zip(file_option.file_names, pictures, strict=False)) if file_option is not None else {}
@@ -126,6 +127,17 @@ def _parse_certain_command(text: str, menu: Menu, has_picture: bool) -> ParsedCo
         has_file = file is not None and (has_picture or str(call.options.get(file.name, "")).startswith(_LINK_STARTS))
         is_certain = colon is not None or bool(call.named_options) or has_file or not call.options
     return call if is_certain else None
+
+
+def _check_length(message: str, files: Sequence[Attachment], declaration: Declaration) -> None:
+    """Raise `BadFile` with the names of the text files that make a message too long."""
+    words = declaration.words_option
+    names = [file.name for file in files if is_text_file(file)]
+    if names and words is not None and words.max_length is not None and len(message) > words.max_length:
+        raise BadFile(
+            f"{' and '.join(names)} and your words have {len(message):,} characters together: a message takes at most "
+            f"{words.max_length:,}, so nothing was sent. Cut the file, or send a part of it."
+        )
 
 
 def _has_seeing_model(services: Services) -> bool:

@@ -185,7 +185,8 @@ class Jobs:
             if job.channel.thread != channel.thread or not await self.is_visible(job, user, channel):
                 continue
             made = [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
-            given = [str(value["sha256"]) for value in job.options.values() if isinstance(value, dict)]
+            values = [value if isinstance(value, list) else [value] for value in job.options.values()]
+            given = [str(file["sha256"]) for files in values for file in files if isinstance(file, dict)]
             for sha256 in (*made, *given):
                 if (picture := self._services.media.load_attachment(sha256)) is not None:
                     return picture

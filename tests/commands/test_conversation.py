@@ -6,8 +6,9 @@ from pathlib import Path
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.core.people import User
 from bot.core.replies import Tone
-from tests.bench import Bench
-from tests.fakes.samples import get_text
+from bot.dispatch.plain_text import invocation_from_text
+from tests.bench import Bench, make_attachment
+from tests.fakes.samples import ANA, CHANNEL, get_text
 
 BOB = User("web", "page", "bob", "Bob")
 
@@ -121,3 +122,68 @@ def read_catalogue_without(model: str) -> str:
     return re.sub(
         rf"^\[{model}[].].*?(?=^\[(?!{model}[].])|\Z)", "", BUILT_IN_PATH.read_text("utf-8"), flags=re.M | re.S
     )
+
+
+async def test_people_of_one_conversation_are_told_apart_by_their_names(bench: Bench) -> None:
+    await bench.say("/chat My fox is Rusty.")
+    alone = get_last_prompt(bench)
+
+    await bench.say("/chat Mine is Max. Whose is Rusty?", by=BOB)
+
+    assert "Ana:" not in alone
+    assert "Ana: My fox is Rusty." in get_last_prompt(bench)
+    assert "Bob: Mine is Max. Whose is Rusty?" in get_last_prompt(bench)
+
+
+# Long questions.
+
+INSTRUCTION = "Name the three places in this text and nothing else, please."
+
+
+async def test_a_long_cyrillic_text_with_an_instruction_is_sent_whole(bench: Bench) -> None:
+    story = "Лиса бежит. " * 1_000
+    notes = make_attachment(story.encode(), "story.txt", "text/plain")
+    services = bench.app.dispatcher.services
+
+    call = await invocation_from_text(services, ANA, CHANNEL, INSTRUCTION, "web:long", files=[notes])
+    await bench.app.dispatcher.handle(call)
+    await bench.wait_until_idle()
+
+    prompt = get_last_prompt(bench)
+    assert f"{INSTRUCTION}\n\nstory.txt:\n```\n{story.strip()}\n```" in prompt
+
+
+async def test_a_question_beyond_the_model_is_refused_whole(bench: Bench) -> None:
+    reply = await bench.say("/chat " + "狐" * 8_000)
+
+    assert get_text(reply) == (
+        "Your message is too long for Llama 3 8B: about 8,000 tokens, and 7,072 fit beside an answer of up to 1,024. "
+        "Shorten it, lower max_tokens, or choose another model."
+    )
+    assert bench.backend.runs == {}
+    assert await bench.balance() == bench.starting_credits
+
+
+async def test_a_system_prompt_beyond_the_model_is_refused_by_its_name(bench: Bench) -> None:
+    reply = await bench.say(f"/chat What is a fox? --max_tokens 4096 --system {'🦊' * 4_000}")
+
+    assert get_text(reply).startswith("What the model is told before (system) is too long for Llama 3 8B: about 12,000")
+    assert bench.backend.runs == {}
+
+
+async def test_older_turns_make_room_for_a_long_question(bench: Bench) -> None:
+    await bench.say("/chat " + "An old story. " * 500)
+
+    await bench.say(f"/chat {INSTRUCTION} " + "狐" * 6_900)
+
+    assert INSTRUCTION in get_last_prompt(bench)
+    assert "狐" * 6_900 in get_last_prompt(bench)
+    assert "An old story." not in get_last_prompt(bench)
+
+
+async def test_the_room_for_the_answer_counts(bench: Bench) -> None:
+    await bench.say("/chat " + "狐" * 4_500)
+
+    reply = await bench.say("/chat " + "狐" * 4_500 + " --max_tokens 4096")
+
+    assert "Your message is too long for Llama 3 8B" in get_text(reply)

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversations.prompts import BYTES_PER_TOKEN, chain_turns, neutralise_control_tokens, render_prompt, trim_turns
+from bot.conversations.prompts import chain_turns, count_tokens, neutralise_control_tokens, render_prompt, trim_turns
 from bot.core.invocations import Turn, TurnRole
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -47,9 +48,9 @@ def test_the_newest_turns_that_fit_are_kept(texts: list[str], budget: int) -> No
     kept = trim_turns(turns, budget)
 
     assert [t.id for t in kept] == [t.id for t in turns[-len(kept) :]]
-    assert all(turns[int(t.id[1:])].text.endswith(t.text) for t in kept)
+    assert all(turns[int(t.id[1:])].text == t.text for t in kept)
     assert len(kept) == 1 or kept[0].role is TurnRole.USER
-    assert sum(len(t.text.encode()) for t in kept) <= max(budget, 1) * BYTES_PER_TOKEN
+    assert len(kept) == 1 or sum(count_tokens(t.text) for t in kept) <= budget
 
 
 def test_a_regenerated_answer_hides_the_earlier_answer() -> None:
@@ -83,10 +84,15 @@ def test_an_answer_without_its_question_stays() -> None:
     assert [t.text for t in chain_turns(turns)] == ["an old answer", "and then?"]
 
 
-def test_a_question_longer_than_the_budget_loses_its_beginning() -> None:
+def test_a_question_longer_than_the_budget_stays_whole() -> None:
     long_question = turn(1, "x" * 100_000 + " Is that right?")
 
-    (kept,) = trim_turns([long_question], 1_000)
+    assert trim_turns([turn(0, "before"), long_question], 1_000) == [long_question]
 
-    assert len(kept.text) == 1_000 * BYTES_PER_TOKEN
-    assert kept.text.endswith(" Is that right?")
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", 0), ("x" * 300, 100), ("д" * 100, 50), ("狐" * 100, 100), ("🦊" * 100, 300), ("aд狐🦊", 5)],
+)
+def test_tokens_are_counted_by_script(text: str, tokens: int) -> None:
+    assert count_tokens(text) == tokens

@@ -98,6 +98,13 @@ async def test_a_text_file_joins_the_message(bench: Bench) -> None:
     assert invocation.options["message"] == "sum this up\n\nnotes.txt:\n```\nbuy milk\n```"
 
 
+async def test_text_files_that_make_a_message_too_long_are_named(bench: Bench) -> None:
+    log = make_attachment(b"x" * 20_000, "server.log", "text/plain")
+
+    with pytest.raises(BadFile, match="server.log and your words have 20,0.. characters together: a message takes at"):
+        await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "why?", "web:1", files=[log])
+
+
 async def test_the_first_picture_fills_the_file_option(bench: Bench) -> None:
     fox = make_attachment(make_png(), "fox.png")
 

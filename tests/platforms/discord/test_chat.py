@@ -354,6 +354,22 @@ async def test_text_files_are_read_and_other_files_refused(town: Town) -> None:
     assert refusal.text == "I cannot read notes.zip: I read pictures and text files."
 
 
+async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(town: Town) -> None:
+    story = "Лиса бежит. " * 1_000
+    words = "Name the three places in this text and nothing else."
+
+    file = DiscordFileUpload("story.txt", story.encode())
+    await town.ana.send_direct_message(words, files=[file])
+    answer = await wait_for_answer(town, town.ana.direct_channel, 1)
+    await town.ana.send_direct_message(words, files=[DiscordFileUpload("fox.txt", ("狐" * 8_000).encode())])
+    refusal = await town.wait_until(
+        lambda: town.ana.direct_channel.messages[3:] and town.ana.direct_channel.last_message
+    )
+
+    assert f"{words}\n\nstory.txt:\n```\n{story.strip()}" in await read_prompt(town, answer)
+    assert refusal.text.startswith("Your message is too long for Llama 3 8B: about 8,0")
+
+
 async def test_messages_between_users_are_ignored(town: Town) -> None:
     answer = await finish(await town.ana.use_command("chat", {"message": "hello"}))
     thread = await town.wait_until(lambda: answer.thread)

@@ -231,6 +231,18 @@ async def test_a_text_file_is_read(any_office: Office) -> None:
     assert "the moon is new" in get_last_prompt(any_office)
 
 
+async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(office: Office) -> None:
+    story = "Лиса бежит. " * 1_000
+    words = "Name the three places in this text and nothing else."
+
+    message = await office.ana.say(words, files=[SlackFileUpload("story.txt", story.encode())])
+    await wait_for_answer(office.ana.direct_channel.get_thread(message))
+    await office.ana.say(words, files=[SlackFileUpload("fox.txt", ("狐" * 8_000).encode())])
+    await office.ana.direct_channel.wait_for_bot_message("Your message is too long for Llama 3 8B: about 8,0")
+
+    assert f"{words}\n\nstory.txt:\n```\n{story.strip()}" in get_last_prompt(office)
+
+
 async def test_a_picture_reaches_the_model(office: Office) -> None:
     office.backend.will(words=("Teal.",))
     message = await office.ana.say(f"{office.team.mention} caption", office.general, files=[make_png()])
