@@ -127,7 +127,7 @@ def _guess_task(published: ModelSchema) -> Task:
     elif published.output is not None:
         if has_picture:
             return Task.CAPTION
-        if "prompt" in map_options(Task.CHAT, published):
+        if {"prompt", "messages"} & map_options(Task.CHAT, published).keys():
             return Task.CHAT
     listed = ", ".join(field.name for field in fields)
     gives = published.output or "what the bot cannot show"
@@ -226,7 +226,7 @@ def _list_todo(
     if published.output is None:
         yield "The schema does not say what it gives: check output."
     for option in _REQUIRED_OPTIONS[task]:
-        if option not in rules:
+        if option not in rules and not (option == "prompt" and "messages" in rules):
             yield f"/{task} always gives {option}, and no field of this model looks like it: name one in inputs."
     for field in _list_unmapped_fields(published, rules):
         if field.is_required and field.name not in fixed:

@@ -23,6 +23,8 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "scale": FieldKind.NUMBER,
     "face_enhance": FieldKind.BOOLEAN,
     "question": FieldKind.TEXT,
+    "messages": FieldKind.OTHER,
+    "system": FieldKind.TEXT,
     "temperature": FieldKind.NUMBER,
     "max_tokens": FieldKind.INTEGER,
 }
@@ -67,6 +69,9 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     },
     Task.CAPTION: {"image": _IMAGE_FIELDS, "question": ("question", "prompt", "query", "text")},
     Task.CHAT: {
+        "messages": ("messages",),
+        "system": ("system_prompt", "system_instruction", "system"),
+        "image": _IMAGE_FIELDS,
         "prompt": ("prompt", "message", "input", "text"),
         "temperature": ("temperature",),
         "max_tokens": ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length"),
@@ -109,6 +114,9 @@ def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
             break
     if task is Task.IMAGINE and "aspect" not in rules and (sizes := _make_sizes(published)):
         rules["aspect"] = {"expands": sizes}
+    if "messages" in rules:
+        # Beside messages these models ignore the other fields for words.
+        rules = {option: rule for option, rule in rules.items() if option not in ("prompt", "system")}
     return rules
 
 

@@ -13,12 +13,23 @@ from typing import Any
 from bot.sandbox.problems import make_insufficient_credit, make_low_credit_throttled, make_server_error, make_throttled
 
 _USER_TURN = re.compile(r"<\|start_header_id\|>user<\|end_header_id\|>\s*(.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL)
+_PLAIN_TURN = re.compile(r"(?:\A|\n\n)User: (.*?)(?=\n\n(?:User|Assistant):|\Z)", re.DOTALL)
 _CONTROL_TOKEN = re.compile(r"<\|[a-z_]+\|>")
 
 
+def find_question(model_input: Mapping[str, Any]) -> str:
+    """Return the words of the last user message, or the user's last turn in the prompt."""
+    messages = model_input.get("messages")
+    for message in reversed(messages if isinstance(messages, list) else []):
+        if isinstance(message, dict) and message.get("role") == "user":
+            return str(message.get("content", ""))
+    prompt = model_input.get("prompt")
+    return find_last_user_turn(prompt) if isinstance(prompt, str) else ""
+
+
 def find_last_user_turn(prompt: str) -> str:
-    """Return the user's last turn in a Llama-3 chat template, or the whole prompt without a template."""
-    turns = _USER_TURN.findall(prompt)
+    """Return the user's last turn in a Llama-3 template or in plain lines, or the whole prompt without turns."""
+    turns = _USER_TURN.findall(prompt) or _PLAIN_TURN.findall(prompt)
     return _CONTROL_TOKEN.sub("", turns[-1] if turns else prompt).strip()
 
 
@@ -141,9 +152,8 @@ class FaultPlan:
 
 def find_fault(model_input: Mapping[str, Any]) -> SandboxFault | None:
     """Return the first known fault word of the prompt (the last user turn) or the question."""
-    for name in ("prompt", "question"):
-        text = model_input.get(name)
-        for word, amount in _FAULT_WORD.findall(find_last_user_turn(text)) if isinstance(text, str) else ():
+    for text in (find_question(model_input), model_input.get("question")):
+        for word, amount in _FAULT_WORD.findall(text) if isinstance(text, str) else ():
             if word in set(FaultKind):
                 return SandboxFault.parse(word, float(amount) if amount else None)
     return None

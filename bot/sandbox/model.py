@@ -17,7 +17,9 @@ from bot.sandbox.input_files import InputFiles
 from bot.sandbox.prediction_store import SandboxPrediction
 from bot.sandbox.problems import InvalidField
 
-FieldType = Literal["string", "integer", "number", "boolean", "file", "files"]
+FieldType = Literal["string", "integer", "number", "boolean", "file", "files", "messages"]
+_URI = {"type": "string", "format": "uri"}
+_ITEMS: Mapping[str, Mapping[str, Any]] = {"files": _URI, "messages": {"type": "object"}}
 _JSON_TYPES: dict[type, str] = {
     str: "string",
     bool: "boolean",
@@ -30,7 +32,7 @@ _JSON_TYPES: dict[type, str] = {
 
 @dataclass(frozen=True)
 class InputField:
-    """An input. A `file` is a string with `format: uri`, `files` an array of such strings."""
+    """An input. A `file` is a string with `format: uri`, `files` an array of such strings, `messages` an array of objects."""
 
     name: str
     type: FieldType
@@ -45,8 +47,8 @@ class InputField:
         """Return the property in components.schemas.Input; an enum refers to a schema with the field's name."""
         if self.choices:
             schema: dict[str, Any] = {"allOf": [{"$ref": f"#/components/schemas/{self.name}"}]}
-        elif self.type == "files":
-            schema = {"type": "array", "items": _URI, "title": self._build_title()}
+        elif self.type in _ITEMS:
+            schema = {"type": "array", "items": _ITEMS[self.type], "title": self._build_title()}
         else:
             schema = {"type": "string" if self.type == "file" else self.type, "title": self._build_title()}
         known = {
@@ -68,7 +70,7 @@ class InputField:
         return InvalidField(error[0], f"{where}.{self.name}".lstrip("."), error[1]) if error else None
 
     def _check_type(self, value: Any) -> tuple[str, str] | None:
-        expected = {"file": "string", "files": "array"}.get(self.type, self.type)
+        expected = "array" if self.type in _ITEMS else "string" if self.type == "file" else self.type
         given = _JSON_TYPES.get(type(value), "null")
         if expected == given or (expected == "number" and given == "integer"):
             return None
@@ -188,8 +190,6 @@ def _draw_bar(share: float) -> str:
 
 
 Performance = Callable[[SandboxRun], Awaitable[None]]
-
-_URI = {"type": "string", "format": "uri"}
 
 
 class SandboxOutputKind(Enum):
