@@ -63,7 +63,7 @@ class Catalogue:
             raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
         if not name:
             models.sort(key=lambda model: model.key != preferred_key)
-            return next((model for model in models if _accepts(model, required_option, file_count)), models[0])
+            return next((model for model in models if model.accepts(required_option, file_count)), models[0])
         wanted = name.strip().lower()
         for model in models:
             if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
@@ -97,11 +97,6 @@ class Catalogue:
                 accepted = "one file" if most == 1 else f"at most {most} files"
                 raise BadOption(f"{model.title} takes {accepted} as {name}, not {len(value)}.{hint}", option=name)
         return _apply_input_rules(model, options)
-
-
-def _accepts(model: Model, option: str, file_count: int) -> bool:
-    rule = model.inputs.get(option)
-    return not option or (rule is not None and rule.max_files >= file_count)
 
 
 def _suggest_models(models: Iterable[Model]) -> str:

@@ -1,6 +1,7 @@
 """/chat: asks a language model in the conversation of the channel or thread."""
 
 from bot.conversations.conversations import Question
+from bot.core.backend import InputValue
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Model, Task
@@ -25,25 +26,27 @@ class Chat(Command):
     max_tokens: int = option(
         "How long may the answer be, in tokens?", default=DEFAULT_MAX_TOKENS, minimum=1, maximum=4096
     )
-    image: Attachment | Link | None = option("A picture to talk about?", default=None)
+    images: tuple[Attachment | Link, ...] = option("A picture to talk about?", default=(), name="image", max_files=4)
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user
         settings = await services.moderation.get_settings(user.platform, user.workspace)
         model = await self._choose_model(invocation, services, settings)
-        if self.image is not None and "image" not in model.inputs:
+        if self.images and "image" not in model.inputs:
             raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
         question = await self._build_question(invocation, services, model, settings)
         # Fetch the picture after the checks of the question: a refused chat downloads nothing.
-        image = await services.media.load_input(self.image, model.inputs.get("image")) if self.image else None
-        options = {
-            "prompt": question.prompt,
+        images = await services.media.load_inputs(self.images, model.inputs.get("image"))
+        asked: dict[str, InputValue] = {
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
-            "image": image,
+            "image": images or None,
         }
-        stored_options = {"message": self.message, "model": model.key, "system": self.system, **options}
-        del stored_options["prompt"]  # a whole conversation, which the job's inputs hold already
+        options = {**asked, **question.options}
+        # Without the turns: the job's inputs hold the whole conversation already.
+        stored_options = {"message": self.message, "model": model.key, "system": self.system, **asked}
+        if question.left_out_count:
+            stored_options["left_out"] = question.left_out_count
         if invocation.drawing_prompt:
             stored_options["drawing_prompt"] = invocation.drawing_prompt
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
@@ -57,9 +60,11 @@ class Chat(Command):
         current_model = current.model if current and current.model in services.catalogue else ""
         preferred = settings.get_default_model(Task.CHAT)
         model = services.catalogue.choose(Task.CHAT, self.model or current_model, preferred_key=preferred)
-        if self.image is None or self.model or "image" in model.inputs:
+        if not self.images or self.model or model.accepts("image", len(self.images)):
             return model
-        return services.catalogue.choose(Task.CHAT, required_option="image", preferred_key=preferred)
+        return services.catalogue.choose(
+            Task.CHAT, required_option="image", file_count=len(self.images), preferred_key=preferred
+        )
 
     async def _build_question(
         self, invocation: Invocation, services: Services, model: Model, settings: WorkspaceSettings

@@ -1,14 +1,15 @@
 """Finds and opens conversations, and builds the next question of a conversation, prompt and turn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bot.conversations.prompts import chain_turns, count_tokens, render_prompt, trim_turns
+from bot.conversations.prompts import chain_turns, count_tokens, render_turns, trim_turns
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
+from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
 from bot.storage.database import Database
@@ -28,13 +29,16 @@ class Question:
     """A question of a conversation, ready to send to a model."""
 
     conversation: Conversation
-    prompt: str
+    options: Mapping[str, JSON]
+    """The options of the model with the turns: see `prompts.render_turns`."""
     turn: Turn | None
     """The question as a new turn; None for a regeneration, since the question is stored already."""
     parent_turn: str
     """The id of the turn before the answer."""
     earlier_turns: tuple[Turn, ...] = ()
     """Messages from before the bot joined, stored if the question opens the conversation."""
+    left_out_count: int = 0
+    """Earlier turns that do not fit into the model's context for the first time; 0 if told before."""
 
 
 class Conversations:
@@ -102,8 +106,9 @@ class Conversations:
         Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
         conversation, turns, question = await self._load_question(conversation_id, job)
-        prompt = await self._build_prompt(conversation, chain_turns(turns, question.id), model, system, max_tokens)
-        return Question(conversation, prompt, None, question.id)
+        path = chain_turns(turns, question.id)
+        options, left_out = await self._render(conversation, path, model, system, max_tokens)
+        return Question(conversation, options, None, question.id, left_out_count=left_out)
 
     def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
         """Return earlier messages as a chain of turns."""
@@ -137,8 +142,8 @@ class Conversations:
     ) -> Question:
         author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
         turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
-        prompt = await self._build_prompt(conversation, [*earlier, turn], model, system, max_tokens)
-        return Question(conversation, prompt, turn, turn.id)
+        options, left_out = await self._render(conversation, [*earlier, turn], model, system, max_tokens)
+        return Question(conversation, options, turn, turn.id, left_out_count=left_out)
 
     def _build_conversation(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
         return Conversation(
@@ -158,17 +163,24 @@ class Conversations:
         async with self._database.read() as tx:
             return await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ)
 
-    async def _build_prompt(
+    async def _render(
         self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int
-    ) -> str:
-        """Return the prompt with the newest turns that fit. Raise `BadOption` if the question does not fit whole."""
+    ) -> tuple[dict[str, JSON], int]:
+        """Return the options with the newest turns that fit, and the number of turns left out for the first time.
+
+        Raise `BadOption` if the question does not fit whole.
+        """
         turns = await self._name_authors(conversation, turns)
         budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
         question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system or conversation.system)
         if question_tokens + system_tokens > budget_tokens:
             raise _build_too_long_error(model, question_tokens, system_tokens, budget_tokens, max_tokens)
         kept = trim_turns(turns, budget_tokens - system_tokens)
-        return render_prompt(model.template, system or conversation.system, kept)
+        # The answer to the question before told of turns that were left out then.
+        before = turns[:-2]
+        was_told = len(trim_turns(before, budget_tokens - system_tokens)) < len(before)
+        left_out_count = 0 if was_told else len(turns) - len(kept)
+        return render_turns(model, system or conversation.system, kept), left_out_count
 
     async def _name_authors(self, conversation: Conversation, turns: list[Turn]) -> list[Turn]:
         """Return the turns with the authors' names before the words if several people speak."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 from bot.core.invocations import Turn, TurnRole
+from bot.core.json import JSON
+from bot.core.models import Model
 
 # A careful estimate of tokens, by the bytes that a character has in UTF-8: English has four characters per token, code
 # three, Cyrillic more than two; Chinese has less than a token per character, an emoji up to three.
@@ -64,6 +66,20 @@ def neutralise_control_tokens(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0][0] + _ZERO_WIDTH_SPACE + match[0][1:], text)
 
 
+def render_turns(model: Model, system: str, turns: Sequence[Turn]) -> dict[str, JSON]:
+    """Return the options of a model that carry the turns: `messages`, or `prompt`, and `system` for a field of its own.
+
+    A model without a system field reads the system words at the head of the messages or of the prompt.
+    """
+    apart: dict[str, JSON] = {"system": system} if system and "system" in model.inputs else {}
+    head = "" if apart else system
+    if "messages" not in model.inputs:
+        return {**apart, "prompt": render_prompt(model.template, head, turns)}
+    messages: list[JSON] = [{"role": "system", "content": head}] if head else []
+    messages += [{"role": turn.role.value, "content": turn.text} for turn in turns]
+    return {**apart, "messages": messages}
+
+
 def render_prompt(template: str, system: str, turns: Sequence[Turn]) -> str:
     """Return the prompt for the next assistant turn, in the catalogue's template `llama3` or as plain text."""
     return _TEMPLATES[template](system, turns)
@@ -84,6 +100,8 @@ def _llama3_message(role: str, text: str) -> str:
 
 
 def _plain(system: str, turns: Sequence[Turn]) -> str:
+    if not system and len(turns) == 1:
+        return neutralise_control_tokens(turns[0].text)
     names = {TurnRole.USER: "User", TurnRole.ASSISTANT: "Assistant"}
     lines = [
         *([system] if system else []),

@@ -226,6 +226,11 @@ class Model:
     at_once: int | None = None
     """The maximum number of simultaneous runs over all processes; None for no maximum."""
 
+    def accepts(self, option: str, file_count: int = 0) -> bool:
+        """Return whether the model has an option, with that many files; true for an empty option."""
+        rule = self.inputs.get(option)
+        return not option or (rule is not None and rule.max_files >= file_count)
+
 
 class FieldKind(StrEnum):
     """The type of values that a field accepts. The texts stand in sentences that operators read."""

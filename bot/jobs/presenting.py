@@ -93,6 +93,7 @@ class Presenter:
             _format_free_reason(job)
             or (f"{self.credit_format.format(job.cost_micros)} credits" if job.cost_micros is not None else ""),
             f"{withheld} withheld by the model's safety filter" if withheld else "",
+            _format_left_out(job),
             self.badge,
         )
 
@@ -145,6 +146,14 @@ def _format_request(job: Job, model: Model) -> str:
 def _format_free_reason(job: Job) -> str:
     """Return the reason for a reusing job's price of 0; empty for paid jobs."""
     return "kept from an identical request · free" if job.reuses else ""
+
+
+def _format_left_out(job: Job) -> str:
+    """Return the remark on a conversation that outgrew the model's context, told once."""
+    count = job.options.get("left_out")
+    if not isinstance(count, int) or not count:
+        return ""
+    return "an earlier message no longer fits" if count == 1 else f"{count} earlier messages no longer fit"
 
 
 def count_withheld_images(job: Job, model: Model, result: Result) -> int:

@@ -32,7 +32,8 @@ _JSON_TYPES: dict[type, str] = {
 
 @dataclass(frozen=True)
 class InputField:
-    """An input. A `file` is a string with `format: uri`, `files` an array of such strings, `messages` an array of objects."""
+    """An input. A `file` is a string with `format: uri`, `files` an array of such
+    strings, `messages` an array of objects."""
 
     name: str
     type: FieldType

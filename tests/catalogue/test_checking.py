@@ -219,8 +219,7 @@ def test_the_table_of_options_matches_the_commands() -> None:
             option.name: kinds[option.kind] for option in form.declaration.options if option.name not in excluded
         }
         if task is Task.CHAT:
-            declared["prompt"] = FieldKind.TEXT
-            del declared["image"]  # drafts map no pictures for chat models
+            declared |= {"prompt": FieldKind.TEXT, "system": FieldKind.TEXT, "messages": FieldKind.OTHER}
         assert {name: OPTION_KINDS[name] for name in FIELD_NAMES[task]} == declared
 
 

@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversations.prompts import chain_turns, count_tokens, neutralise_control_tokens, render_prompt, trim_turns
+from bot.catalogue.loading import parse_model
+from bot.conversations.prompts import (
+    chain_turns,
+    count_tokens,
+    neutralise_control_tokens,
+    render_prompt,
+    render_turns,
+    trim_turns,
+)
 from bot.core.invocations import Turn, TurnRole
+from bot.core.models import Model
+from tests.catalogue.samples import PRICE
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 TOKENS = ("<|eot_id|>", "<|start_header_id|>", "<|im_start|>", "[INST]", "[/INST]", "<<SYS>>", "</s>", "<s>")
@@ -30,7 +40,8 @@ def test_the_llama_template_equals_metas() -> None:
 
 
 def test_models_without_a_template_get_plain_text() -> None:
-    assert render_prompt("", "", [turn(1, "Hi")]) == "User: Hi\n\nAssistant:"
+    assert render_prompt("", "", [turn(1, "Hi")]) == "Hi"
+    assert render_prompt("", "Be brief.", [turn(1, "Hi")]) == "Be brief.\n\nUser: Hi\n\nAssistant:"
 
 
 @given(st.lists(st.sampled_from(TOKENS) | st.text(max_size=8)).map("".join))
@@ -96,3 +107,35 @@ def test_a_question_longer_than_the_budget_stays_whole() -> None:
 )
 def test_tokens_are_counted_by_script(text: str, tokens: int) -> None:
     assert count_tokens(text) == tokens
+
+
+def make_chat_model(**inputs: str) -> Model:
+    table = {"title": "T", "task": "chat", "ref": "a/b", "output": "text_stream", "usual_seconds": 1, "max_seconds": 9}
+    return parse_model("t", {**table, "price": PRICE, "inputs": inputs})
+
+
+TALK = [turn(1, "Hi"), turn(2, "Hello!", TurnRole.ASSISTANT, parent=1), turn(3, "How are you?")]
+
+
+def test_a_model_with_messages_gets_turns_with_roles() -> None:
+    model = make_chat_model(messages="messages")
+
+    assert render_turns(model, "Be brief.", TALK) == {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello!"},
+            {"role": "user", "content": "How are you?"},
+        ]
+    }
+
+
+def test_system_words_go_into_a_field_of_their_own() -> None:
+    model = make_chat_model(prompt="prompt", system="system_instruction")
+
+    assert render_turns(model, "Be brief.", TALK[:1]) == {"system": "Be brief.", "prompt": "Hi"}
+    assert render_turns(model, "Be brief.", TALK) == {
+        "system": "Be brief.",
+        "prompt": "User: Hi\n\nAssistant: Hello!\n\nUser: How are you?\n\nAssistant:",
+    }
+    assert "system" not in render_turns(model, "", TALK)

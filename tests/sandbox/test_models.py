@@ -26,6 +26,11 @@ async def test_every_model_is_listed_with_a_schema(client: SandboxClient) -> Non
         "nightmareai/real-esrgan",
         LLAMA,
         "meta/meta-llama-3-70b-instruct",
+        *("openai/gpt-5-nano", "openai/gpt-5-mini", "openai/gpt-5"),
+        *("anthropic/claude-4.5-haiku", "anthropic/claude-4.5-sonnet"),
+        *("google/gemini-2.5-flash", "google/gemini-3-pro"),
+        *("deepseek-ai/deepseek-v3.1", "qwen/qwen3-235b-a22b-instruct-2507", "meta/llama-4-scout-instruct"),
+        *("openai/gpt-oss-20b", "openai/gpt-oss-120b"),
         "salesforce/blip",
         "andreasjansson/blip-2",
     ]

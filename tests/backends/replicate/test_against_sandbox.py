@@ -10,7 +10,16 @@ import pytest
 from PIL import Image
 
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.core.backend import InputFile, PredictionState, RunEnded, RunEvent, RunSnapshot, RunStarted, TextDelta
+from bot.core.backend import (
+    InputFile,
+    InputValue,
+    PredictionState,
+    RunEnded,
+    RunEvent,
+    RunSnapshot,
+    RunStarted,
+    TextDelta,
+)
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy, BackendOutOfCredit, BackendRefusedToken, InputRefused, SubmitUnclear
 from bot.core.json import JSON
@@ -226,3 +235,25 @@ async def test_a_long_picture_reports_its_start(sandbox: Sandbox) -> None:
     assert isinstance(await waiting, RunStarted)
     await backend.cancel(backend_id)
     await backend.close()
+
+
+SEEING: dict[str, dict[str, JSON]] = {
+    "openai/gpt-5-mini": {"messages": [{"role": "user", "content": "Which colours?"}], "image_input": 2},
+    "anthropic/claude-4.5-haiku": {"prompt": "Which colours?", "system_prompt": "Be brief.", "image": 1},
+    "google/gemini-2.5-flash": {"prompt": "Which colours?", "images": 2},
+}
+
+
+@pytest.mark.parametrize("ref", SEEING)
+async def test_chat_models_see_pictures(replicate: ReplicateBackend, tmp_path: Path, ref: str) -> None:
+    Image.new("RGB", (64, 48), "teal").save(tmp_path / "teal.png")
+    file = InputFile("a" * 64, "image/png", 100, str(tmp_path / "teal.png"), 64, 48)
+    given: dict[int, InputValue] = {1: file, 2: (file, file)}
+    model = make_model(OutputKind.TEXT_STREAM, ref=ref, version="")
+    inputs = {name: given[value] if isinstance(value, int) else value for name, value in SEEING[ref].items()}
+
+    _, snapshot = await run(replicate, model, await replicate.prepare(model, inputs))
+
+    assert snapshot.text.count("Measured, not recognised:") == (1 if "image" in SEEING[ref] else 2)
+    assert "teal" in snapshot.text
+    assert snapshot.metrics.get(Metric.TOKEN_OUTPUT_COUNT) == len(snapshot.text.split())
