@@ -40,6 +40,8 @@ STAGGER_SECONDS = 0.37
 PATIENCE_SECONDS = 60.0
 LENGTHS = (300, 311, 322, 333, 289)
 """Lengths near 300 tokens: the ends spread over the gap between two edits, and the last wait depends on that gap."""
+ROLLING_LENGTHS = (258, 262, 270, 280, 300)
+"""Words of seven characters with the space: from the word after which the message is full to forty words later."""
 WAYS = ("mention", "chat")
 
 
@@ -138,6 +140,11 @@ async def measure_alone(on: DiscordStreamBench, way: str, run: int) -> list[Disc
     return [await on.ask(way, make_prose(LENGTHS[run % len(LENGTHS)], 50), *on.people[0])]
 
 
+async def measure_rolling_over(on: DiscordStreamBench, way: str, run: int) -> list[DiscordAnswer]:
+    # 300 words of six characters: the end of the text moves to a second message shortly before the last word.
+    return [await on.ask(way, make_prose(ROLLING_LENGTHS[run % len(ROLLING_LENGTHS)], 50, digits=5), *on.people[0])]
+
+
 async def measure_five_channels(on: DiscordStreamBench, way: str, _: int) -> list[DiscordAnswer]:
     return await on.ask_at_once(way, make_prose(400, 40), on.people)
 
@@ -158,6 +165,7 @@ async def measure_failure(on: DiscordStreamBench, way: str, _: int) -> list[Disc
 
 CASES: dict[str, tuple[str, Case]] = {
     "alone": ("1 conversation, some 300 tokens at 50/s", measure_alone),
+    "rolls": ("1 conversation, some 270 words of 6 characters at 50/s, whose end rolls over", measure_rolling_over),
     "five": ("5 in 5 channels, 0.37 s apart, 400 tokens at 40/s", measure_five_channels),
     "one": ("4 in one channel, 0.37 s apart, some 300 tokens at 50/s", measure_one_channel),
     "code": ("a block of code, 1200 tokens at 150/s", measure_long_code),

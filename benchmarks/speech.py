@@ -31,13 +31,13 @@ class Speech:
         return self.tokens[: self.fails_after]
 
 
-def make_prose(tokens: int, per_second: float, fails_after: int | None = None) -> Speech:
-    """Return numbered words, twelve to a line and five lines to a paragraph."""
+def make_prose(tokens: int, per_second: float, fails_after: int | None = None, *, digits: int = 1) -> Speech:
+    """Return numbered words of at least `digits` digits, twelve to a line and five lines to a paragraph."""
 
     def after(n: int) -> str:
         return "\n\n" if n % _PARAGRAPH == 0 else "\n" if n % _LINE == 0 else " "
 
-    return Speech(tuple(f"t{n}{after(n + 1)}" for n in range(tokens)), per_second, fails_after)
+    return Speech(tuple(f"t{n:0{digits}}{after(n + 1)}" for n in range(tokens)), per_second, fails_after)
 
 
 def make_code(tokens: int, per_second: float) -> Speech:

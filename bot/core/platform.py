@@ -19,6 +19,8 @@ class MessageLimits:
     is_length_in_bytes: bool = False
     is_append_only: bool = False
     """The platform appends to a growing message and cannot remove text: an open code fence stays open."""
+    has_spoilers: bool = False
+    """The platform hides words between `||`, and quotes the rest of a message after `>>> `."""
 
 
 @dataclass(frozen=True, slots=True)

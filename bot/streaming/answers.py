@@ -7,7 +7,7 @@ tokens arrive. Only a closing tag without an opening tag breaks the rule, at the
 import re
 
 from bot.core.text import mend_text
-from bot.streaming.boundaries import Fence, find_fence_after_line
+from bot.streaming.blocks import Fence, find_fence_after_line
 from bot.streaming.safety import sanitize_text
 
 # DeepSeek, Qwen and others write <think>, Kimi ◁think▷, Magistral [THINK].

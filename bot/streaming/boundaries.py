@@ -1,9 +1,6 @@
 """Finds the best place to end a message: between blocks, else lines, sentences, words, never inside a character.
 
-An open code block is closed before the end and reopened in the next message. Fences are as in CommonMark (``` or ~~~,
-three or more, closed by at least as many of the same), but with any indentation: answers put code under list items, and
-Discord and Slack ignore indentation. Lines end with a newline, perhaps after a carriage return: `sanitize_text` removes
-all other line ends.
+Bold words, code, links and other marks stay whole where a good place is left outside of them.
 """
 
 import re
@@ -11,88 +8,37 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
+from bot.streaming.blocks import OpenBlocks, may_be_divider
 from bot.streaming.graphemes import is_boundary
-
-_OPENING = re.compile(r"([ \t]*)(`{3,}|~{3,})([^\n]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """An open code block: the indentation, the run of ` or ~, and the info string after the run."""
-
-    indent: str
-    run: str
-    info: str
-
-    @property
-    def closing(self) -> str:
-        return self.indent + self.run
-
-    def reopen(self, room: int) -> str:
-        """Return the line that reopens the block at the head of a message, in `room` code points if possible."""
-        # CommonMark takes a fence indented by four or more for code, and a new message has no list item around it.
-        head = self.indent[:3] + self.run
-        language = self.info.split()[0] if self.info.strip() else ""
-        for info in (self.info.rstrip(), language):
-            if len(head) + len(info) <= room:
-                return head + info
-        return head
-
-
-def parse_opening_fence(line: str, longest_run: int) -> Fence | None:
-    """Return the fence that a line outside of code opens, if any. A run beyond `longest_run` counts as a drawing."""
-    match = _OPENING.match(line)
-    if match is None or len(match[2]) > longest_run:
-        return None
-    if match[2][0] == "`" and "`" in match[3]:
-        return None
-    return Fence(match[1], match[2], match[3])
-
-
-def is_closed_by(fence: Fence, line: str) -> bool:
-    """Return whether a line ends the code block."""
-    run = line.rstrip(" \t\r\n").lstrip(" \t")
-    return len(run) >= len(fence.run) and run == fence.run[0] * len(run)
-
-
-def find_fence_after_line(line: str, fence: Fence | None, longest_run: int) -> Fence | None:
-    """Return the open fence after a line, given the open fence before the line."""
-    if fence is None:
-        return parse_opening_fence(line, longest_run)
-    return None if is_closed_by(fence, line) else fence
-
-
-def measure_fence_run(line: str, length: int) -> int:
-    """Return the length of indentation and run in the first `length` characters of a line, 0 without a fence."""
-    match = _OPENING.match(line, 0, length)
-    return len(match[1]) + len(match[2]) if match else 0
-
-
-def measure_closing_prefix(fence: Fence, line: str) -> int:
-    """Return the number of leading characters that could still become the closing fence."""
-    match = re.match(rf"[ \t]*{re.escape(fence.run[0])}*[ \t]*", line)
-    return match.end() if match else 0
-
+from bot.streaming.marks import MARK_CHARACTERS, PartMarks
 
 _BLOCK_START = re.compile(r"[ \t]*(?:[-*+] |\d{1,9}[.)] |#{1,6} |>|`{3}|~{3})")
 # No cut before more white space than this: a search for the end of each run would take quadratic time.
 _LOOKS_LIKE_FENCE = re.compile(r"[ \t]{0,63}[`~]|[ \t]{64}")
+_BLOCK_OR_INDENT = re.compile(rf"[ \t]|{_BLOCK_START.pattern}")
+_LINE_HEAD = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]+[ \t>]*)*")
+_FIRST_WORD = re.compile(r"[ \t]*[^ \t\n]+[ \t\n]|[ \t]*\n")
 _SENTENCE_END = re.compile(r".*(?:[.!?…][\"'”’»)\]*_]*\s|[。！？])$", re.DOTALL)
 _LONGEST_SENTENCE_END = 12
 
 
 @dataclass(frozen=True, slots=True)
 class TextLine:
-    """One line of a text with its line end; `before` and `fence` are the open fences before and after the line."""
+    """One line of a text with its line end, and the blocks that are open before and after the line."""
 
     start: int
     end: int
-    before: Fence | None
-    fence: Fence | None
+    before: OpenBlocks
+    after: OpenBlocks
 
     @property
     def is_fence(self) -> bool:
-        return self.before is not self.fence
+        return self.before.fence is not self.after.fence
+
+    @property
+    def is_divider(self) -> bool:
+        """Whether the line divides a table's header from its rows."""
+        return bool(self.after.table) and self.after.table != self.before.table
 
 
 class BoundaryLevel(IntEnum):
@@ -117,27 +63,49 @@ _FILL = {
 }
 
 
-def find_best_cut(text: str, start: int, overflow: int, lines: list[TextLine]) -> int:
+# The same share for a cut that leaves all marks whole.
+_WHOLE_MARKS_FILL = 0.5
+
+
+def find_best_cut(text: str, start: int, overflow: int, lines: list[TextLine], marks: PartMarks) -> int:
     """Return the end of a part that begins at `start`: past `start`, and before `overflow` if possible.
 
     The text before `overflow` fits into the message. The text after `overflow` is not read: it may not have arrived.
     """
     text = text[:overflow]
-    best = _find_last_of_each_level(text, start, lines)
+    if marks.marks:
+        whole = _find_last_of_each_level(text, start, lines, lambda cut: not marks.touch(cut))
+        for level, fill in _FILL.items():
+            if whole.get(level, start) - start >= max(fill, _WHOLE_MARKS_FILL) * (overflow - start):
+                return whole[level]
+    best = _find_last_of_each_level(text, start, lines, lambda cut: can_reopen(text, cut, marks))
     for level, fill in _FILL.items():
         if best.get(level, start) - start >= fill * (overflow - start):
             return best[level]
     for level in _FILL:
         if level in best:
             return best[level]
-    return find_last_inner_cut(text, start, lines)
+    return find_last_inner_cut(text, start, lines, marks)
 
 
-def _find_last_of_each_level(text: str, start: int, lines: list[TextLine]) -> dict[BoundaryLevel, int]:
+def can_reopen(text: str, cut: int, marks: PartMarks) -> bool:
+    """Return whether the marks that are open at a cut can be opened again before the text behind the cut."""
+    if not marks.touch(cut):
+        return True
+    # Before a line of a quote or a list, the marks would stand before the line's own beginning.
+    is_before_block = text[cut - 1] == "\n" and _BLOCK_OR_INDENT.match(text, cut)
+    # Marks begin nothing before white space, and join other marks.
+    is_unfit = is_before_block or text[cut].isspace() or MARK_CHARACTERS.match(text, cut)
+    return not marks.forbid(cut) and not (is_unfit and marks.find_open(cut))
+
+
+def _find_last_of_each_level(
+    text: str, start: int, lines: list[TextLine], is_allowed: Callable[[int], bool]
+) -> dict[BoundaryLevel, int]:
     first = start + len(text[start:]) - len(text[start:].lstrip())  # a part must not be blank
     found: dict[BoundaryLevel, int] = {}
-    for level, cut in (*_iterate_line_cuts(text, lines), *_iterate_word_cuts(text, lines)):
-        if first < cut < len(text):
+    for level, cut in (*_iterate_line_cuts(text, lines), *_iterate_word_cuts(text, lines, is_allowed)):
+        if first < cut < len(text) and is_allowed(cut):
             found[level] = max(cut, found.get(level, 0))
     return found
 
@@ -152,33 +120,44 @@ def find_line_cut(text: str, line: TextLine) -> tuple[BoundaryLevel, int] | None
     """Return the boundary at the end of a line, if text follows."""
     if line.end >= len(text) or text[line.end - 1] != "\n" or not is_boundary(text, line.end):
         return None
-    if line.fence is not None:
+    if line.after.fence is not None:
         # A cut after the opening line would show an empty block.
         return None if line.is_fence else (BoundaryLevel.CODE_LINE, line.end)
-    if line.is_fence or not text[line.start : line.end].strip():
+    next_line = text[line.end : text.find("\n", line.end) + 1 or len(text)]
+    if line.is_divider or (line.after.header and may_be_divider(next_line)):
+        return None
+    if (line.after.containers or line.after.table) and not find_first_word(text, line.end):
+        return None  # the beginning of the next line decides what is opened again
+    is_blank = not text[line.start : line.end].strip()
+    # An indented line belongs to a list item before, which a cut would have to begin again.
+    if next_line[0] in " \t":
+        return BoundaryLevel.LINE, line.end
+    if line.is_fence or is_blank:
         return BoundaryLevel.BLOCK, line.end
     return BoundaryLevel.ITEM if _BLOCK_START.match(text, line.end) else BoundaryLevel.LINE, line.end
 
 
 def iterate_inner_cuts(text: str, line: TextLine) -> Iterator[tuple[BoundaryLevel, int]]:
     """Yield the boundaries inside a line, first to last."""
-    if line.is_fence:
+    if line.is_fence or line.is_divider:
         return
-    for cut in range(line.start + 1, min(line.end, len(text))):
+    for cut in range(_find_words(text, line) + 1, min(line.end, len(text))):
         level = _level_inside(text, line, cut)
         if level is not None:
             yield level, cut
 
 
-def _iterate_word_cuts(text: str, lines: list[TextLine]) -> Iterator[tuple[BoundaryLevel, int]]:
-    """Yield the last sentence end and the last space of each line."""
+def _iterate_word_cuts(
+    text: str, lines: list[TextLine], is_allowed: Callable[[int], bool]
+) -> Iterator[tuple[BoundaryLevel, int]]:
+    """Yield the last sentence end and the last space of each line that are allowed."""
     for line in lines:
-        if line.is_fence:
+        if line.is_fence or line.is_divider:
             continue
         found = set[BoundaryLevel]()
         for cut in _cuts_inside(text, line):
             level = _level_inside(text, line, cut)
-            if level is not None and level not in found:
+            if level is not None and level not in found and is_allowed(cut):
                 found.add(level)
                 yield level, cut
             if BoundaryLevel.SENTENCE in found:
@@ -186,12 +165,17 @@ def _iterate_word_cuts(text: str, lines: list[TextLine]) -> Iterator[tuple[Bound
 
 
 def _cuts_inside(text: str, line: TextLine) -> Iterable[int]:
-    return range(min(line.end, len(text)) - 1, line.start, -1)
+    return range(min(line.end, len(text)) - 1, _find_words(text, line), -1)
+
+
+def _find_words(text: str, line: TextLine) -> int:
+    """Return the beginning of the words of a line, behind quote marks, list markers and the marks of a heading."""
+    return line.start if line.before.fence is not None else _LINE_HEAD.match(text, line.start).end()  # type: ignore[union-attr] # matches every text
 
 
 def _level_inside(text: str, line: TextLine, cut: int) -> BoundaryLevel | None:
     before = text[max(line.start, cut - _LONGEST_SENTENCE_END) : cut]
-    if line.before is None and _SENTENCE_END.match(before):
+    if line.before.fence is None and _SENTENCE_END.match(before):
         level = BoundaryLevel.SENTENCE
     elif before[-1].isspace() and not text[cut].isspace():
         level = BoundaryLevel.WORD
@@ -200,11 +184,27 @@ def _level_inside(text: str, line: TextLine, cut: int) -> BoundaryLevel | None:
     return level if _is_inner_cut(text, cut) else None
 
 
-def find_last_inner_cut(text: str, start: int, lines: list[TextLine]) -> int:
+def _find_whole_range(text: str, line: TextLine, following: TextLine | None) -> range:
+    """Return where a line takes no cut: inside a fence, in and below a table's header, and before the first word."""
+    if line.after.header and following is not None and may_be_divider(text[following.start : following.end]):
+        return range(line.start + 1, line.end + 1)
+    if line.is_divider or (line.before.header and may_be_divider(text[line.start : line.end])):
+        return range(line.start, line.end + 1)
+    return range(line.start + 1, line.end if line.is_fence else _find_words(text, line) + 1)
+
+
+def find_first_word(text: str, at: int) -> str:
+    """Return the beginning of a line up to the end of its first word; empty if the word may go on."""
+    found = _FIRST_WORD.match(text, at)
+    return found[0] if found else ""
+
+
+def find_last_inner_cut(text: str, start: int, lines: list[TextLine], marks: PartMarks) -> int:
     """Return a cut inside a word: after the last grapheme cluster that fits, else after the last code point."""
-    in_fences = [range(line.start + 1, line.end) for line in lines if line.is_fence]
+    kept = [_find_whole_range(text, *pair) for pair in zip(lines, [*lines[1:], None], strict=True)]
     for cut in range(len(text) - 1, start, -1):
-        if _is_inner_cut(text, cut) and not any(cut in fence for fence in in_fences):
+        is_free = text[cut] not in " \n" and not any(cut in whole for whole in kept)
+        if is_free and _is_inner_cut(text, cut) and can_reopen(text, cut, marks):
             return cut
     for cut in range(len(text) - 1, start, -1):
         if is_boundary(text, cut):
@@ -228,6 +228,7 @@ _FULL_ENOUGH = {
     BoundaryLevel.SENTENCE: 0.95,
     BoundaryLevel.WORD: 0.98,
 }
+_FULL_INSIDE_MARK = 0.985
 # Characters that a message which must end soon waits for a better boundary.
 _WAIT_CHARACTERS = {
     BoundaryLevel.BLOCK: 0,
@@ -255,7 +256,7 @@ class MessageMeasure:
 
 
 def find_early_cut(
-    text: str, start: int, lines: list[TextLine], measure: MessageMeasure, *, end_from: int | None
+    text: str, start: int, lines: list[TextLine], measure: MessageMeasure, marks: PartMarks, *, end_from: int | None
 ) -> int | None:
     """Return the first good cut, or the first cut from `end_from` on; None if the text has no such cut yet."""
     first = start + len(text[start:]) - len(text[start:].lstrip())  # a part must not be blank
@@ -265,15 +266,26 @@ def find_early_cut(
         for level, cut in _iterate_cuts(
             text, line, is_near=whole >= _FULL_ENOUGH[BoundaryLevel.SENTENCE], end_from=end_from
         ):
-            if first < cut < len(text) and _ends_here(level, cut, text, line, used, measure, end_from):
+            if not (first < cut < len(text) and _ends_here(level, cut, text, line, used, measure, end_from)):
+                continue
+            if not marks.touch(cut) or (
+                _ends_marked_text(measure.fill(used, text[line.start : cut]), cut, end_from)
+                and can_reopen(text, cut, marks)
+            ):
                 return cut
         used += measure.size(text[line.start : line.end])
     return None
 
 
-def find_last_fitting_cut(text: str, start: int, overflow: int, lines: list[TextLine]) -> int:
+def _ends_marked_text(fill: float, cut: int, end_from: int | None) -> bool:
+    """Return whether a message may end inside a mark: the mark is not waited for any longer."""
+    is_late = end_from is not None and cut >= end_from + _WAIT_CHARACTERS[BoundaryLevel.WORD]
+    return is_late or fill >= _FULL_INSIDE_MARK
+
+
+def find_last_fitting_cut(text: str, start: int, overflow: int, lines: list[TextLine], marks: PartMarks) -> int:
     """Return the last cut before `overflow`, for a message without a better boundary."""
-    return find_last_inner_cut(text[:overflow], start, lines)
+    return find_last_inner_cut(text[:overflow], start, lines, marks)
 
 
 def _iterate_cuts(

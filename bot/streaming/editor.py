@@ -66,8 +66,10 @@ class MessageLayout:
         parts = self._splitter.update(reply.text)
         # Platforms refuse a message of white space alone, so a blank part has no page.
         *earlier, last = [part for part in parts if not part.is_blank(reply.text)] or parts[:1]
-        if self._appends and reply.tone is Tone.WORKING:
-            last = replace(last, closing="")  # appended text cannot reopen a closed fence
+        is_growing = reply.tone is Tone.WORKING
+        if (is_growing and self._appends) or (not is_growing and last.closing.startswith(" ")):
+            # Appended text cannot reopen a closed fence. An operator `||` that no other follows hides nothing.
+            last = replace(last, closing="")
         pages = [
             MessagePage(part, Reply(part.render(reply.text), is_private=reply.is_private), False) for part in earlier
         ]
@@ -118,10 +120,12 @@ class MessageEditor:
         self._record = record
         self._clock = clock
         self._messages = [_Message(row, platform.pacer(row.ref)) for row in sorted(parts, key=lambda row: row.part)]
-        self._first = max(0, len(self._messages) - 1)
-        last = self._messages[-1].row if self._messages else None
+        # A crash may have come between a new message and the last edit of the message before.
+        unfinished = [n for n, message in enumerate(self._messages) if message.row.state is not MessageState.CLOSED]
+        self._first = min(unfinished, default=max(0, len(self._messages) - 1))
+        first = self._messages[self._first].row if self._messages else None
         self._layout = MessageLayout(
-            platform.limits, start=last.start if last else 0, opening=last.opening if last else ""
+            platform.limits, start=first.start if first else 0, opening=first.opening if first else ""
         )
         self._reply: Reply | None = None
         self._latest: Reply | Callable[[], Reply] | None = None
@@ -235,11 +239,32 @@ class MessageEditor:
                 return True
             message = self._messages[n]
             if message.shown != page.reply:
+                # The last words do not wait for the edit of the message before.
+                if is_final and message.reached > message.row.start and await self._post_next(n, is_final=True):
+                    return True
                 await self._wait(message.pacer.wait_for_edit(is_final=is_final))
+                await self._post_next(n, is_final=False)
                 await self._run_unless_full(self._edit(message, n), n)
                 return True
             await self._settle(message, page, is_final=is_final)
         return False
+
+    async def _post_next(self, n: int, *, is_final: bool) -> bool:
+        """Post the message after the last one before the last one is shortened: what was shown must not vanish.
+
+        An append-only message never loses text, and may turn out to be full. Return whether a message was posted.
+        """
+        if n != len(self._messages) - 1 or self._platform.limits.is_append_only:
+            return False
+        self._take_latest()
+        await self._layout.split(self._reply.text if self._reply else "")
+        pages = self._pages()
+        following = n + 1 - self._first
+        is_shortened = self._messages[n].reached > pages[n - self._first].part.end
+        if following >= len(pages) or not (is_shortened or is_final):
+            return False
+        await self._post(pages[following], is_final=is_final)
+        return True
 
     def _pages(self) -> list[MessagePage]:
         """Return the pages of the messages from `_first` on."""

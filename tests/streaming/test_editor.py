@@ -189,6 +189,48 @@ async def test_after_a_restart_the_text_continues_in_the_last_message(desk: Edit
     assert all(len(reply.text) > 0 for _, _, reply in desk.platform.events)
 
 
+async def test_shown_words_stay_until_the_next_message_shows_them(desk: EditorBench) -> None:
+    text = f"{'One paragraph. ' * 8}\n\n{'Another one. ' * 20}"
+    editor = desk.editor()
+    editor.show(working(text[:170]))
+    await desk.clock.advance(1)
+    assert [message for _, message, _ in desk.platform.events] == ["m0"]
+
+    editor.show(working(text[:260]))
+    await desk.clock.advance(1)
+
+    _, (_, second, posted), (_, first, shortened) = desk.platform.events
+    assert (second, first) == ("m1", "m0")
+    assert posted.text.startswith("Another one.")
+    assert shortened.text == text[:122]
+    await editor.finish(Reply(text))
+    assert desk.platform.text == text
+
+
+async def test_a_crash_before_the_old_message_is_shortened_is_mended(desk: EditorBench) -> None:
+    text = f"{'One paragraph. ' * 8}\n\n{'Another one. ' * 6}"
+    first = desk.editor()
+    first.show(working(text[:170]))
+    await desk.clock.advance(1)
+    desk.platform.seconds_there = 0.5
+    first.show(working(text))
+    await desk.clock.advance(0.8)  # the new message is recorded, the edit of the old one is under way
+    assert [row.state for row in desk.rows.values()] == [MessageState.POSTED, MessageState.POSTED]
+    closing = asyncio.create_task(first.aclose())
+    await desk.clock.advance(0)
+    desk.platform.seconds_there = 0.0
+
+    second = desk.editor()
+    second.show(working(text[:50]))
+    second.show(working(text))
+    await second.finish(Reply(text))
+
+    assert desk.platform.replies["m0"].text == text[:122]
+    assert desk.platform.replies["m1"].text == text[122:]
+    await desk.clock.advance(5)
+    await closing
+
+
 async def test_a_failed_edit_is_tried_again_with_the_newest_text(
     desk: EditorBench, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,6 +19,7 @@ PIECES = [
     "\t",
 ]  # fmt: skip
 texts = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=12)), max_size=60).map("".join)
+FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})")
 limits = st.builds(MessageLimits, st.integers(48, 160), st.booleans())
 
 
@@ -74,8 +75,9 @@ def test_a_closed_fence_is_reopened_with_its_language(text: str, limits: Message
     parts = split_text(text, limits)
 
     for part, following in pairwise(parts):
-        assert bool(part.closing) == bool(following.opening)
-        if part.closing:
+        is_code = bool(FENCE.match(part.closing))
+        assert is_code == bool(FENCE.match(following.opening))
+        if is_code:
             opener = last_opener(part.render(text)).strip()
             # An info string too long for a small message is shortened to the language, or dropped.
             shortened = (opener, (opener.split() or [""])[0], part.closing.strip())

@@ -82,10 +82,19 @@ def _render_gallery_item(picture: Picture, name: str) -> Payload:
 
 def _format_text(reply: Reply, note: str) -> str:
     """Return the text with the note below. A long text drops the note rather than lose a character."""
-    text = unmask_links(reply.text).strip() or (_format_progress(reply.progress) if reply.progress else "")
+    text = _keep_indentation(unmask_links(reply.text)) or (_format_progress(reply.progress) if reply.progress else "")
     # Discord refuses an empty message.
     whole = "\n".join(part for part in (text, f"-# {note}" if note else "") if part) or "…"
     return whole if len(whole) <= LONGEST_TEXT else text[:LONGEST_TEXT]
+
+
+# A nested item at the head of a message. Models often begin with a single space, which means nothing.
+_INDENTED_ITEM = re.compile(r"\s*^ {2,}(?:[-*+]|\d{1,9}[.)]) ", re.MULTILINE)
+
+
+def _keep_indentation(text: str) -> str:
+    """Return the text without white space around. Discord cuts off the indentation of a first line, but not below."""
+    return f"\u200b\n{text.strip(chr(10)).rstrip()}" if _INDENTED_ITEM.match(text) else text.strip()
 
 
 def _format_progress(progress: Progress) -> str:

@@ -71,7 +71,7 @@ class DiscordPlatform:
     """Implements `core.platform.Platform`. `media` keeps the pictures."""
 
     name = NAME
-    limits = MessageLimits(max_length=LONGEST_TEXT)
+    limits = MessageLimits(max_length=LONGEST_TEXT, has_spoilers=True)
 
     def __init__(
         self,

@@ -39,10 +39,10 @@ async def wait_for_answer(thread: SlackThreadState) -> SlackMessageState:
 
 def join_answer(thread: SlackThreadState) -> str:
     """Return the text of all messages of an answer in order, without notes and buttons."""
-    return "".join(_get_streamed_text(message) for message in thread.bot_messages)
+    return "".join(read_text(message) for message in thread.bot_messages)
 
 
-def _get_streamed_text(message: SlackMessageState) -> str:
+def read_text(message: SlackMessageState) -> str:
     if message.stream and not message.edited_at:
         return message.stream.text
     return "".join(str(block.get("text", "")) for block in message.blocks if block["type"] == "markdown")
@@ -108,7 +108,7 @@ async def test_a_long_answer_goes_on_in_further_messages_and_loses_nothing(offic
 
     assert len(thread.bot_messages) == 3
     assert join_answer(thread) == "".join(text)
-    assert all(len(_get_streamed_text(message).encode()) <= 9_000 for message in thread.bot_messages)
+    assert all(len(read_text(message).encode()) <= 9_000 for message in thread.bot_messages)
     assert all(not message.is_streaming for message in thread.bot_messages)
     assert [bool(message.button_labels) for message in thread.bot_messages] == [False, False, True]
 
@@ -122,7 +122,7 @@ async def test_code_that_goes_on_in_a_further_message_is_code_there_too(office: 
 
     await wait_for_answer(thread)
 
-    shown = [_get_streamed_text(message) for message in thread.bot_messages]
+    shown = [read_text(message) for message in thread.bot_messages]
     assert len(shown) > 1
     assert all(text.count("```") % 2 == 0 for text in shown)
     assert all(text.startswith("```python\n") for text in shown[1:] if "print" in text)
@@ -211,7 +211,7 @@ async def test_without_streams_the_answer_is_posted_and_edited(any_office: Offic
     assert join_answer(thread) == "".join(text)
     edited = [message for message in thread.bot_messages if message.edited_at]
     assert edited
-    assert all(len(_get_streamed_text(message).encode()) <= 3_500 for message in edited)
+    assert all(len(read_text(message).encode()) <= 3_500 for message in edited)
 
 
 async def test_without_streams_a_message_with_a_stop_button_waits(office: Office) -> None:
