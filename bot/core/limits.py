@@ -12,6 +12,10 @@ and every other person's job takes turns with them."""
 MAX_PACED_USERS = 10_000
 """People whose pace of asking is remembered; the longest silent are forgotten first, some 2 MB in all."""
 
+PAGE_MESSAGES_PER_MINUTE = 60
+"""Messages of a person on the page, refused ones too, and as many at once: each stores two rows, and nobody types
+faster."""
+
 MAX_REMEMBERED_REQUESTS = 10_000
 """Requests remembered as counted, because platforms deliver some requests again within minutes."""
 
@@ -90,6 +94,12 @@ WRITE_WINDOW_SECONDS = 30.0
 
 WRITE_WINDOW_BYTES = 4 * 1024
 """The least that a waiting reader takes in each window: about two packets, less than any line in use."""
+
+REFUSAL_SECONDS = 0.1
+"""Time that a refused request waits for the answer: a browser meets few refusals, and an attacker's next try waits."""
+
+MAX_CONCURRENT_REFUSALS = 8
+"""Refused requests that wait at once: strangers together get 80 refusals a second, and further ones stand in line."""
 
 PICTURE_SECONDS = 600.0
 """Time for a whole picture: the kernel sends pictures without telling how far the reader is."""

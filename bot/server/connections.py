@@ -38,6 +38,7 @@ class ConnectionLimits:
     body_window_bytes: int = limits.BODY_WINDOW_BYTES
     body_seconds: float = limits.BODY_SECONDS
     write_window_seconds: float = limits.WRITE_WINDOW_SECONDS
+    refusal_seconds: float = limits.REFUSAL_SECONDS
 
 
 class ConnectionPool:
@@ -221,15 +222,30 @@ class HttpConnection(web.RequestHandler):
             self._write_timer.cancel()
 
 
-@web.middleware
-async def watch_request(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Begin the request on the connection, and refuse a packed body."""
-    if isinstance(request.protocol, HttpConnection):
-        request.protocol.begin_request(request.content)
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise web.HTTPUnsupportedMediaType(text="Send the body unpacked, without Content-Encoding.")
-    response: web.StreamResponse = await handler(request)
-    return response
+def make_request_watcher(refusal_seconds: float) -> Any:
+    """Return a middleware that begins each request on its connection, refuses packed bodies, and slows refusals."""
+    refusals = asyncio.Semaphore(limits.MAX_CONCURRENT_REFUSALS)
+
+    async def slow_down() -> None:
+        async with refusals:
+            await asyncio.sleep(refusal_seconds)
+
+    @web.middleware
+    async def watch_request(request: web.Request, handler: Any) -> web.StreamResponse:
+        if isinstance(request.protocol, HttpConnection):
+            request.protocol.begin_request(request.content)
+        try:
+            if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                raise web.HTTPUnsupportedMediaType(text="Send the body unpacked, without Content-Encoding.")
+            response: web.StreamResponse = await handler(request)
+        except web.HTTPClientError:
+            await slow_down()
+            raise
+        if 400 <= response.status < 500 and not response.prepared:
+            await slow_down()
+        return response
+
+    return watch_request
 
 
 async def add_security_headers(_: web.Request, response: web.StreamResponse) -> None:

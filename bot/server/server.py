@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from bot.core.forwarding import is_forwarded
-from bot.server.connections import ConnectionLimits, ConnectionPool, add_security_headers, watch_request
+from bot.server.connections import ConnectionLimits, ConnectionPool, add_security_headers, make_request_watcher
 from bot.telemetry import metrics
 
 HealthCheck = Callable[[], Awaitable[None]]
@@ -46,7 +46,7 @@ class Server:
         self._port = port
         self._closers = closers
         self._bounds = bounds or ConnectionLimits()
-        self._app = web.Application(middlewares=[watch_request])
+        self._app = web.Application(middlewares=[make_request_watcher(self._bounds.refusal_seconds)])
         self._app.on_response_prepare.append(add_security_headers)
         self._app.add_routes([*_create_health_routes(checks), *routes])
         self._runner = web.AppRunner(self._app, handle_signals=False, shutdown_timeout=shutdown_seconds)

@@ -58,6 +58,10 @@ async def send(port: int, data: bytes) -> bytes:
         writer.close()
 
 
+def build_get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+
+
 def build_post(body: bytes, *headers: str, length: int | None = None) -> bytes:
     lines = ["POST /body HTTP/1.1", "Host: localhost", f"Content-Length: {len(body) if length is None else length}"]
     return "\r\n".join([*lines, *headers, "", ""]).encode() + body
@@ -278,3 +282,21 @@ async def test_a_client_that_leaves_half_way_is_no_error_of_ours(caplog: pytest.
         assert b"200 OK" in await send(port, build_post(b"ok", "Connection: close"))
 
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_refusals_wait_in_line_and_delay_no_other_request() -> None:
+    slow = ConnectionLimits(refusal_seconds=1.5)
+    async with serve(slow) as port:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        refused = [asyncio.create_task(send(port, build_get("/none"))) for _ in range(9)]
+        await asyncio.sleep(0.05)
+        answered = await send(port, build_post(b"ok", "Connection: close"))
+        is_first = not any(task.done() for task in refused)
+        answers = await asyncio.gather(*refused)
+        took = loop.time() - started
+
+    assert b"200 OK" in answered
+    assert is_first
+    assert all(b"404 Not Found" in answer for answer in answers)
+    assert took >= 3.0  # eight at once

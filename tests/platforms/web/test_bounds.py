@@ -158,3 +158,18 @@ async def test_exports_have_a_pace_and_the_files_of_the_latest_are_kept(tmp_path
     assert answers[-1]["error"].startswith("You exported 10 times: try again in ")
     assert statuses == [404] * (EXPORTS_PER_MINUTE - 8) + [200] * 8
     assert json.loads(last)["about"]["id"] == "owner"
+
+
+async def test_a_person_writes_so_many_times_a_minute_and_further_messages_store_nothing(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as web_bot:
+        eve, ola = await web_bot.invite("Eve"), await web_bot.invite("Ola")
+        refused = 0
+        while refused == 0:  # Eve's pace goes on while the machine is slow
+            answer = await eve.post("/api/say", {"text": "/imagine a fox --count 9"})
+            refused = answer if isinstance(answer, int) else 0
+        messages = await eve.messages()
+        other = await ola.post("/api/say", {"text": "/help"})
+
+    assert refused == 429
+    assert len(messages) >= 2 * limits.PAGE_MESSAGES_PER_MINUTE
+    assert other["error"] == ""
