@@ -29,7 +29,7 @@ from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import SlackCommands
 from bot.platforms.slack.config import SlackConfig, authenticate_bot, check_app_token
-from bot.platforms.slack.events import SlackEventRouter
+from bot.platforms.slack.events import EVENT_PATIENCE_SECONDS, SlackEventRouter
 from bot.platforms.slack.incoming import SlackMessageReader
 from bot.platforms.slack.installations import NAME, InstalledTeams, SingleTeam
 from bot.platforms.slack.messages import create_prefixer
@@ -60,7 +60,7 @@ _WORKER_ALIVE_SECONDS = 15.0
 _REFRESH_SECONDS = 15.0
 _REMOVAL_SECONDS = 600.0
 _MAX_REMOVALS = 1_000
-_ACKNOWLEDGE_SECONDS = 1.0
+_ACKNOWLEDGE_SECONDS = EVENT_PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

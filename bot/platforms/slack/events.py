@@ -1,14 +1,18 @@
-"""Routes slack-bolt's events: each listener acknowledges at once and starts the work as a background task.
+"""Routes slack-bolt's events: the work runs as a background task, and is acknowledged once it is committed.
 
-Slack wants an acknowledgement within three seconds, and repeats an unacknowledged event (but no interaction).
+Slack wants an acknowledgement within three seconds. Slack sends an unacknowledged event again, at once, after a minute
+and after five minutes: after a crash the next process gets the event. A command, press or form is not sent again; Slack
+tells the person that the request failed.
 """
 
+import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.response import BoltResponse
 
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.caches import RecentItems
@@ -26,8 +30,14 @@ Body = Mapping[str, Any]
 Context = Mapping[str, Any]
 RemovalListener = Callable[[str], Awaitable[None]]
 
+EVENT_PATIENCE_SECONDS = 2.5
+"""An event whose work takes longer is not acknowledged. Slack sends the event again; the repeat waits for the work."""
+
+INTERACTION_PATIENCE_SECONDS = 1.0
+"""A command, press or form whose work takes longer is acknowledged before its commit: Slack would report a failure."""
+
 _ANYTHING = re.compile(".*", re.DOTALL)
-_MAX_EVENT_IDS = 20_000
+_MAX_EVENTS = 20_000
 
 
 class SlackEventRouter:
@@ -51,7 +61,8 @@ class SlackEventRouter:
         self._tasks = tasks
         self._services = services
         self._on_removed = on_removed
-        self._event_ids: RecentItems[str, None] = RecentItems(_MAX_EVENT_IDS)
+        # Socket Mode delivers at least once, and slack-bolt filters no repetitions.
+        self._events: RecentItems[str, asyncio.Task[None]] = RecentItems(_MAX_EVENTS)
 
     def register(self, app: AsyncApp) -> None:
         """Register every listener."""
@@ -71,13 +82,13 @@ class SlackEventRouter:
         app.event(_ANYTHING)(_ignore)
 
     async def _handle_command(self, ack: Ack, body: Body, context: Context) -> None:
+        await self._run(self._commands.handle_slash(body, _get_team(context, body)), "command")
         await ack()
-        self._tasks.spawn(self._commands.handle_slash(body, _get_team(context, body)), "command")
 
     async def _handle_action(self, ack: Ack, body: Body, context: Context) -> None:
-        await ack()
         if body.get("type") == "block_actions" and "view" not in body:
-            self._tasks.spawn(self._buttons.handle_press(body, _get_team(context, body)), "press")
+            await self._run(self._buttons.handle_press(body, _get_team(context, body)), "press")
+        await ack()
 
     async def _suggest_options(self, ack: Ack, body: Body) -> None:
         """Answer with suggestions for typed text, from memory: the acknowledgement carries the suggestions."""
@@ -95,38 +106,33 @@ class SlackEventRouter:
         if errors:
             await ack(response_action="errors", errors=errors)
             return
+        if origin is not None:
+            team = _get_team(context, body)
+            handle = self._buttons.handle_submission if origin.action else self._commands.handle_submission
+            await self._run(handle(body, team, origin), "form")
         await ack()
-        if origin is None:
-            return
-        team = _get_team(context, body)
-        handle = self._buttons.handle_submission if origin.action else self._commands.handle_submission
-        self._tasks.spawn(handle(body, team, origin), "form")
 
     async def _handle_picture_shortcut(self, ack: Ack, body: Body, context: Context) -> None:
+        await self._run(self._commands.handle_picture_shortcut(body, _get_team(context, body)), "shortcut")
         await ack()
-        self._tasks.spawn(self._commands.handle_picture_shortcut(body, _get_team(context, body)), "shortcut")
 
     async def _handle_form_shortcut(self, ack: Ack, body: Body, context: Context) -> None:
+        await self._run(self._commands.open_shortcut_form(body, _get_team(context, body)), "shortcut")
         await ack()
-        self._tasks.spawn(self._commands.open_shortcut_form(body, _get_team(context, body)), "shortcut")
 
-    async def _handle_mention(self, body: Body, context: Context) -> None:
-        if self._is_new(body):
-            work = self._chat.handle_message(body["event"], _get_team(context, body), is_mention=True)
-            self._tasks.spawn(work, "mention")
+    async def _handle_mention(self, body: Body, context: Context) -> BoltResponse | None:
+        team = _get_team(context, body)
+        return await self._accept(body, lambda: self._chat.handle_message(body["event"], team, is_mention=True))
 
-    async def _handle_message(self, body: Body, context: Context) -> None:
-        if self._is_new(body):
-            work = self._chat.handle_message(body["event"], _get_team(context, body), is_mention=False)
-            self._tasks.spawn(work, "message")
+    async def _handle_message(self, body: Body, context: Context) -> BoltResponse | None:
+        team = _get_team(context, body)
+        return await self._accept(body, lambda: self._chat.handle_message(body["event"], team, is_mention=False))
 
-    async def _handle_home_opened(self, body: Body, context: Context) -> None:
-        if self._is_new(body):
-            self._tasks.spawn(self._chat.handle_home_opened(body["event"], _get_team(context, body)), "home")
+    async def _handle_home_opened(self, body: Body, context: Context) -> BoltResponse | None:
+        return await self._accept(body, lambda: self._chat.handle_home_opened(body["event"], _get_team(context, body)))
 
-    async def _handle_session_stopped(self, body: Body, context: Context) -> None:
-        if self._is_new(body):
-            self._tasks.spawn(self._chat.handle_stop(body["event"], _get_team(context, body)), "stop")
+    async def _handle_session_stopped(self, body: Body, context: Context) -> BoltResponse | None:
+        return await self._accept(body, lambda: self._chat.handle_stop(body["event"], _get_team(context, body)))
 
     async def _handle_uninstalled(self, body: Body, context: Context) -> None:
         await self._on_removed(_get_team(context, body))
@@ -136,13 +142,22 @@ class SlackEventRouter:
         if (body["event"].get("tokens") or {}).get("bot"):
             await self._on_removed(_get_team(context, body))
 
-    def _is_new(self, body: Body) -> bool:
-        # Socket Mode delivers at least once, and slack-bolt filters no repetitions.
+    async def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Start the work of an interaction; return once the work is done, or takes longer than the patience."""
+        await asyncio.wait({self._tasks.spawn(work, name)}, timeout=INTERACTION_PATIENCE_SECONDS)
+
+    async def _accept(self, body: Body, create_work: Callable[[], Coroutine[Any, Any, None]]) -> BoltResponse | None:
+        """Do the work of an event once, also for repeats. Return a failure, without an acknowledgement, if it lasts."""
         event_id = str(body.get("event_id") or "")
-        is_new = not event_id or self._event_ids.add_if_new(event_id, None)
-        if not is_new:
+        task = self._events.get(event_id)
+        if task is None:
+            task = self._tasks.spawn(create_work(), str(body["event"].get("type")))
+            if event_id:
+                self._events[event_id] = task
+        else:
             log.info("slack.event_repeated", extra={"event": event_id})
-        return is_new
+        await asyncio.wait({task}, timeout=EVENT_PATIENCE_SECONDS)
+        return None if task.done() else BoltResponse(status=503)
 
 
 async def _ignore() -> None:

@@ -41,6 +41,8 @@ def create_bolt_app(
         oauth_settings=create_oauth_settings(config, installed_teams) if installed_teams is not None else None,
         user_facing_authorize_error_message=_NOT_INSTALLED,
         attaching_conversation_kwargs_enabled=False,
+        # slack-bolt acknowledges an event before its listener runs, unless the listener is to end first.
+        process_before_response=True,
     )
 
 
