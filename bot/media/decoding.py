@@ -25,7 +25,7 @@ from bot.core.limits import (
 )
 from bot.core.models import MaskStyle
 from bot.media.color_profiles import MAX_PROFILE_BYTES
-from bot.media.stripping import StillPicture, extract_still
+from bot.media.stripping import StillPicture, extract_still, shorten_webp_chunk
 
 _MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
 _TURNS = {
@@ -38,6 +38,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """How to turn a picture upright, by its EXIF orientation."""
+_TAIL_BYTES = 8
+"""Decoders read some bytes ahead, and encoders fill up some: so many behind the pixels are not told from pixels."""
+_PROBED_BYTES = 24
+"""The end of a scan that the decoder gets byte by byte."""
 _BYTES_PER_PIXEL = {"image/png": 14, "image/jpeg": 14, "image/webp": 18, "image/gif": 14}
 """Measured by benchmarks/pictures.py: decoder, picture, turned copy and encoder together."""
 _QUALITIES = (90, 80, 65)
@@ -89,12 +93,60 @@ def clean(data: bytes) -> CleanPicture:
     """
     kind = _detect_kind(data)
     still = _extract(data, kind)
-    if kind == "GIF" or still.is_animated or still.has_hidden_pixels or still.orientation != 1:
+    is_copied = kind != "GIF" and not still.is_animated and not still.has_hidden_pixels and still.orientation == 1
+    if not is_copied or _has_hidden_bytes(still, kind):
         return _encode(_decode_upright(still, kind), "PNG" if kind == "GIF" else kind)
     with _open_picture(still.data, kind) as picture:
         picture.load()
         facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
     return CleanPicture(still.data, facts)
+
+
+def _has_hidden_bytes(still: StillPicture, kind: str) -> bool:
+    """Return whether a JPEG's scan or a WebP's chunk goes on behind the pixels. The last bytes are nobody's words."""
+    if kind == "JPEG":
+        return _has_bytes_behind_scans(still)
+    if kind == "WEBP":
+        shorter = (shorten_webp_chunk(still.data, part, _TAIL_BYTES) for part in still.pixel_parts if part[1] > part[0])
+        return any(_can_decode(data, kind) for data in shorter)
+    return False
+
+
+def _can_decode(data: bytes, kind: str) -> bool:
+    try:
+        with _open_picture(data, kind) as picture:
+            picture.load()
+    except BadFile:
+        return False
+    return True
+
+
+def _has_bytes_behind_scans(still: StillPicture) -> bool:
+    """Return whether the decoder searches for a marker before the end of a scan.
+
+    In the search each byte is read at once; in pixels the decoder waits for the bytes of a whole block.
+    """
+    with _open_picture(still.data, "JPEG") as picture:
+        # The decoder of Pillow that `load` uses: `load` itself does not say which bytes were read.
+        file: Any = picture
+        decoder: Any = Image._getdecoder(picture.mode, "jpeg", file.tile[0].args, file.decoderconfig)
+        target = Image.new(picture.mode, picture.size)
+        decoder.setimage(target.im, (0, 0, *picture.size))
+        position = 0
+        for start, end in still.pixel_parts:
+            probed = max(start, end - _PROBED_BYTES)
+            read_count = 0
+            for step in (probed, *range(probed + 1, end - _TAIL_BYTES + 1)):
+                read, error = decoder.decode(still.data[position:step])
+                if error:
+                    return False
+                if read < 0:
+                    return True
+                position += read
+                read_count += step > probed and position == step
+            if read_count == _PROBED_BYTES - _TAIL_BYTES:
+                return True
+    return False
 
 
 def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_PIXELS) -> CleanPicture:

@@ -28,7 +28,9 @@ _WEBP_FLAGS_AT = 20
 _WEBP_PROFILE, _WEBP_EXIF_AND_XMP, _WEBP_ANIMATION = 0x20, 0x08 | 0x04, 0x02
 
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
-_JPEG_JFIF, _JPEG_EXIF, _JPEG_PROFILE, _JPEG_ADOBE, _JPEG_COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
+_JPEG_JFIF, _JPEG_EXIF, _JPEG_PROFILE, _JPEG_ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
+_JPEG_HUFFMAN, _JPEG_QUANTIZATION, _JPEG_RESTART_INTERVAL, _JPEG_CONDITIONING = 0xC4, 0xDB, 0xDD, 0xCC
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset([0xC2, 0xC6, 0xCA, 0xCE])
 _JFIF = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _PROFILE_NAME, _EXIF_NAME = b"ICC_PROFILE\x00", b"Exif\x00\x00"
@@ -52,6 +54,8 @@ class StillPicture:
     is_progressive: bool = False
     has_hidden_pixels: bool = False
     """Whether the compressed data holds more than the picture: only another encoding leaves the rest out."""
+    pixel_parts: tuple[tuple[int, int], ...] = ()
+    """Start and end of the compressed pixels in `data`: the scans of a JPEG, the chunks of a WebP."""
 
 
 def extract_still(data: bytes, kind: str) -> StillPicture:
@@ -201,7 +205,12 @@ def _clean_png_profile(content: bytes) -> bytes | None:
 
 def _extract_webp(data: bytes) -> StillPicture:
     kept, orientation, is_animated, has_profile = bytearray(b"WEBP"), 1, False, False
+    pixel_parts: list[tuple[int, int]] = []
+    seen: set[bytes] = set()
     for name, content in _iterate_webp_chunks(data):
+        if name in seen:
+            continue
+        seen |= {name} & (_STILL_CHUNKS | {b"ICCP"})
         if name == b"EXIF":
             orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
         elif name == b"ICCP":
@@ -216,11 +225,23 @@ def _extract_webp(data: bytes) -> StillPicture:
             is_animated = True
         elif name in _STILL_CHUNKS and not is_animated:
             kept += _make_webp_chunk(name, content[:10] if name == b"VP8X" else content)
+            if name != b"VP8X":
+                end = len(kept) + 8 - (len(content) & 1)
+                pixel_parts.append((end - len(content), end))
     if kept[4:8] == b"VP8X":
         cleared = _WEBP_EXIF_AND_XMP | (0 if has_profile else _WEBP_PROFILE) | (0 if is_animated else _WEBP_ANIMATION)
         kept[_WEBP_FLAGS_AT - 8] &= ~cleared & 0xFF
         kept[_WEBP_FLAGS_AT - 7 : _WEBP_FLAGS_AT - 4] = bytes(3)
-    return StillPicture(b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept), orientation, is_animated)
+    clean = b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept)
+    return StillPicture(clean, orientation, is_animated, pixel_parts=tuple(pixel_parts))
+
+
+def shorten_webp_chunk(data: bytes, part: tuple[int, int], cut_bytes: int) -> bytes:
+    """Return a WebP without the last bytes of a part of the pixels. `cut_bytes` is an even number."""
+    start, end = part
+    size = struct.pack("<I", end - start - cut_bytes)
+    shorter = data[8 : start - 4] + size + data[start : end - cut_bytes] + data[end:]
+    return b"RIFF" + struct.pack("<I", len(shorter)) + shorter
 
 
 def _iterate_webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -244,13 +265,11 @@ def _make_webp_chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _extract_jpeg(data: bytes) -> StillPicture:
-    kept, orientation, scans, is_progressive, has_jfif = bytearray(b"\xff\xd8"), 1, 0, False, False
+    kept, orientation, is_progressive, has_jfif = bytearray(b"\xff\xd8"), 1, False, False
+    tables = _JpegTables()
+    pixel_parts: list[tuple[int, int]] = []
     for marker, start, end in _iterate_jpeg_segments(data):
         content = data[start + 4 : end] if marker != _JPEG_SCAN else b""
-        if marker == _JPEG_SCAN:
-            scans += 1
-            if scans > MAX_JPEG_SCANS:
-                raise _make_too_many_parts_error()
         is_progressive = is_progressive or marker in _PROGRESSIVE
         if marker == _JPEG_EXIF and content.startswith(_EXIF_NAME):
             orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
@@ -262,9 +281,59 @@ def _extract_jpeg(data: bytes) -> StillPicture:
             kept += b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + content[11:12]
         elif marker == _JPEG_PROFILE and content.startswith(_PROFILE_NAME) and content[13:14] == b"\x01":
             kept += _make_jpeg_profile(clean_profile(content[14:]))
-        elif not 0xE0 <= marker <= 0xEF and marker != _JPEG_COMMENT:
+        elif marker in (_JPEG_HUFFMAN, _JPEG_QUANTIZATION):
+            tables.read(marker, content)
+        elif marker == _JPEG_SCAN:
+            if len(pixel_parts) == MAX_JPEG_SCANS:
+                raise _make_too_many_parts_error()
+            head_end = start + 2 + struct.unpack_from(">H", data, start + 2)[0]
+            # FF without a following byte is filling, as long as the sender likes.
+            pixels = data[head_end:end].rstrip(b"\xff")
+            kept += tables.take(data[start + 4 : head_end]) + data[start:head_end] + pixels
+            pixel_parts.append((len(kept) - len(pixels), len(kept)))
+        elif marker in _JPEG_FRAMES:
+            tables.read_frame(content)
             kept += data[start:end]
-    return StillPicture(bytes(kept), orientation, is_progressive=is_progressive)
+        elif marker in (_JPEG_RESTART_INTERVAL, _JPEG_CONDITIONING, _JPEG_END):
+            kept += data[start:end]
+    return StillPicture(bytes(kept), orientation, is_progressive=is_progressive, pixel_parts=tuple(pixel_parts))
+
+
+class _JpegTables:
+    """Keeps the tables that a scan uses: a table that no scan names can hold any words."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[int, int], bytes] = {}
+        self._quantization: dict[int, int] = {}
+        """The table of each component."""
+
+    def read(self, marker: int, content: bytes) -> None:
+        """Read the tables of a segment; a later table of the same number replaces a waiting one."""
+        while content:
+            size = 64 << (content[0] >> 4) if marker == _JPEG_QUANTIZATION else 16 + sum(content[1:17])
+            if content[0] >> 4 > 1 or len(content) < 1 + size:
+                raise _make_damaged_error()
+            # The class of a Huffman table (DC or AC) is a part of its number, the precision of the other kind is not.
+            number = content[0] if marker == _JPEG_HUFFMAN else content[0] & 15
+            self._waiting[marker, number] = content[: 1 + size]
+            content = content[1 + size :]
+
+    def read_frame(self, content: bytes) -> None:
+        """Read which table each component uses."""
+        for at in range(6, 6 + 3 * content[5], 3):
+            self._quantization[content[at]] = content[at + 2]
+
+    def take(self, scan: bytes) -> bytes:
+        """Return the segments of the tables that the scan with this header is the first to use."""
+        wanted: set[tuple[int, int]] = set()
+        for at in range(1, 1 + 2 * scan[0], 2):
+            wanted.add((_JPEG_QUANTIZATION, self._quantization.get(scan[at], -1)))
+            wanted |= {(_JPEG_HUFFMAN, scan[at + 1] >> 4), (_JPEG_HUFFMAN, 0x10 | scan[at + 1] & 15)}
+        segments = bytearray()
+        for marker, number in [key for key in self._waiting if key in wanted]:
+            table = self._waiting.pop((marker, number))
+            segments += bytes([0xFF, marker]) + struct.pack(">H", len(table) + 2) + table
+        return bytes(segments)
 
 
 def _make_jpeg_profile(profile: bytes) -> bytes:
