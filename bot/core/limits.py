@@ -28,11 +28,19 @@ request ids itself."""
 MAX_ATTACHMENT_BYTES = 20 * 1024 * 1024
 """A picture that a person gives: cameras' largest pictures are smaller, and each upload stands in memory as a whole."""
 
-MAX_OUTPUT_BYTES = 32 * 1024 * 1024
-"""A picture of a model: a PNG of 25 million pixels of a photograph is smaller."""
+MAX_OUTPUT_BYTES = 256 * 1024 * 1024
+"""A picture of a model: a PNG of 150 million pixels of an enlarged photograph is smaller. It is kept on disk while it
+is checked, and sent in parts."""
+
+MAX_OUTPUT_PIXELS = 150_000_000
+"""A picture of a model: five times the largest camera's. It is kept whole, and decoded in parts."""
+
+MAX_WHOLE_BYTES = 32 * 1024 * 1024
+"""A picture of a model that is decoded as a whole: a PNG of 25 million pixels of a photograph is smaller."""
 
 MAX_PIXELS = 25_000_000
-"""Pillow warns only at 89 million pixels and refuses only at 179 million: up to 700 MB of memory from a 20 kB file."""
+"""A picture decoded as a whole, and so each picture of a person. Pillow refuses only at 179 million pixels: up to
+700 MB of memory from a file of 20 kB."""
 
 MAX_SIDE_PIXELS = 32_767
 """A picture of 25,000,000 × 1 pixels has an allowed area, but costs 60 bytes a pixel in tables of rows."""

@@ -30,7 +30,7 @@ from bot.core.ids import new_id
 from bot.core.invocations import Invocation, name_file
 from bot.core.jobs import Job, JobState, PostedMessage
 from bot.core.json import JSON, fingerprint
-from bot.core.limits import MAX_PIXELS, MAX_SIDE_PIXELS
+from bot.core.limits import MAX_OUTPUT_PIXELS, MAX_SIDE_PIXELS
 from bot.core.models import InputRule, Model, Task
 from bot.core.money import Estimate
 from bot.credits.pricing import count_pixels, estimate_cost
@@ -303,7 +303,7 @@ def check_output_size(model: Model, options: Options, inputs: Options) -> None:
     if not _is_kept_size(width, height):
         raise BadOption(
             f"A picture of {width * height / _MILLION:,.0f} million pixels is too large to keep: ask for at most "
-            f"{MAX_PIXELS // _MILLION} million."
+            f"{MAX_OUTPUT_PIXELS // _MILLION} million."
         )
 
 
@@ -313,8 +313,10 @@ def _check_scale(model: Model, picture: InputFile, scale: float) -> None:
     pixels = picture.width_pixels * picture.height_pixels * scale**2
     largest = next((smaller for smaller in _list_scales(model.inputs.get("scale")) if _is_kept_at(picture, smaller)), 0)
     advice = f"the largest scale that works is {largest:g}" if largest else "give a smaller picture"
-    if pixels > MAX_PIXELS:
-        size = f"have {pixels / _MILLION:,.0f} million pixels, and I keep at most {MAX_PIXELS // _MILLION} million"
+    if pixels > MAX_OUTPUT_PIXELS:
+        size = (
+            f"have {pixels / _MILLION:,.0f} million pixels, and I keep at most {MAX_OUTPUT_PIXELS // _MILLION} million"
+        )
     else:
         longest = max(picture.width_pixels, picture.height_pixels) * scale
         size = f"be {longest:,.0f} pixels long, and I keep at most {MAX_SIDE_PIXELS:,} a side"
@@ -326,7 +328,7 @@ def _is_kept_at(picture: InputFile, scale: float) -> bool:
 
 
 def _is_kept_size(width_pixels: int, height_pixels: int) -> bool:
-    return width_pixels * height_pixels <= MAX_PIXELS and max(width_pixels, height_pixels) <= MAX_SIDE_PIXELS
+    return width_pixels * height_pixels <= MAX_OUTPUT_PIXELS and max(width_pixels, height_pixels) <= MAX_SIDE_PIXELS
 
 
 def _list_scales(rule: InputRule | None) -> Iterator[float]:

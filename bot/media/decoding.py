@@ -7,7 +7,7 @@ import asyncio
 import struct
 import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -19,15 +19,23 @@ from PIL import Image, ImageOps
 from bot.core.errors import BadFile, FileTooLarge
 from bot.core.limits import (
     MAX_DECODING_BYTES,
+    MAX_OUTPUT_PIXELS,
     MAX_PIXELS,
     MAX_SIDE_PIXELS,
     OUTPUT_DECODING_BYTES,
 )
 from bot.core.models import MaskStyle
 from bot.media.color_profiles import MAX_PROFILE_BYTES
-from bot.media.stripping import StillPicture, extract_still, shorten_webp_chunk
+from bot.media.stripping import Buffer, StillPicture, extract_still, read_jpeg_size, shorten_webp_chunk
 
-_MIMES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
+_MIMES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "AVIF": "image/avif",
+}
+_HEAD_BYTES = 64 * 1024
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,7 +50,7 @@ _TAIL_BYTES = 8
 """Decoders read some bytes ahead, and encoders fill up some: so many behind the pixels are not told from pixels."""
 _PROBED_BYTES = 24
 """The end of a scan that the decoder gets byte by byte."""
-_BYTES_PER_PIXEL = {"image/png": 14, "image/jpeg": 14, "image/webp": 18, "image/gif": 14}
+_BYTES_PER_PIXEL = {"image/png": 14, "image/jpeg": 14, "image/webp": 18, "image/gif": 14, "image/avif": 18}
 """Measured by benchmarks/pictures.py: decoder, picture, turned copy and encoder together."""
 _QUALITIES = (90, 80, 65)
 _SMALLEST_SIDE = 64
@@ -50,6 +58,8 @@ _SMALLEST_SIDE = 64
 # Refuse every picture that Pillow warns about. Set once for the process: scoped filters are not safe in threads.
 warnings.filterwarnings("error", module=r"PIL\.")
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# `check_pixels` bounds each picture by its use; Pillow warns beyond the largest of these bounds.
+Image.MAX_IMAGE_PIXELS = MAX_OUTPUT_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +79,23 @@ class CleanPicture:
     facts: PictureFacts
 
 
+def measure(data: Buffer, *, max_pixels: int = MAX_PIXELS) -> PictureFacts:
+    """Return a picture's facts from its header alone. Raise `BadFile` for no picture, and beyond `max_pixels`."""
+    kind = detect_kind(data)
+    try:
+        width, height = _READ_SIZE[kind](data)
+    except (struct.error, IndexError, ValueError) as error:
+        raise BadFile("That picture is damaged or not complete.") from error
+    check_pixels(width, height, max_pixels)
+    return PictureFacts(_MIMES[kind], width, height)
+
+
 def inspect(data: bytes) -> PictureFacts:
     """Return a picture's facts without decoding.
 
     Raise `BadFile` for no picture, for one of over 25 megapixels, and for one of more parts than the bounds allow.
     """
-    kind = _detect_kind(data)
+    kind = detect_kind(data)
     still = _extract(data, kind)
     with _open_picture(still.data, kind) as picture:
         return PictureFacts(_MIMES[kind], picture.width, picture.height)
@@ -82,20 +103,28 @@ def inspect(data: bytes) -> PictureFacts:
 
 def estimate_memory_bytes(data: bytes) -> int:
     """Return the most memory that `clean` or `shrink` takes for a picture. Raise `BadFile` as `inspect` does."""
-    facts = inspect(data)
-    return facts.width * facts.height * _BYTES_PER_PIXEL[facts.mime] + len(data)
+    inspect(data)
+    return measure_memory_bytes(data) + len(data)
 
 
-def clean(data: bytes) -> CleanPicture:
+def measure_memory_bytes(data: Buffer) -> int:
+    """Return the most memory that a picture takes while it is decoded as a whole, by its header alone."""
+    facts = measure(data)
+    return facts.width * facts.height * _BYTES_PER_PIXEL[facts.mime]
+
+
+def clean(data: bytes, *, is_output: bool = False) -> CleanPicture:
     """Return a picture without EXIF, GPS, comments and trailing data. Raise `BadFile`.
 
-    Pixels stay unchanged, except in a picture with an orientation and in an animation, which becomes its first frame.
+    Pixels stay unchanged, except in a picture with an orientation, and in an animation or an AVIF of a person, which
+    becomes a still picture of a kind that models read. A model's animation and AVIF (`is_output`) stay as they are.
     """
-    kind = _detect_kind(data)
-    still = _extract(data, kind)
-    is_copied = kind != "GIF" and not still.is_animated and not still.has_hidden_pixels and still.orientation == 1
-    if not is_copied or _has_hidden_bytes(still, kind):
-        return _encode(_decode_upright(still, kind), "PNG" if kind == "GIF" else kind)
+    kind = detect_kind(data)
+    still = _extract(data, kind, keeps_frames=is_output)
+    if not is_output and (kind in ("GIF", "AVIF") or still.is_animated):
+        return _encode(_decode_upright(still, kind), _choose_still_kind(kind))
+    if still.has_hidden_pixels or still.orientation != 1 or _has_hidden_bytes(still, kind):
+        return _encode(_decode_upright(still, kind), kind)
     with _open_picture(still.data, kind) as picture:
         picture.load()
         facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
@@ -107,7 +136,8 @@ def _has_hidden_bytes(still: StillPicture, kind: str) -> bool:
     if kind == "JPEG":
         return _has_bytes_behind_scans(still)
     if kind == "WEBP":
-        shorter = (shorten_webp_chunk(still.data, part, _TAIL_BYTES) for part in still.pixel_parts if part[1] > part[0])
+        content = still.data
+        shorter = (shorten_webp_chunk(content, part, _TAIL_BYTES) for part in still.pixel_parts if part[1] > part[0])
         return any(_can_decode(data, kind) for data in shorter)
     return False
 
@@ -126,7 +156,8 @@ def _has_bytes_behind_scans(still: StillPicture) -> bool:
 
     In the search each byte is read at once; in pixels the decoder waits for the bytes of a whole block.
     """
-    with _open_picture(still.data, "JPEG") as picture:
+    content = still.data
+    with _open_picture(content, "JPEG") as picture:
         # The decoder of Pillow that `load` uses: `load` itself does not say which bytes were read.
         file: Any = picture
         decoder: Any = Image._getdecoder(picture.mode, "jpeg", file.tile[0].args, file.decoderconfig)
@@ -137,7 +168,7 @@ def _has_bytes_behind_scans(still: StillPicture) -> bool:
             probed = max(start, end - _PROBED_BYTES)
             read_count = 0
             for step in (probed, *range(probed + 1, end - _TAIL_BYTES + 1)):
-                read, error = decoder.decode(still.data[position:step])
+                read, error = decoder.decode(content[position:step])
                 if error:
                     return False
                 if read < 0:
@@ -151,24 +182,29 @@ def _has_bytes_behind_scans(still: StillPicture) -> bool:
 
 def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_PIXELS) -> CleanPicture:
     """Return a picture of at most `max_bytes` and `max_pixels`, unchanged if it fits. Raise `BadFile`."""
-    kind = _detect_kind(data)
+    kind = detect_kind(data)
     still = _extract(data, kind)
     upright = _decode_upright(still, kind)
     if still.orientation == 1 and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
         return CleanPicture(data, PictureFacts(_MIMES[kind], upright.width, upright.height))
-    upright = _scale(upright, min(1.0, (max_pixels / (upright.width * upright.height)) ** 0.5))
-    result = _encode(upright, "PNG" if kind == "GIF" else kind)
+    return shrink_decoded(upright, kind, max_bytes=max_bytes, max_pixels=max_pixels)
+
+
+def shrink_decoded(picture: Image.Image, kind: str, *, max_bytes: int | None, max_pixels: int) -> CleanPicture:
+    """Return a decoded picture of a kind within `max_bytes` and `max_pixels`. Raise `FileTooLarge`."""
+    picture = _scale(picture, min(1.0, (max_pixels / (picture.width * picture.height)) ** 0.5))
+    result = _encode(picture, _choose_still_kind(kind))
     while not _fits(result.data, max_bytes):
-        if min(upright.size) < _SMALLEST_SIDE:
+        if min(picture.size) < _SMALLEST_SIDE:
             raise build_too_large_error(max_bytes or 0)
-        result = _encode_small(upright, max_bytes)
-        upright = _scale(upright, 0.7)
+        result = _encode_small(picture, max_bytes)
+        picture = _scale(picture, 0.7)
     return result
 
 
 def convert_mask(data: bytes, style: MaskStyle) -> CleanPicture:
     """Return a mask with white parts as a PNG of another style. Raise `BadFile`."""
-    kind = _detect_kind(data)
+    kind = detect_kind(data)
     light = _decode_upright(_extract(data, kind), kind).convert("L")
     inverted = ImageOps.invert(light)
     if style is MaskStyle.ALPHA:
@@ -176,6 +212,10 @@ def convert_mask(data: bytes, style: MaskStyle) -> CleanPicture:
         opaque.putalpha(inverted)
         return _encode(opaque, "PNG")
     return _encode((inverted if style is MaskStyle.BLACK else light).convert("RGB"), "PNG")
+
+
+def _choose_still_kind(kind: str) -> str:
+    return "PNG" if kind in ("GIF", "AVIF") else kind
 
 
 def _fits(data: bytes, max_bytes: int | None) -> bool:
@@ -201,62 +241,71 @@ def _scale(picture: Image.Image, factor: float) -> Image.Image:
     return scaled
 
 
-def _detect_kind(data: bytes) -> str:
+def detect_kind(data: Buffer) -> str:
     """Return the format by the first bytes. File names and MIME types of senders are not trusted."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
         return "PNG"
-    if data.startswith(b"\xff\xd8\xff"):
+    if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     if data[:6] in (b"GIF87a", b"GIF89a"):
         return "GIF"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
+        return "AVIF"
     raise BadFile("That file is not a picture I can read: PNG, JPEG, WebP or GIF, please.")
+
+
+@contextmanager
+def wrap_decoder_errors() -> Iterator[None]:
+    """Turn every error of Pillow inside the block into `BadFile`."""
+    try:
+        yield
+    except BadFile:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _make_too_many_pixels_error(MAX_PIXELS) from error
+    except Exception as error:  # broken files raise anything, down to struct.error and SyntaxError
+        raise BadFile("That picture is damaged or not complete.") from error
 
 
 @contextmanager
 def _open_picture(data: bytes, kind: str) -> Iterator[Image.Image]:
     """Open a picture after measuring. Every error of Pillow inside the block becomes `BadFile`."""
-    try:
-        # Opening a WebP already allocates the canvas: `_extract` has measured the header.
-        with Image.open(BytesIO(data), formats=(kind,)) as picture:
-            _check_pixels(*picture.size)
-            yield picture
-    except BadFile:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _make_too_many_pixels_error() from error
-    except Exception as error:  # broken files raise anything, down to struct.error and SyntaxError
-        raise BadFile("That picture is damaged or not complete.") from error
+    # Opening a WebP already allocates the canvas: `_extract` has measured the header.
+    with wrap_decoder_errors(), Image.open(BytesIO(data), formats=(kind,)) as picture:
+        check_pixels(*picture.size)
+        yield picture
 
 
-def _extract(data: bytes, kind: str) -> StillPicture:
-    """Measure a picture by its header, then extract the first frame."""
-    if kind in _READ_SIZE:
-        try:
-            _check_pixels(*_READ_SIZE[kind](data))
-        except (struct.error, IndexError) as error:
-            raise BadFile("That picture is damaged or not complete.") from error
-    return extract_still(data, kind)
+def _extract(data: bytes, kind: str, *, keeps_frames: bool = False) -> StillPicture:
+    """Measure a picture by its header, then extract the first frame or all frames."""
+    if kind in ("PNG", "WEBP", "AVIF"):
+        measure(data)
+    if kind == "AVIF":
+        # An AVIF of a person is encoded anew, and an AVIF of a model holds nothing of a person.
+        return StillPicture([data], is_animated=data[8:12] == b"avis")
+    return extract_still(data, kind, keeps_frames=keeps_frames)
 
 
-def _check_pixels(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise _make_too_many_pixels_error()
+def check_pixels(width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
+    """Raise `FileTooLarge` for a picture of more than `max_pixels`, or longer than the bound of a side."""
+    if width * height > max_pixels:
+        raise _make_too_many_pixels_error(max_pixels)
     if max(width, height) > MAX_SIDE_PIXELS:
         raise FileTooLarge(f"That picture is too long: at most {MAX_SIDE_PIXELS} pixels a side, please.")
 
 
-def _make_too_many_pixels_error() -> FileTooLarge:
-    return FileTooLarge(f"That picture has too many pixels: at most {MAX_PIXELS // 1_000_000} million, please.")
+def _make_too_many_pixels_error(max_pixels: int) -> FileTooLarge:
+    return FileTooLarge(f"That picture has too many pixels: at most {max_pixels // 1_000_000} million, please.")
 
 
-def _read_png_size(data: bytes) -> tuple[int, int]:
+def _read_png_size(data: Buffer) -> tuple[int, int]:
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
 
 
-def _read_webp_size(data: bytes) -> tuple[int, int]:
+def _read_webp_size(data: Buffer) -> tuple[int, int]:
     """Return width and height from the first chunk: developers.google.com/speed/webp/docs/riff_container."""
     chunk = data[12:16]
     if chunk == b"VP8X":
@@ -268,21 +317,47 @@ def _read_webp_size(data: bytes) -> tuple[int, int]:
     return width & 0x3FFF, height & 0x3FFF
 
 
-_READ_SIZE = {"PNG": _read_png_size, "WEBP": _read_webp_size}
+def _read_gif_size(data: Buffer) -> tuple[int, int]:
+    width, height = struct.unpack_from("<HH", data, 6)
+    return width, height
+
+
+def _read_avif_size(data: Buffer) -> tuple[int, int]:
+    """Return the largest size of the properties `ispe` (ISO/IEC 23008-12, 6.5.3)."""
+    head, sizes, position = data[:_HEAD_BYTES], [], 0
+    while (position := head.find(b"ispe", position)) > 0:
+        sizes.append(struct.unpack_from(">II", head, position + 8))
+        position += 4
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return width, height
+
+
+_READ_SIZE: dict[str, Callable[[Buffer], tuple[int, int]]] = {
+    "PNG": _read_png_size,
+    "JPEG": read_jpeg_size,
+    "WEBP": _read_webp_size,
+    "GIF": _read_gif_size,
+    "AVIF": _read_avif_size,
+}
 
 
 def _decode_upright(still: StillPicture, kind: str) -> Image.Image:
-    """Return the picture, turned by its orientation, as RGB or RGBA with at most a small colour profile.
-
-    After the return the decoder's own buffers are free: each further step holds two copies of the pixels at most.
-    """
+    """Return the first frame of a picture, upright; see `turn_upright`."""
     with _open_picture(still.data, kind) as picture:
         picture.load()
-        profile = picture.info.get("icc_profile") or b""
-        is_plain = picture.mode in ("RGB", "RGBA")
-        upright = _take_high_bytes(picture) if picture.mode.startswith("I;16") else picture
-        mode = "RGBA" if upright.has_transparency_data else "RGB"
-        upright = upright.convert(mode) if still.orientation == 1 else upright.transpose(_TURNS[still.orientation])
+        return turn_upright(picture, still.orientation)
+
+
+def turn_upright(picture: Image.Image, orientation: int) -> Image.Image:
+    """Return a decoded picture, turned by its orientation, as RGB or RGBA with at most a small colour profile.
+
+    Once the caller drops `picture`, each further step holds two copies of the pixels at most.
+    """
+    profile = picture.info.get("icc_profile") or b""
+    is_plain = picture.mode in ("RGB", "RGBA")
+    upright = _take_high_bytes(picture) if picture.mode.startswith("I;16") else picture
+    mode = "RGBA" if upright.has_transparency_data else "RGB"
+    upright = upright.convert(mode) if orientation == 1 else upright.transpose(_TURNS[orientation])
     if upright.mode != mode:
         upright = upright.convert(mode)
     # The profile of another colour space (CMYK, grey) would distort the converted pixels.

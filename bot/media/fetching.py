@@ -7,10 +7,12 @@ answer differently. The Host header and TLS still carry the name. Each redirect 
 import asyncio
 import base64
 import binascii
+import io
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 import httpx
@@ -23,6 +25,8 @@ _MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 3
 _MAX_URL_LENGTH = 4096
 _TIMEOUT_SECONDS = 30.0
+_BYTES_IN_TIME = 32 * 1024 * 1024
+"""The file that `_TIMEOUT_SECONDS` are enough for; larger ones take longer in proportion."""
 _TIMEOUTS = httpx.Timeout(10.0, connect=5.0)
 _NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -82,8 +86,9 @@ class Fetcher:
         is_trusted: bool = False,
         headers: Mapping[str, str] | None = None,
         check_hop: CheckHop | None = None,
+        file: BinaryIO | None = None,
     ) -> FetchedFile:
-        """Return a file of at most `max_bytes`.
+        """Return a file of at most `max_bytes`; a download is written into `file`, if given, and not returned.
 
         A trusted address comes from a backend or a platform, and may lead to a configured origin. `headers` are sent to
         the first origin only, or to each address that `check_hop` lets pass. Raise `UnsafeAddress`, `BadFile` (too
@@ -91,11 +96,15 @@ class Fetcher:
         """
         if url[:5].lower() == "data:":
             return FetchedFile(*decode_data_url(url, max_bytes))
+        target = io.BytesIO() if file is None else file
+        # Large files take longer; a silent server is given up after `_TIMEOUTS`.
+        seconds = self._timeout_seconds * max(1, max_bytes / _BYTES_IN_TIME)
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await self._follow(_parse(url), max_bytes, is_trusted, dict(headers or {}), check_hop)
+            async with asyncio.timeout(seconds):
+                mime = await self._follow(_parse(url), target, max_bytes, is_trusted, dict(headers or {}), check_hop)
         except TimeoutError as error:
             raise Unavailable("That address took too long to answer. Please try again.") from error
+        return FetchedFile(target.getvalue() if isinstance(target, io.BytesIO) else b"", mime)
 
     async def close(self) -> None:
         """Close connections."""
@@ -104,14 +113,20 @@ class Fetcher:
             await client.aclose()
 
     async def _follow(
-        self, url: httpx.URL, max_bytes: int, is_trusted: bool, headers: dict[str, str], check_hop: CheckHop | None
-    ) -> FetchedFile:
+        self,
+        url: httpx.URL,
+        file: BinaryIO,
+        max_bytes: int,
+        is_trusted: bool,
+        headers: dict[str, str],
+        check_hop: CheckHop | None,
+    ) -> str:
         for _ in range(_MAX_REDIRECTS + 1):
             if check_hop is not None:
                 check_hop(str(url))
             route = await self._find_route(url, is_trusted=is_trusted)
-            found = await self._get(route, max_bytes, headers)
-            if isinstance(found, FetchedFile):
+            found = await self._get(route, file, max_bytes, headers)
+            if isinstance(found, str):
                 return found
             if check_hop is None and _get_origin(found) != _get_origin(url):
                 headers = {}  # another origin must not see credentials
@@ -136,8 +151,8 @@ class Fetcher:
             raise UnsafeAddress("I do not follow links to private or local addresses.")
         return _Route(url, [url.copy_with(host=address) for address in addresses[:_MAX_ADDRESSES]], is_configured=False)
 
-    async def _get(self, route: _Route, max_bytes: int, headers: Mapping[str, str]) -> FetchedFile | httpx.URL:
-        """Return the file, or a redirect's target. Try the next address if an address does not connect."""
+    async def _get(self, route: _Route, file: BinaryIO, max_bytes: int, headers: Mapping[str, str]) -> str | httpx.URL:
+        """Write the file and return its type, or a redirect's target. Try the next address if one does not connect."""
         client = await self._client(route)
         unreached: Exception | None = None
         for address in route.connect_to:
@@ -149,7 +164,7 @@ class Fetcher:
                 extensions={"sni_hostname": route.url.raw_host.decode().strip("[]")},
             )
             try:
-                return await self._send(client, request, route.url, max_bytes)
+                return await self._send(client, request, route.url, file, max_bytes)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 unreached = error
             except httpx.HTTPError as error:
@@ -157,21 +172,22 @@ class Fetcher:
         raise Unavailable("That address could not be reached just now. Please try again.") from unreached
 
     async def _send(
-        self, client: httpx.AsyncClient, request: httpx.Request, url: httpx.URL, max_bytes: int
-    ) -> FetchedFile | httpx.URL:
+        self, client: httpx.AsyncClient, request: httpx.Request, url: httpx.URL, file: BinaryIO, max_bytes: int
+    ) -> str | httpx.URL:
         async with AsyncExitStack() as stack:
             response = await client.send(request, stream=True)
             stack.push_async_callback(response.aclose)
             if response.has_redirect_location:
                 return _parse(str(url.join(response.headers["location"])))
             _check_response(response, max_bytes)
-            data = bytearray()
+            size_bytes = 0
             async for chunk in response.aiter_raw():
-                data += chunk
-                if len(data) > max_bytes:
+                size_bytes += len(chunk)
+                if size_bytes > max_bytes:
                     raise build_too_large_error(max_bytes)
-            mime = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-            return FetchedFile(bytes(data), mime)
+                # Into memory, or into the system's cache of a file: no call that waits for a disk.
+                file.write(chunk)
+            return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
     async def _client(self, route: _Route) -> httpx.AsyncClient:
         """Return the client for a route, which keeps connections to configured origins alone."""

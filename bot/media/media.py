@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from bot.core.backend import InputFile
 from bot.core.errors import (
@@ -22,8 +23,10 @@ from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
     MAX_OUTPUT_BYTES,
+    MAX_OUTPUT_PIXELS,
     MAX_PIXELS,
     MAX_UPLOADS_IN_MEMORY,
+    MAX_WHOLE_BYTES,
     ROOM_SECONDS,
 )
 from bot.core.models import InputRule, MaskStyle
@@ -31,14 +34,21 @@ from bot.media.decoding import (
     CleanPicture,
     DecodingLines,
     Line,
+    PictureFacts,
     build_too_large_error,
     clean,
     convert_mask,
     estimate_memory_bytes,
+    measure,
+    measure_memory_bytes,
     shrink,
 )
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
-from bot.media.media_store import MediaFile, MediaStore, StoredPicture, compute_sha256, get_mime
+from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
+from bot.media.media_store import MediaFile, MediaStore, Pieces, StoredPicture, compute_sha256, get_mime
+
+B = TypeVar("B")
+T = TypeVar("T")
 
 FindPath = Callable[[str], Path | None]
 """`Media.find_path`: returns the path of a stored file by SHA-256, None if the file is not stored."""
@@ -198,12 +208,18 @@ class Media:
         """
         try:
             async with self._fetching:
-                fetched = await self._fetcher.fetch(url, max_bytes=self._max_output_bytes, is_trusted=True)
-                return await self._keep(fetched.data, Line.OUTPUTS)
+                # A file on disk waits for its turn to be decoded without memory.
+                with self._store.open_temporary() as file:
+                    fetched = await self._fetcher.fetch(
+                        url, max_bytes=self._max_output_bytes, is_trusted=True, file=file
+                    )
+                    if fetched.data:  # of a `data:` address
+                        await asyncio.to_thread(file.write, fetched.data)
+                    return await self._keep_output(file)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
-            megapixels, megabytes = MAX_PIXELS // 1_000_000, max(1, self._max_output_bytes // 1024**2)
+            megapixels, megabytes = MAX_OUTPUT_PIXELS // 1_000_000, max(1, self._max_output_bytes // 1024**2)
             raise OutputTooLarge(
                 f"The model made something too large to keep: {megapixels} million pixels and {megabytes} MB are the "
                 "most. The run is charged, because the model did its work: ask for something smaller."
@@ -213,9 +229,16 @@ class Media:
                 "The model gave something that is not a picture I can read. You were not charged."
             ) from error
 
-    async def make_smaller(self, data: bytes, *, max_bytes: int) -> CleanPicture:
-        """Return a picture of at most `max_bytes`, not stored. Raise `BadFile`."""
-        return await self._decode(data, Line.OUTPUTS, lambda: shrink(data, max_bytes=max_bytes))
+    async def make_smaller(self, path: Path, *, max_bytes: int) -> CleanPicture:
+        """Return a stored picture in at most `max_bytes`, not stored. Raise `BadFile`."""
+        with path.open("rb") as file, _map_file(file) as data:
+            if _is_large(data):
+                return await self._decode(
+                    estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: shrink_large(data, max_bytes=max_bytes)
+                )
+            return await self._decode(
+                _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: shrink(data[:], max_bytes=max_bytes)
+            )
 
     def load_attachment(self, sha256: str) -> Attachment | None:
         """Return a stored picture as an attachment of a command, None if no longer stored."""
@@ -266,15 +289,30 @@ class Media:
             is_small = max_pixels is None or picture.facts.width * picture.facts.height <= max_pixels
             return picture if is_small else shrink(picture.data, max_pixels=max_pixels or 0)
 
-        picture = await self._decode(data, line, work)
-        sha256 = await asyncio.to_thread(compute_sha256, picture.data)
-        size_bytes = len(picture.data) if self._store.find_path(sha256) is None else 0
+        picture = await self._decode(estimate_memory_bytes, data, line, work)
+        return await self._save([picture.data], picture.facts, line)
+
+    async def _keep_output(self, file: BinaryIO) -> StoredPicture:
+        """Store a model's file, whole: within the bounds of outputs."""
+        with _map_file(file) as data:
+            if _is_large(data):
+                large = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: clean_large(data))
+                # The pieces refer to the mapped file, which is unmapped with the last of them.
+                return await self._save(large.pieces, large.facts, Line.OUTPUTS)
+            picture = await self._decode(
+                _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: clean(data[:], is_output=True)
+            )
+            return await self._save([picture.data], picture.facts, Line.OUTPUTS)
+
+    async def _save(self, pieces: Pieces, facts: PictureFacts, line: Line) -> StoredPicture:
+        sha256 = await asyncio.to_thread(compute_sha256, *pieces)
+        size_bytes = sum(len(piece) for piece in pieces) if self._store.find_path(sha256) is None else 0
         if size_bytes:
             await self._wait_for_room(size_bytes, line)
         if line is Line.UPLOADS and (sha256 in self._unclaimed or self._store.find_path(sha256) is None):
             self._unclaimed[sha256] = self._unclaimed.get(sha256, 0) + 1
         try:
-            return await self._store.save(picture.data, picture.facts.mime)
+            return await self._store.save_pieces(pieces, facts, sha256)
         except OSError:
             self._forget_size(size_bytes)
             raise
@@ -308,9 +346,9 @@ class Media:
             self._used_bytes = max(0, self._used_bytes - size_bytes)
             self._has_room.set()
 
-    async def _decode(self, data: bytes, line: Line, work: Callable[[], CleanPicture]) -> CleanPicture:
+    async def _decode(self, estimate: Callable[[B], int], data: B, line: Line, work: Callable[[], T]) -> T:
         """Run `work` on a picture's data in a thread, once the memory for the picture is free."""
-        needed_bytes = await asyncio.to_thread(estimate_memory_bytes, data)
+        needed_bytes = await asyncio.to_thread(estimate, data)
         async with self._decoding.reserve(line, needed_bytes):
             # A cancelled caller must not free the memory that the thread still uses.
             return await _finish(asyncio.to_thread(work))
@@ -325,7 +363,34 @@ def build_input_file(stored: StoredPicture) -> InputFile:
     return InputFile(stored.sha256, stored.mime, stored.size_bytes, str(stored.path), stored.width, stored.height)
 
 
-async def _finish(work: Coroutine[Any, Any, CleanPicture]) -> CleanPicture:
+@contextlib.contextmanager
+def _map_file(file: BinaryIO) -> Iterator[mmap]:
+    """Map an open file into memory. Raise `BadFile` for an empty file."""
+    file.flush()
+    try:
+        data = mmap(file.fileno(), 0, access=ACCESS_READ)
+    except ValueError as error:
+        raise BadFile("That file is empty.") from error
+    try:
+        yield data
+    finally:
+        # Pieces of the file may be in use still: then the map goes with the last of them.
+        with contextlib.suppress(BufferError):
+            data.close()
+
+
+def _is_large(data: mmap) -> bool:
+    """Return whether a picture is too large to be decoded as a whole. Raise `BadFile` beyond the bounds of outputs."""
+    facts = measure(data, max_pixels=MAX_OUTPUT_PIXELS)
+    return facts.width * facts.height > MAX_PIXELS or len(data) > MAX_WHOLE_BYTES
+
+
+def _estimate_whole_memory_bytes(data: mmap) -> int:
+    """Return the most memory that a file mapped into memory takes when decoded as a whole, with its copies."""
+    return measure_memory_bytes(data) + 2 * len(data)
+
+
+async def _finish(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end even if the caller is cancelled in between; then raise the cancellation."""
     running = asyncio.ensure_future(work)
     try:

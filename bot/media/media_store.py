@@ -5,16 +5,27 @@ import hashlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO, TypeAlias, cast
 
 from bot.core.errors import InternalError
 from bot.core.private_files import create_private_folder
-from bot.media.decoding import inspect
+from bot.media.decoding import PictureFacts, inspect
 
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+_EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+Pieces: TypeAlias = Sequence[bytes | memoryview]
+"""The content of a file, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,19 @@ class MediaStore:
 
     async def save(self, data: bytes, mime: str) -> StoredPicture:
         """Write a picture unless stored already. After the return the picture survives a power cut."""
-        return await asyncio.to_thread(self._save, data, mime)
+        if mime not in _EXTENSIONS:
+            raise InternalError(f"no extension for {mime}")
+        facts = await asyncio.to_thread(inspect, data)
+        return await self.save_pieces([data], replace(facts, mime=mime), compute_sha256(data))
+
+    async def save_pieces(self, pieces: Pieces, facts: PictureFacts, sha256: str) -> StoredPicture:
+        """Write a measured picture, given in pieces with its hash; see `save`."""
+        return await asyncio.to_thread(self._save, pieces, facts, sha256)
+
+    def open_temporary(self) -> BinaryIO:
+        """Return a nameless file in the folder, which goes when it is closed, and with the process."""
+        create_private_folder(self._root)
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=self._root))
 
     def find_path(self, sha256: str) -> Path | None:
         """Return the path of a file, None for an unknown hash or for a text that is no SHA-256."""
@@ -97,23 +120,23 @@ class MediaStore:
     def _path(self, sha256: str, extension: str) -> Path:
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
 
-    def _save(self, data: bytes, mime: str) -> StoredPicture:
-        if mime not in _EXTENSIONS:
-            raise InternalError(f"no extension for {mime}")
-        facts = inspect(data)
-        sha256 = compute_sha256(data)
-        path = self._path(sha256, _EXTENSIONS[mime])
+    def _save(self, pieces: Pieces, facts: PictureFacts, sha256: str) -> StoredPicture:
+        path = self._path(sha256, _EXTENSIONS[facts.mime])
         if not path.is_file():
             create_private_folder(path.parent)
-            _write_whole(path, data)
+            _write_whole(path, pieces)
         else:
             path.touch()  # retention counts from the last save
-        return StoredPicture(sha256, mime, len(data), facts.width, facts.height, path)
+        size_bytes = sum(len(piece) for piece in pieces)
+        return StoredPicture(sha256, facts.mime, size_bytes, facts.width, facts.height, path)
 
 
-def compute_sha256(data: bytes) -> str:
+def compute_sha256(*pieces: bytes | memoryview) -> str:
     """Return the name of a file in the store."""
-    return hashlib.sha256(data).hexdigest()
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 def _get_used_at(facts: os.stat_result) -> datetime:
@@ -125,12 +148,12 @@ def get_mime(path: Path) -> str:
     return next(mime for mime, extension in _EXTENSIONS.items() if path.suffix == f".{extension}")
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, pieces: Pieces) -> None:
     """Write a file so that readers never see half: to a temporary name, forced to disk, then renamed."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(path)

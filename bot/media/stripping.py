@@ -1,30 +1,40 @@
 """Reads the structure of an untrusted picture within bounds, and copies the parts needed to show the first frame.
 
-No pixel is decoded here. The copy is canonical: EXIF, GPS, XMP, comments, thumbnails, further frames and trailing data
-are left out, and each kept part has the length and the values of its specification. All steps are short calls, so a
-thread that runs them lets the event loop run in between.
+No pixel is decoded here. The copy is canonical: EXIF, GPS, XMP, comments, thumbnails and trailing data are left out,
+and each kept part has the length and the values of its specification. Further frames go too, except from a model's
+animation. All steps are short calls, so a thread that runs them lets the event loop run in between. The copy consists
+of pieces that refer to the original: a large file mapped into memory is never held as a whole.
 """
 
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from mmap import mmap
+from typing import TypeAlias
 
 from bot.core.errors import BadFile
 from bot.core.limits import MAX_GIF_BLOCKS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, MAX_PNG_CHUNKS, MAX_WEBP_CHUNKS
 from bot.media.color_profiles import MAX_PROFILE_BYTES, clean_profile
 
+Buffer: TypeAlias = bytes | mmap
+"""A file in memory, or mapped into memory."""
+
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE = 3
-_UNPACKED_BYTES = 1024 * 1024
+_PACKED_BYTES, _UNPACKED_BYTES = 64 * 1024, 1024 * 1024
+_SMALL_CHUNK_BYTES = 2 * MAX_PROFILE_BYTES
+"""No chunk besides the pixels is kept from this size on."""
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row, and the steps, of each pass of an interlaced PNG."""
+_SMALL_CHUNKS = frozenset(
+    [b"IHDR", b"PLTE", b"IEND", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"cICP", b"sBIT", b"tRNS", b"eXIf"]
+)
 _SAMPLES = {0: 1, 2: 3, _PALETTE: 3, 4: 2, 6: 4}
 """Samples of a pixel by the colour type of PNG."""
 
-_STILL_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"VP8X", b"ALPH"])
-_WEBP_FLAGS_AT = 20
+_STILL_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
 _WEBP_PROFILE, _WEBP_EXIF_AND_XMP, _WEBP_ANIMATION = 0x20, 0x08 | 0x04, 0x02
 
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
@@ -39,6 +49,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _SEARCH_BYTES = 128 * 1024
 """A search of one step: a longer step would hold the interpreter, and so the event loop, for milliseconds."""
 
+_GIF_LOOP = b"\x21\xff\x0bNETSCAPE2.0"
 _ORIENTATION_TAG, _SHORT = 0x0112, 3
 _MOST_EXIF_ENTRIES = 512
 
@@ -47,7 +58,7 @@ _MOST_EXIF_ENTRIES = 512
 class StillPicture:
     """The first frame of a picture, without metadata."""
 
-    data: bytes
+    pieces: Sequence[bytes | memoryview]
     orientation: int = 1
     """EXIF's orientation, 1 for upright. Browsers ignore an orientation in XMP, and so does the bot."""
     is_animated: bool = False
@@ -56,15 +67,28 @@ class StillPicture:
     """Whether the compressed data holds more than the picture: only another encoding leaves the rest out."""
     pixel_parts: tuple[tuple[int, int], ...] = ()
     """Start and end of the compressed pixels in `data`: the scans of a JPEG, the chunks of a WebP."""
+    is_complete: bool = True
+    """False for a PNG whose compressed data ends before the picture."""
+
+    @property
+    def data(self) -> bytes:
+        """The file as a whole."""
+        return b"".join(self.pieces)
 
 
-def extract_still(data: bytes, kind: str) -> StillPicture:
+def extract_still(data: Buffer, kind: str, *, keeps_frames: bool = False) -> StillPicture:
     """Return the first frame without metadata; `kind` is PNG, JPEG, WEBP or GIF.
 
-    Raise `BadFile` for a broken structure and for more parts than the bounds allow.
+    `keeps_frames` keeps all frames of a GIF or WebP. Raise `BadFile` for a broken structure and for more parts than the
+    bounds allow.
     """
+    view = memoryview(data)
     try:
-        return {"PNG": _extract_png, "JPEG": _extract_jpeg, "WEBP": _extract_webp, "GIF": _extract_gif}[kind](data)
+        if kind == "PNG":
+            return _extract_png(view)
+        if kind == "JPEG":
+            return _extract_jpeg(view)
+        return (_extract_webp if kind == "WEBP" else _extract_gif)(view, keeps_frames=keeps_frames)
     except (struct.error, IndexError, ValueError) as error:
         raise BadFile("That picture is damaged or not complete.") from error
 
@@ -80,26 +104,39 @@ def _make_damaged_error() -> BadFile:
 # PNG: www.w3.org/TR/png-3.
 
 
-def _extract_png(data: bytes) -> StillPicture:
-    kept, orientation, color_type = bytearray(_PNG_SIGNATURE), 1, 0
+def _extract_png(data: memoryview) -> StillPicture:
+    kept: list[bytes | memoryview] = [_PNG_SIGNATURE]
+    orientation, color_type, samples, depth = 1, 0, 0, 0
     pixels: _PngPixels | None = None
-    for name, content in _iterate_png_chunks(data):
+    for name, content in iterate_png_chunks(data):
+        small = bytes(content[:_SMALL_CHUNK_BYTES]) if name in _SMALL_CHUNKS else b""
         if name == b"IHDR":
-            width, height, depth, color_type = struct.unpack_from(">IIBB", content)
+            width, height, depth, color_type = struct.unpack_from(">IIBB", small)
             samples = _SAMPLES.get(color_type, 0)
             bits = depth * (1 if color_type == _PALETTE else samples)
-            pixels = _PngPixels(_count_png_bytes(width, height, bits, content[12]))
-        elif name == b"IDAT" and pixels is not None:
-            content = pixels.read(content)
+            pixels = _PngPixels(_count_png_bytes(width, height, bits, small[12]))
         elif name == b"eXIf":
-            orientation = _read_exif_orientation(content)
-        if len(kept) == len(_PNG_SIGNATURE) and name != b"IHDR":
+            orientation = read_exif_orientation(small)
+        if len(kept) == 1 and name != b"IHDR":
             raise _make_damaged_error()
-        clean = _clean_png_chunk(name, content, color_type, samples, depth)
+        if name == b"IDAT" and pixels is not None:
+            clean: bytes | memoryview | None = pixels.read(content) or None
+        else:
+            clean = _clean_png_chunk(name, small, color_type, samples, depth)
         if clean is not None:
-            kept += struct.pack(">I", len(clean)) + name + clean + struct.pack(">I", zlib.crc32(name + clean))
-    has_hidden_pixels = pixels is not None and pixels.has_more
-    return StillPicture(bytes(kept), orientation, has_hidden_pixels=has_hidden_pixels)
+            kept += make_png_chunk(name, clean)
+    return StillPicture(
+        kept,
+        orientation,
+        has_hidden_pixels=pixels is not None and pixels.has_more,
+        is_complete=pixels is not None and pixels.is_complete,
+    )
+
+
+def make_png_chunk(name: bytes, content: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
+    """Return the pieces of a chunk: head, content and checksum."""
+    checksum = zlib.crc32(content, zlib.crc32(name))
+    return struct.pack(">I4s", len(content), name), content, struct.pack(">I", checksum)
 
 
 class _PngPixels:
@@ -111,21 +148,31 @@ class _PngPixels:
         self._has_ended = False
         self.has_more = False
 
-    def read(self, content: bytes) -> bytes:
+    @property
+    def is_complete(self) -> bool:
+        return self._left_bytes <= 0
+
+    def read(self, content: memoryview) -> memoryview:
         """Return the part of an IDAT chunk that belongs to the compressed data."""
-        if self._has_ended:
-            return b""
-        waiting, unpacked = content, _UNPACKED_BYTES
-        while not self._unpacker.eof and not self.has_more and (waiting or unpacked == _UNPACKED_BYTES):
+        for start in range(0, len(content), _PACKED_BYTES):
+            if self._has_ended or self.has_more:
+                break
+            self._unpack(content[start : start + _PACKED_BYTES])
+            if self._unpacker.eof:
+                self._has_ended = True
+                return content[: min(len(content), start + _PACKED_BYTES) - len(self._unpacker.unused_data)]
+        return content[:0] if self._has_ended else content
+
+    def _unpack(self, packed: bytes | memoryview) -> None:
+        unpacked = _UNPACKED_BYTES
+        while not self._unpacker.eof and not self.has_more and (packed or unpacked == _UNPACKED_BYTES):
             try:
-                unpacked = len(self._unpacker.decompress(waiting, _UNPACKED_BYTES))
+                unpacked = len(self._unpacker.decompress(packed, _UNPACKED_BYTES))
             except zlib.error as error:
                 raise _make_damaged_error() from error
-            waiting = self._unpacker.unconsumed_tail
+            packed = self._unpacker.unconsumed_tail
             self._left_bytes -= unpacked
             self.has_more = self._left_bytes < 0
-        self._has_ended = self._unpacker.eof
-        return content[: len(content) - len(self._unpacker.unused_data)]
 
 
 def _count_png_bytes(width: int, height: int, bits: int, interlacing: int) -> int:
@@ -138,13 +185,14 @@ def _count_png_bytes(width: int, height: int, bits: int, interlacing: int) -> in
     return total
 
 
-def _iterate_png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def iterate_png_chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield name and content of each chunk up to the end. Raise `BadFile` for a damaged part that pixels need."""
     position = len(_PNG_SIGNATURE)
     for _ in range(MAX_PNG_CHUNKS):
         length, name = struct.unpack_from(">I4s", data, position)
         content = data[position + 8 : position + 8 + length]
         (checksum,) = struct.unpack_from(">I", data, position + 8 + length)
-        if name in (b"IHDR", b"PLTE", b"IDAT", b"IEND") and checksum != zlib.crc32(name + content):
+        if name in (b"IHDR", b"PLTE", b"IDAT", b"IEND") and checksum != zlib.crc32(content, zlib.crc32(name)):
             raise _make_damaged_error()
         yield name, content
         if name == b"IEND":
@@ -157,8 +205,6 @@ def _clean_png_chunk(name: bytes, content: bytes, color_type: int, samples: int,
     """Return the content to keep, None to leave the chunk out. Lengths and ranges leave no room for words."""
     if name == b"IHDR":
         return content[:13]
-    if name == b"IDAT":
-        return content or None
     if name == b"IEND":
         return b""
     if name == b"PLTE":  # beside true colours a palette only suggests colours
@@ -203,8 +249,9 @@ def _clean_png_profile(content: bytes) -> bytes | None:
 # WebP: developers.google.com/speed/webp/docs/riff_container.
 
 
-def _extract_webp(data: bytes) -> StillPicture:
-    kept, orientation, is_animated, has_profile = bytearray(b"WEBP"), 1, False, False
+def _extract_webp(data: memoryview, *, keeps_frames: bool) -> StillPicture:
+    kept: list[bytes | memoryview] = []
+    header, orientation, is_animated, has_profile = bytearray(), 1, False, False
     pixel_parts: list[tuple[int, int]] = []
     seen: set[bytes] = set()
     for name, content in _iterate_webp_chunks(data):
@@ -212,28 +259,30 @@ def _extract_webp(data: bytes) -> StillPicture:
             continue
         seen |= {name} & (_STILL_CHUNKS | {b"ICCP"})
         if name == b"EXIF":
-            orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
+            orientation = read_exif_orientation(bytes(content[:_SMALL_CHUNK_BYTES]).removeprefix(_EXIF_NAME))
+        elif name == b"VP8X" and not (header or kept):
+            header += _make_webp_chunk_head(name, 10) + content[:10]
         elif name == b"ICCP":
-            if profile := clean_profile(content):
+            if profile := clean_profile(bytes(content[:_SMALL_CHUNK_BYTES])):
                 has_profile = True
                 kept += _make_webp_chunk(name, profile)
         elif name == b"ANIM" and not is_animated:
             kept += _make_webp_chunk(name, content[:6])
         elif name == b"ANMF":
             # The first frame is kept with its place on the canvas.
-            kept += b"" if is_animated else _make_webp_chunk(name, content)
+            kept += _make_webp_chunk(name, content) if keeps_frames or not is_animated else ()
             is_animated = True
         elif name in _STILL_CHUNKS and not is_animated:
-            kept += _make_webp_chunk(name, content[:10] if name == b"VP8X" else content)
-            if name != b"VP8X":
-                end = len(kept) + 8 - (len(content) & 1)
-                pixel_parts.append((end - len(content), end))
-    if kept[4:8] == b"VP8X":
+            kept += _make_webp_chunk(name, content)
+            end = 12 + len(header) + sum(len(piece) for piece in kept) - (len(content) & 1)
+            pixel_parts.append((end - len(content), end))
+    if header:
         cleared = _WEBP_EXIF_AND_XMP | (0 if has_profile else _WEBP_PROFILE) | (0 if is_animated else _WEBP_ANIMATION)
-        kept[_WEBP_FLAGS_AT - 8] &= ~cleared & 0xFF
-        kept[_WEBP_FLAGS_AT - 7 : _WEBP_FLAGS_AT - 4] = bytes(3)
-    clean = b"RIFF" + struct.pack("<I", len(kept)) + bytes(kept)
-    return StillPicture(clean, orientation, is_animated, pixel_parts=tuple(pixel_parts))
+        header[8] &= ~cleared & 0xFF
+        header[9:12] = bytes(3)
+    size_bytes = 4 + len(header) + sum(len(piece) for piece in kept)
+    start = b"RIFF" + struct.pack("<I", size_bytes) + b"WEBP" + bytes(header)
+    return StillPicture([start, *kept], orientation, is_animated, pixel_parts=tuple(pixel_parts))
 
 
 def shorten_webp_chunk(data: bytes, part: tuple[int, int], cut_bytes: int) -> bytes:
@@ -244,7 +293,7 @@ def shorten_webp_chunk(data: bytes, part: tuple[int, int], cut_bytes: int) -> by
     return b"RIFF" + struct.pack("<I", len(shorter)) + shorter
 
 
-def _iterate_webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _iterate_webp_chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     position, end = 12, min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
     for _ in range(MAX_WEBP_CHUNKS):
         if position + 8 > end:
@@ -257,30 +306,35 @@ def _iterate_webp_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     raise _make_too_many_parts_error()
 
 
-def _make_webp_chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + bytes(len(content) & 1)
+def _make_webp_chunk(name: bytes, content: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
+    return _make_webp_chunk_head(name, len(content)), content, bytes(len(content) & 1)
+
+
+def _make_webp_chunk_head(name: bytes, size_bytes: int) -> bytes:
+    return name + struct.pack("<I", size_bytes)
 
 
 # JPEG: www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B.
 
 
-def _extract_jpeg(data: bytes) -> StillPicture:
-    kept, orientation, is_progressive, has_jfif = bytearray(b"\xff\xd8"), 1, False, False
+def _extract_jpeg(data: memoryview) -> StillPicture:
+    kept: list[bytes | memoryview] = [b"\xff\xd8"]
+    orientation, is_progressive, has_jfif = 1, False, False
     tables = _JpegTables()
     pixel_parts: list[tuple[int, int]] = []
     for marker, start, end in _iterate_jpeg_segments(data):
-        content = data[start + 4 : end] if marker != _JPEG_SCAN else b""
+        content = bytes(data[start + 4 : end]) if marker != _JPEG_SCAN else b""
         is_progressive = is_progressive or marker in _PROGRESSIVE
         if marker == _JPEG_EXIF and content.startswith(_EXIF_NAME):
-            orientation = _read_exif_orientation(content.removeprefix(_EXIF_NAME))
+            orientation = read_exif_orientation(content.removeprefix(_EXIF_NAME))
         elif marker == _JPEG_JFIF and content.startswith(b"JFIF\x00"):
-            kept += b"" if has_jfif else _JFIF
+            kept += [] if has_jfif else [_JFIF]
             has_jfif = True
         elif marker == _JPEG_ADOBE and content.startswith(b"Adobe") and len(content) >= 12:
             # Only the last byte, the colour transform, is needed to show the picture.
-            kept += b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + content[11:12]
+            kept.append(b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + content[11:12])
         elif marker == _JPEG_PROFILE and content.startswith(_PROFILE_NAME) and content[13:14] == b"\x01":
-            kept += _make_jpeg_profile(clean_profile(content[14:]))
+            kept.append(_make_jpeg_profile(clean_profile(content[14:])))
         elif marker in (_JPEG_HUFFMAN, _JPEG_QUANTIZATION):
             tables.read(marker, content)
         elif marker == _JPEG_SCAN:
@@ -288,15 +342,28 @@ def _extract_jpeg(data: bytes) -> StillPicture:
                 raise _make_too_many_parts_error()
             head_end = start + 2 + struct.unpack_from(">H", data, start + 2)[0]
             # FF without a following byte is filling, as long as the sender likes.
-            pixels = data[head_end:end].rstrip(b"\xff")
-            kept += tables.take(data[start + 4 : head_end]) + data[start:head_end] + pixels
-            pixel_parts.append((len(kept) - len(pixels), len(kept)))
+            pixels = _strip_filling(data[head_end:end])
+            kept += [tables.take(bytes(data[start + 4 : head_end])), data[start:head_end], pixels]
+            kept_bytes = sum(len(piece) for piece in kept)
+            pixel_parts.append((kept_bytes - len(pixels), kept_bytes))
         elif marker in _JPEG_FRAMES:
             tables.read_frame(content)
-            kept += data[start:end]
+            kept.append(data[start:end])
         elif marker in (_JPEG_RESTART_INTERVAL, _JPEG_CONDITIONING, _JPEG_END):
-            kept += data[start:end]
-    return StillPicture(bytes(kept), orientation, is_progressive=is_progressive, pixel_parts=tuple(pixel_parts))
+            kept.append(data[start:end])
+    return StillPicture(kept, orientation, is_progressive=is_progressive, pixel_parts=tuple(pixel_parts))
+
+
+def _strip_filling(pixels: memoryview) -> memoryview:
+    """Return the pixels of a scan without FF at their end."""
+    end = len(pixels)
+    while end:
+        tail = bytes(pixels[max(0, end - _SEARCH_BYTES) : end])
+        filling = len(tail) - len(tail.rstrip(b"\xff"))
+        end -= filling
+        if filling < len(tail):
+            break
+    return pixels[:end]
 
 
 class _JpegTables:
@@ -343,7 +410,17 @@ def _make_jpeg_profile(profile: bytes) -> bytes:
     return b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
 
 
-def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+def read_jpeg_size(data: Buffer) -> tuple[int, int]:
+    """Return width and height from the frame's segment. Raise `BadFile` or `struct.error` for a damaged picture."""
+    view = memoryview(data)
+    for marker, start, _ in _iterate_jpeg_segments(view):
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack_from(">HH", view, start + 5)
+            return width, height
+    raise _make_damaged_error()
+
+
+def _iterate_jpeg_segments(data: memoryview) -> Iterator[tuple[int, int, int]]:
     """Yield (marker, start, end) of each segment after the start marker; a scan's segment includes the pixels."""
     position = 2
     for _ in range(MAX_JPEG_SEGMENTS):
@@ -363,7 +440,7 @@ def _iterate_jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise _make_too_many_parts_error()
 
 
-def _find_marker(data: bytes, position: int) -> int:
+def _find_marker(data: memoryview, position: int) -> int:
     """Return the position of the next marker, or the end of the data."""
     while position < len(data):
         # One byte more than a step: a marker may lie across the border.
@@ -376,30 +453,39 @@ def _find_marker(data: bytes, position: int) -> int:
 # GIF: www.w3.org/Graphics/GIF/spec-gif89a.txt.
 
 
-def _extract_gif(data: bytes) -> StillPicture:
-    """Return the header, the first frame, and the extension that says which colour of the frame is transparent."""
+def _extract_gif(data: memoryview, *, keeps_frames: bool) -> StillPicture:
+    """Return the header and the first frame or all frames, with their delays and transparent colours."""
     position = 13 + _get_gif_palette_bytes(data[10])
-    kept = bytearray(data[:position])
-    left = MAX_GIF_BLOCKS
-    while data[position] == 0x21:
-        start, label = position, data[position + 1]
-        position, left = _skip_gif_blocks(data, position + 2, left)
-        if label == 0xF9 and position - start == 8:
-            kept += data[start:position]
-    if data[position] != 0x2C:
-        raise _make_damaged_error()
-    start = position
-    position += 11 + _get_gif_palette_bytes(data[position + 9])
-    position, left = _skip_gif_blocks(data, position, left)
-    kept += data[start:position] + b";"
-    return StillPicture(bytes(kept), is_animated=position < len(data) and data[position] != 0x3B)
+    kept: list[bytes | memoryview] = [data[:position]]
+    left, frames = MAX_GIF_BLOCKS, 0
+    while True:
+        start = position
+        if data[position] == 0x21:
+            label = data[position + 1]
+            position, left = _skip_gif_blocks(data, position + 2, left)
+            is_delay = label == 0xF9 and position - start == 8
+            is_loop = keeps_frames and position - start == 19 and bytes(data[start : start + 14]) == _GIF_LOOP
+            kept += [data[start:position]] if is_delay or is_loop else []
+        elif data[position] == 0x2C:
+            position += 11 + _get_gif_palette_bytes(data[position + 9])
+            position, left = _skip_gif_blocks(data, position, left)
+            kept.append(data[start:position])
+            frames += 1
+        elif frames:
+            break
+        else:
+            raise _make_damaged_error()
+        if position >= len(data) or (frames and not keeps_frames):
+            break
+    has_more = position < len(data) and data[position] != 0x3B
+    return StillPicture([*kept, b";"], is_animated=frames > 1 or has_more)
 
 
 def _get_gif_palette_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _skip_gif_blocks(data: bytes, position: int, left: int) -> tuple[int, int]:
+def _skip_gif_blocks(data: memoryview, position: int, left: int) -> tuple[int, int]:
     """Return the position after a row of blocks, and how many blocks may follow."""
     while size := data[position]:
         position += size + 1
@@ -412,7 +498,7 @@ def _skip_gif_blocks(data: bytes, position: int, left: int) -> tuple[int, int]:
 # Orientation.
 
 
-def _read_exif_orientation(exif: bytes) -> int:
+def read_exif_orientation(exif: bytes) -> int:
     """Return the orientation of EXIF, 1 if missing or damaged: EXIF is removed anyway."""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:

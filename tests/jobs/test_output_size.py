@@ -23,9 +23,9 @@ METERED_MICROS = 4_500
 @pytest.mark.parametrize(
     ("width", "height", "scale", "sentence"),
     [
-        (600, 600, "10", "Made 10 times larger, this picture would have 36 million pixels"),
-        (600, 600, "8.4", "the largest scale that works is 8.3."),
-        (1200, 900, "5", "the largest scale that works is 4.8."),
+        (1_300, 1_300, "10", "Made 10 times larger, this picture would have 169 million pixels"),
+        (1_300, 1_300, "9.5", "the largest scale that works is 9.4."),
+        (1_600, 1_200, "9", "the largest scale that works is 8.8."),
         (
             4_000,
             20,
@@ -44,7 +44,9 @@ async def test_an_upscale_too_large_to_keep_is_refused_with_the_largest_scale(
     assert await bench.balance() == bench.starting_credits
 
 
-@pytest.mark.parametrize(("width", "height", "scale"), [(600, 600, "8.3"), (1200, 900, "4.8"), (500, 500, "10")])
+@pytest.mark.parametrize(
+    ("width", "height", "scale"), [(1_300, 1_300, "9.4"), (1_920, 1_080, "4"), (1_024, 1_024, "5")]
+)
 async def test_the_largest_scale_runs(bench: Bench, width: int, height: int, scale: str) -> None:
     await bench.say(f"/upscale --scale {scale}", image=make_png(width, height))
 
@@ -60,23 +62,23 @@ async def test_a_picture_that_the_bot_shrinks_is_measured_as_sent(bench: Bench) 
 async def test_replicate_is_not_asked_for_a_picture_too_large_to_keep(tmp_path: Path) -> None:
     async with open_fault_bench(tmp_path) as town:
         for n in range(4):
-            files = {"image": make_attachment(make_png(600, 600))}
+            files = {"image": make_attachment(make_png(1_300, 1_300))}
             call = Invocation(ANA, CHANNEL, "upscale", f"web:u{n}", {"scale": 10.0}, files)
 
             reply = await town.app.dispatcher.handle(call)
 
-            assert "the largest scale that works is 8.3" in get_text(reply)
+            assert "the largest scale that works is 9.4" in get_text(reply)
         assert town.predictions == []
 
 
 def make_large_png() -> bytes:
-    """Return a PNG of some kilobytes with 36 megapixels."""
+    """Return a PNG of some kilobytes with 169 megapixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header = struct.pack(">IIBBBBB", 6_000, 6_000, 8, 0, 0, 0, 0)
-    rows = zlib.compress(b"\0" * 6_001 * 6_000, 9)
+    header = struct.pack(">IIBBBBB", 13_000, 13_000, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 13_001 * 13_000, 1)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 

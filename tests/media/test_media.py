@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -31,6 +32,7 @@ class ScriptedFetcher(Fetcher):
         is_trusted: bool = False,
         headers: object = None,
         check_hop: CheckHop | None = None,
+        file: BinaryIO | None = None,
     ) -> FetchedFile:
         self.trusted.append(is_trusted)
         await asyncio.sleep(0)

@@ -59,12 +59,13 @@ async def _prepare_upload(picture: Picture, media: Media, limit_bytes: int) -> D
     path = media.find_path(picture.sha256)
     if path is None:
         return DiscordUpload("", reason="a picture is not kept any more")
-    data = await asyncio.to_thread(path.read_bytes)
-    if len(data) <= limit_bytes:
-        return DiscordUpload(picture.name, data)
     # The media store keeps the original; only Discord's copy is smaller.
     try:
-        small = await media.make_smaller(data, max_bytes=limit_bytes)
+        if path.stat().st_size <= limit_bytes:
+            return DiscordUpload(picture.name, await asyncio.to_thread(path.read_bytes))
+        small = await media.make_smaller(path, max_bytes=limit_bytes)
+    except FileNotFoundError:  # retention deleted the file in between
+        return DiscordUpload("", reason="a picture is not kept any more")
     except BadFile:
         return DiscordUpload("", reason="a picture is too large to be uploaded here")
     stem = picture.name.rpartition(".")[0] or picture.name
