@@ -3,7 +3,8 @@
     python3 -m benchmarks.pictures [seconds]
 
 Each picture goes through the media store as a person's upload, in a process of its own. "eight at once" gives the eight
-most expensive pictures in the same moment, each in its own variant, while outputs of models arrive too.
+most expensive pictures in the same moment, each in its own variant, while outputs of models arrive too. "nine at once"
+adds a model's picture of 150 megapixels, kept whole and made smaller.
 """
 
 import asyncio
@@ -13,14 +14,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from aiohttp import web
 
 from bot.core.errors import BadFile
 from bot.core.invocations import Attachment
 from bot.media.media import Media
-from tests.media.hostile_pictures import HOSTILE
+from tests.media.hostile_pictures import HOSTILE, LARGE_OUTPUTS
 from tests.media.pictures import encode_picture
 
 EIGHT = (
@@ -86,6 +90,58 @@ async def take_output(media: Media, data: bytes) -> float:
     return time.perf_counter() - started
 
 
+@asynccontextmanager
+async def serve_folder(folder: Path) -> AsyncIterator[str]:
+    """Serve a folder on a free port, as a backend serves outputs; yield the address."""
+    app = web.Application()
+    app.router.add_static("/", folder)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await runner.cleanup()
+
+
+async def take_large_output(media: Media, url: str) -> str:
+    """Keep a large picture of a model, and make its preview and a copy that Discord takes."""
+    kept = await media.take_output(url)
+    await media.make_preview(kept.sha256)
+    await media.make_smaller(kept.path, max_bytes=100_000)
+    return f"kept, {kept.width} x {kept.height}"
+
+
+def run_python(code: str) -> None:
+    """Run code in a process of its own."""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+
+
+async def measure_outputs(names: Sequence[str], pictures: Sequence[bytes]) -> PictureMeasurement:
+    """Measure large outputs of models beside hostile uploads."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for n, output in enumerate(names):
+            # In a process of its own: making the picture takes more memory than keeping it.
+            write = (
+                f"from tests.media.hostile_pictures import *; LARGE_OUTPUTS[{output!r}](Path({str(folder / str(n))!r}))"
+            )
+            await asyncio.to_thread(run_python, write)
+        async with serve_folder(folder) as address:
+            media, stop = Media(folder / "data", allowed_origins=[address]), asyncio.Event()
+            base, started = start_peak(), time.perf_counter()
+            pausing = asyncio.create_task(measure_pause(stop))
+            outputs = [take_large_output(media, f"{address}/{n}") for n in range(len(names))]
+            answers = await asyncio.gather(*outputs, *(take(media, data) for data in pictures))
+            seconds = time.perf_counter() - started
+            stop.set()
+            pause = await pausing
+            await media.close()
+        kilobytes = sum((folder / str(n)).stat().st_size for n in range(len(names))) // 1024
+    return PictureMeasurement(
+        " and ".join(names), kilobytes, base, read_memory("VmHWM"), seconds, pause, seconds, tuple(answers)
+    )
+
+
 async def measure(name: str, pictures: Sequence[bytes]) -> PictureMeasurement:
     with tempfile.TemporaryDirectory() as folder:
         media, stop = Media(folder), asyncio.Event()
@@ -116,12 +172,17 @@ def measure_in_process(name: str) -> PictureMeasurement:
 def main(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["--one"]:
         name = arguments[1]
+        if name in LARGE_OUTPUTS or name == "nine at once":
+            outputs = [name] if name in LARGE_OUTPUTS else list(LARGE_OUTPUTS)[:1]
+            uploads = [] if name in LARGE_OUTPUTS else [HOSTILE[one]() for one in EIGHT]
+            print(json.dumps(asdict(asyncio.run(measure_outputs(outputs, uploads)))))
+            return
         pictures = [HOSTILE[one]() for one in (EIGHT if name == "eight at once" else (name,))]
         print(json.dumps(asdict(asyncio.run(measure(name, pictures)))))
         return
     print("| picture | file | memory before | peak | seconds | longest pause | output beside | answer |")
     print("|---|---|---|---|---|---|---|---|")
-    for name in (*HOSTILE, "eight at once"):
+    for name in (*HOSTILE, "eight at once", *LARGE_OUTPUTS, "nine at once"):
         found = measure_in_process(name)
         print(
             f"| {found.name} | {found.file_kilobytes:,} kB | {found.base_megabytes:.0f} MB "

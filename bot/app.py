@@ -174,6 +174,7 @@ class App:
             self.media.find_path,
             authenticator,
             host=settings.http_host,
+            make_preview=self.media.make_preview,
             public_url=settings.public_url,
         )
         routes = [*page.routes(), *self.routes()]

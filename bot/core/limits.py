@@ -35,6 +35,12 @@ is checked, and sent in parts."""
 MAX_OUTPUT_PIXELS = 150_000_000
 """A picture of a model: five times the largest camera's. It is kept whole, and decoded in parts."""
 
+MAX_PREVIEW_PIXELS = 4_000_000
+"""A smaller copy of a large picture, for the page: more than a window shows."""
+
+MAX_PREVIEW_BYTES = 2 * 1024 * 1024
+"""The file of such a copy; eight are remembered."""
+
 MAX_WHOLE_BYTES = 32 * 1024 * 1024
 """A picture of a model that is decoded as a whole: a PNG of 25 million pixels of a photograph is smaller."""
 

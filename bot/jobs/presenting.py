@@ -13,7 +13,13 @@ from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.streaming.safety import sanitize_text
 
 _VERBS = {Task.IMAGINE: "drawn", Task.EDIT: "edited", Task.UPSCALE: "made larger", Task.RESTORE: "restored"}
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+_EXTENSIONS = {
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "image/avif": "avif",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ def shrink_large(data: Buffer, *, max_bytes: int | None = None, max_pixels: int 
         reduced = _decode_png(memoryview(data), facts, reduction)
     else:
         raise FileTooLarge("That picture is too large to be made smaller here.")
+    if max_bytes is not None:  # a PNG of millions of pixels takes seconds, and would not fit
+        kind = "WEBP" if reduced.mode == "RGBA" else "JPEG"
     return shrink_decoded(reduced, kind, max_bytes=max_bytes, max_pixels=max_pixels)
 
 

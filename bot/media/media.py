@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 from bot.core.backend import InputFile
+from bot.core.caches import RecentItems
 from bot.core.errors import (
     BackendDown,
     BadFile,
@@ -25,6 +27,8 @@ from bot.core.limits import (
     MAX_OUTPUT_BYTES,
     MAX_OUTPUT_PIXELS,
     MAX_PIXELS,
+    MAX_PREVIEW_BYTES,
+    MAX_PREVIEW_PIXELS,
     MAX_UPLOADS_IN_MEMORY,
     MAX_WHOLE_BYTES,
     ROOM_SECONDS,
@@ -53,7 +57,11 @@ T = TypeVar("T")
 FindPath = Callable[[str], Path | None]
 """`Media.find_path`: returns the path of a stored file by SHA-256, None if the file is not stored."""
 
+MakePreview = Callable[[str], Awaitable[CleanPicture | None]]
+"""`Media.make_preview`: returns a smaller copy of a stored picture, None if the picture is shown itself."""
+
 _MAX_CONCURRENT_FETCHES = 16
+_MAX_KEPT_PREVIEWS = 8
 
 # A bound of their own: slow links of users must not delay the outputs of paid runs.
 _MAX_CONCURRENT_LINKS = 8
@@ -90,6 +98,7 @@ class Media:
         """The largest file that waits for room."""
         self._has_room = asyncio.Event()
         self._decoding = DecodingLines()
+        self._previews: RecentItems[str, CleanPicture] = RecentItems(_MAX_KEPT_PREVIEWS)
         self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
         self._fetching_links = asyncio.Semaphore(_MAX_CONCURRENT_LINKS)
@@ -240,6 +249,23 @@ class Media:
                 _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: shrink(data[:], max_bytes=max_bytes)
             )
 
+    async def make_preview(self, sha256: str) -> CleanPicture | None:
+        """Return a smaller copy of a stored large picture, None where the picture is shown itself."""
+        path = self._store.find_path(sha256)
+        if path is None:
+            return None
+        if (known := self._previews.get(sha256)) is not None:
+            return known
+        try:
+            with path.open("rb") as file, _map_file(file) as data:
+                if not _is_large(data):
+                    return None
+                work = partial(shrink_large, data, max_bytes=MAX_PREVIEW_BYTES, max_pixels=MAX_PREVIEW_PIXELS)
+                self._previews[sha256] = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, work)
+        except (BadFile, FileNotFoundError):
+            return None
+        return self._previews[sha256]
+
     def load_attachment(self, sha256: str) -> Attachment | None:
         """Return a stored picture as an attachment of a command, None if no longer stored."""
         path = self._store.find_path(sha256)
@@ -257,6 +283,7 @@ class Media:
 
     async def remove(self, sha256: str) -> bool:
         """Delete a stored picture; return whether the picture existed."""
+        self._previews.pop(sha256, None)
         size_bytes = await self._store.remove(sha256)
         self._unclaimed.pop(sha256, None)
         self._forget_size(size_bytes or 0)
@@ -356,6 +383,10 @@ class Media:
     def _check_size(self, size: int) -> None:
         if size > self._max_attachment_bytes:
             raise build_too_large_error(self._max_attachment_bytes)
+
+
+async def make_no_preview(_: str) -> None:
+    """Return no smaller copy: each picture is shown itself."""
 
 
 def build_input_file(stored: StoredPicture) -> InputFile:

@@ -1,7 +1,9 @@
 """Pictures made to cost memory or time: each is small, and each was harmful to decoders before."""
 
 import struct
+import zlib
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
@@ -79,6 +81,31 @@ def make_webp_of_frames(count: int = 5_000) -> bytes:
     body = data[8:start] + data[start:end] * count
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
+
+def write_large_png(path: Path, side: int = 12_247) -> None:
+    """Write a PNG of 150 megapixels in true colours, unpacked 450 MB, in parts."""
+    packer, size_bytes = zlib.compressobj(1), 3 * side
+    rows = b"".join(b"\x00" + bytes([n, 255 - n, 90]) * side for n in range(0, 256, 32))
+    with path.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.write(make_png_chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)))
+        for start in range(0, side, 8):
+            if packed := packer.compress(rows[: min(8, side - start) * (1 + size_bytes)]):
+                file.write(make_png_chunk(b"IDAT", packed))
+        file.write(make_png_chunk(b"IDAT", packer.flush()) + make_png_chunk(b"IEND", b""))
+
+
+def write_large_jpeg(path: Path, side: int = 12_247) -> None:
+    """Write a JPEG of 150 megapixels."""
+    with Image.linear_gradient("L").resize((side, side)) as picture:
+        picture.save(path, "JPEG", quality=70)
+
+
+LARGE_OUTPUTS = {
+    "output: png of 150 megapixels": write_large_png,
+    "output: jpeg of 150 megapixels": write_large_jpeg,
+}
+"""Each large picture of a model by name: writes a file."""
 
 HOSTILE = {
     "png 25,000,000 x 1": make_long_png,

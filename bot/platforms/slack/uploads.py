@@ -4,6 +4,7 @@ import asyncio
 import logging
 import mimetypes
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -174,24 +175,25 @@ class SlackUploads:
         path = self._find_path(picture.sha256)
         if path is None:
             return ""
-        content = await asyncio.to_thread(path.read_bytes)
         slot = await self._web_api.call(
             team,
             "files.getUploadURLExternal",
             filename=picture.name,
-            length=len(content),
+            length=path.stat().st_size,
             alt_txt=render_alt_text(picture),
         )
-        await self._put_content(str(slot["upload_url"]), content)
+        await self._put_content(str(slot["upload_url"]), path)
         return str(slot["file_id"])
 
-    async def _put_content(self, url: str, content: bytes) -> None:
-        """Send the bytes to an upload address. The address itself is the secret, so no token goes along."""
+    async def _put_content(self, url: str, content: bytes | Path) -> None:
+        """Send bytes or a file to an upload address. The address itself is the secret, so no token goes along."""
         headers = {"Content-Type": "application/octet-stream"}
         timeout = aiohttp.ClientTimeout(total=_UPLOAD_SECONDS)
         for attempt in range(_UPLOAD_ATTEMPTS):
             try:
-                async with self._web_api.session.post(url, data=content, headers=headers, timeout=timeout) as response:
+                # aiohttp sends an open file in parts, and closes the file.
+                data = content if isinstance(content, bytes) else content.open("rb")
+                async with self._web_api.session.post(url, data=data, headers=headers, timeout=timeout) as response:
                     if response.status == 200:
                         return
             except (aiohttp.ClientError, TimeoutError) as error:

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from bot.core.limits import PICTURE_SECONDS
 from bot.core.replies import TextFile
-from bot.media.media import FindPath
+from bot.media.media import FindPath, MakePreview
 from bot.platforms.web.auth import NO_STORE
 
 _STATIC_FOLDER = Path(__file__).parent / "static"
@@ -25,6 +25,7 @@ _STATIC_TYPES = {
 }
 # A file of a message comes from a model or a person: no script in it may run on the page's origin.
 _SANDBOX_POLICY = "default-src 'none'; sandbox"
+_FOREVER = "private, max-age=31536000, immutable"  # the name is the content's hash
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 _HEAD_BYTES = 16
@@ -74,13 +75,22 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
     mime = _detect_mime(head)
     headers = {
         "Content-Type": mime,
-        "Cache-Control": "private, max-age=31536000, immutable",  # the name is the content's hash
+        "Cache-Control": _FOREVER,
         "Content-Security-Policy": _SANDBOX_POLICY,
     }
     # Only a picture by its own bytes is shown in place; any other content is a download.
     if name or not mime.startswith("image/"):
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name or sha256, safe='')}"
     return PictureResponse(path, headers=headers)
+
+
+async def serve_preview(sha256: str, find_path: FindPath, make_preview: MakePreview) -> web.StreamResponse:
+    """Return a smaller copy of a large picture, or the picture itself where none can be made."""
+    preview = await make_preview(sha256)
+    if preview is None:
+        return await serve_picture(sha256, "", find_path)
+    headers = {"Cache-Control": _FOREVER, "Content-Security-Policy": _SANDBOX_POLICY}
+    return web.Response(body=preview.data, content_type=preview.facts.mime, headers=headers)
 
 
 def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:
@@ -109,4 +119,6 @@ def _read_head(path: Path) -> bytes | None:
 def _detect_mime(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
+    if head[4:12] in (b"ftypavif", b"ftypavis"):
+        return "image/avif"
     return next((mime for magic, mime in _MAGIC if head.startswith(magic)), "application/octet-stream")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from bot.core.json import JSON
+from bot.core.limits import MAX_PIXELS
 from bot.core.replies import Button, Picture, Progress, TextFile
 from bot.storage.web_page import PageMessage
 
@@ -52,8 +53,9 @@ def _utf16_length(text: str) -> int:
 
 def _picture_to_json(picture: Picture) -> JSON:
     address = f"/media/{picture.sha256}"
+    is_large = picture.width * picture.height > MAX_PIXELS
     return {
-        "url": address,
+        "url": f"{address}?preview=1" if is_large else address,
         "download": f"{address}?name={quote(picture.name, safe='')}",
         "name": picture.name,
         "alt": picture.alt,

@@ -20,7 +20,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.core.token_bucket import TokenBucket
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.dispatcher import Dispatcher, format_error
-from bot.media.media import FindPath
+from bot.media.media import FindPath, MakePreview, make_no_preview
 from bot.platforms.web import commands, files, request_parsing
 from bot.platforms.web.auth import NAME, NO_STORE, Access, Authenticator, Route
 from bot.platforms.web.event_stream import PING_SECONDS, STREAMS_PER_USER, EventStreams
@@ -45,6 +45,7 @@ class PageRoutes:
         authenticator: Authenticator,
         *,
         host: str,
+        make_preview: MakePreview = make_no_preview,
         public_url: str | None = None,
         streams_per_user: int = STREAMS_PER_USER,
         ping_seconds: float = PING_SECONDS,
@@ -53,6 +54,7 @@ class PageRoutes:
         self._platform = platform
         self._dispatcher = dispatcher
         self._find_path = find_path
+        self._make_preview = make_preview
         self._authenticator = authenticator
         self._guard = RequestGuard(authenticator, host=host, public_url=public_url)
         self._job_details = JobDetails(dispatcher)
@@ -103,7 +105,10 @@ class PageRoutes:
 
     async def _serve_picture(self, request: web.Request) -> web.StreamResponse:
         # No user check beyond READ: a SHA-256 is known to people with the picture alone.
-        return await files.serve_picture(request.match_info["sha256"], request.query.get("name", ""), self._find_path)
+        sha256, name = request.match_info["sha256"], request.query.get("name", "")
+        if "preview" in request.query:
+            return await files.serve_preview(sha256, self._find_path, self._make_preview)
+        return await files.serve_picture(sha256, name, self._find_path)
 
     async def _serve_text_file(self, request: web.Request) -> web.StreamResponse:
         message = await self._platform.find_user_message(request[REQUEST_USER], request.match_info["message"])

@@ -81,7 +81,9 @@ __all__ = ["TooManyPixels", "UnreadablePicture", "enlarge"]
 
 # The real model's T4 holds about two megapixels.
 MAX_INPUT_PIXELS = 2_096_704
-MAX_OUTPUT_PIXELS = 17_000_000
+MAX_OUTPUT_PIXELS = 150_000_000
+_BACK_PROJECTED_PIXELS = 17_000_000
+"""Larger pictures are resampled alone: back-projection would take a minute."""
 _PIXELS_IN_ONE_PIECE = 4_200_000
 _ROUNDS = 3
 _BAND_ROWS, _MARGIN_ROWS = 64, 8  # a row is influenced by about three rows on each side, per round
@@ -117,7 +119,7 @@ def _check_pixels(pixels: int, scale: float) -> None:
 
 def _enlarge(small: "Image", scale: float, size: tuple[int, int]) -> Iterator["Image"]:
     """Yield the enlarged picture in bands from top to bottom."""
-    if scale > 1 and scale == int(scale):
+    if scale > 1 and scale == int(scale) and size[0] * size[1] <= _BACK_PROJECTED_PIXELS:
         return _back_project_bands(small, int(scale))
     if scale > 1 and size[0] * size[1] <= _PIXELS_IN_ONE_PIECE:
         return iter([_enlarge_with_alpha(small, size)])

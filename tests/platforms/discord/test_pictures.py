@@ -261,3 +261,24 @@ async def test_the_request_above_a_picture_is_cut_and_notifies_no_user(town: Tow
     assert first.endswith("…")
     assert len(first) == 303
     assert message.notified_users == []
+
+
+async def test_a_picture_beyond_25_megapixels_is_delivered_in_a_smaller_copy(town: Town) -> None:
+    # Noise packs badly: more than Discord takes.
+    strip = Image.effect_noise((5_200, 500), 90)
+    picture = Image.new("L", (5_200, 5_000))
+    for top in range(0, 5_000, 500):
+        picture.paste(strip, (0, top))
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG", compress_level=1)
+    town.backend.will(picture=encoded.getvalue())
+
+    interaction = await town.ana.use_command("upscale", {"image": make_png(1_300, 1_250), "scale": 4.0})
+    upscale = await (await interaction.wait_for_message()).wait_until(is_done, timeout_seconds=40)
+
+    [shown] = upscale.pictures
+    assert len(shown.data) <= 10 * 1024 * 1024
+    with Image.open(io.BytesIO(shown.data)) as small:
+        assert small.width / small.height == pytest.approx(1.04, rel=0.01)
+    assert "made smaller" in upscale.text
+    assert "5200×5000" in upscale.text

@@ -1,13 +1,17 @@
 """Text files of messages and kept pictures: access, content types, and downloads in place of pages."""
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Picture, Reply, TextFile, Tone
+from tests.media.pictures import make_png_bomb
 from tests.platforms.web.page_bench import HOME, OWNER, PageBench
+from tests.platforms.web.web_bot import open_web_bot
 
 TABLE = TextFile('März "1".csv', "text/csv", "<script>alert(1)</script>,ü\r\n")
 
@@ -55,6 +59,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(50)
         (b"\xff\xd8\xff\xe0 jpeg", "image/jpeg"),
         (b"GIF89a", "image/gif"),
         (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"\x00\x00\x00\x20ftypavif", "image/avif"),
     ],
 )
 async def test_a_picture_has_the_type_of_its_content(
@@ -90,3 +95,21 @@ async def test_a_download_keeps_a_name_with_special_characters(page_bench: PageB
 
     assert message["pictures"][0]["alt"] == "a fox"
     assert response.headers["Content-Disposition"] == "attachment; filename*=UTF-8''f%C3%BCchse%20%221%22%0D%0A.png"
+
+
+async def test_the_page_shows_a_large_picture_in_a_smaller_copy_and_offers_the_whole(tmp_path: Path) -> None:
+    picture = make_png_bomb(6_001, 6_001)
+    async with open_web_bot(tmp_path) as bot:
+        ana = await bot.invite("Ana")
+        bot.backend.will(picture=picture)
+
+        [shown] = (await ana.ask("/imagine a very large fox"))["pictures"]
+
+        async with ana.session.get(f"{ana.address}{shown['url']}") as response:
+            with Image.open(io.BytesIO(await response.read())) as small:
+                assert small.size == (1_501, 1_501)
+            assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+        async with ana.session.get(f"{ana.address}{shown['download']}") as response:
+            assert await response.read() == picture
+            assert response.headers["Content-Disposition"].startswith("attachment")
+    assert (shown["width"], shown["height"]) == (6_001, 6_001)
