@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue
+from bot.core.file_types import FILE_TYPES
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Task
@@ -13,13 +14,6 @@ from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.streaming.safety import sanitize_text
 
 _VERBS = {Task.IMAGINE: "drawn", Task.EDIT: "edited", Task.UPSCALE: "made larger", Task.RESTORE: "restored"}
-_EXTENSIONS = {
-    "image/png": "png",
-    "image/jpeg": "jpg",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/avif": "avif",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +165,7 @@ def count_withheld_images(job: Job, model: Model, result: Result) -> int:
 
 
 def _build_picture(job: Job, output: Output, result: Result) -> Picture:
-    extension = _EXTENSIONS.get(output.mime, "bin")
+    extension = FILE_TYPES[output.mime].extension if output.mime in FILE_TYPES else "bin"
     number = f"-{output.n}" if len(result.pictures) > 1 else ""
     return Picture(
         sha256=output.sha256,

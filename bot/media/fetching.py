@@ -95,7 +95,7 @@ class Fetcher:
         large, or refused by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
         """
         if url[:5].lower() == "data:":
-            return FetchedFile(*decode_data_url(url, max_bytes))
+            return FetchedFile(*await asyncio.to_thread(decode_data_url, url, max_bytes))
         target = io.BytesIO() if file is None else file
         # Large files take longer; a silent server is given up after `_TIMEOUTS`.
         seconds = self._timeout_seconds * max(1, max_bytes / _BYTES_IN_TIME)

@@ -12,16 +12,10 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
 from bot.core.errors import InternalError
+from bot.core.file_types import FILE_TYPES
 from bot.core.private_files import create_private_folder
 from bot.media.decoding import PictureFacts, inspect
 
-_EXTENSIONS = {
-    "image/png": "png",
-    "image/jpeg": "jpg",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "image/avif": "avif",
-}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Pieces: TypeAlias = Sequence[bytes | memoryview]
@@ -57,7 +51,7 @@ class MediaStore:
 
     async def save(self, data: bytes, mime: str) -> StoredPicture:
         """Write a picture unless stored already. After the return the picture survives a power cut."""
-        if mime not in _EXTENSIONS:
+        if mime not in FILE_TYPES:
             raise InternalError(f"no extension for {mime}")
         facts = await asyncio.to_thread(inspect, data)
         return await self.save_pieces([data], replace(facts, mime=mime), compute_sha256(data))
@@ -75,7 +69,7 @@ class MediaStore:
         """Return the path of a file, None for an unknown hash or for a text that is no SHA-256."""
         if not _SHA256.fullmatch(sha256):
             return None
-        candidates = (self._path(sha256, extension) for extension in _EXTENSIONS.values())
+        candidates = (self._path(sha256, file_type.extension) for file_type in FILE_TYPES.values())
         return next((path for path in candidates if path.is_file()), None)
 
     async def remove(self, sha256: str) -> int | None:
@@ -121,7 +115,7 @@ class MediaStore:
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
 
     def _save(self, pieces: Pieces, facts: PictureFacts, sha256: str) -> StoredPicture:
-        path = self._path(sha256, _EXTENSIONS[facts.mime])
+        path = self._path(sha256, FILE_TYPES[facts.mime].extension)
         if not path.is_file():
             create_private_folder(path.parent)
             _write_whole(path, pieces)
@@ -145,7 +139,7 @@ def _get_used_at(facts: os.stat_result) -> datetime:
 
 def get_mime(path: Path) -> str:
     """Return the MIME type of a stored file, by extension."""
-    return next(mime for mime, extension in _EXTENSIONS.items() if path.suffix == f".{extension}")
+    return next(mime for mime, file_type in FILE_TYPES.items() if path.suffix == f".{file_type.extension}")
 
 
 def _write_whole(path: Path, pieces: Pieces) -> None:

@@ -8,13 +8,13 @@ import pytest
 
 from bot.core.backend import RunMetrics
 from bot.core.invocations import Invocation
-from bot.core.limits import MAX_OUTPUT_BYTES
 from bot.core.replies import Tone
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, CHANNEL, get_text
 from tests.faults.bench import open_fault_bench
 
+MEBIBYTE = 1024 * 1024
 METERED = RunMetrics(predict_seconds=20.0)
 METERED_MICROS = 4_500
 """Twenty seconds of Real-ESRGAN."""
@@ -83,8 +83,11 @@ def make_large_png() -> bytes:
 
 
 @pytest.mark.parametrize("output", ["pixels", "bytes"])
-async def test_an_output_too_large_to_keep_is_charged_as_metered(bench: Bench, output: str) -> None:
-    picture = make_large_png() if output == "pixels" else make_png() + b"\0" * MAX_OUTPUT_BYTES
+async def test_an_output_too_large_to_keep_is_charged_as_metered(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    monkeypatch.setattr(bench.app.media, "_max_output_bytes", MEBIBYTE)
+    picture = make_large_png() if output == "pixels" else make_png() + b"\0" * MEBIBYTE
     bench.backend.will(picture=picture, metrics=METERED)
 
     await bench.say("/upscale", image=make_png())

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import discord
 
 from bot.core.errors import BadFile, FileTooLarge, OutputGone, Unavailable
+from bot.core.file_types import FILE_TYPES
 from bot.core.invocations import Attachment, Link
 from bot.core.replies import Picture
 from bot.media.media import Media
@@ -20,7 +21,6 @@ DownloadFile = Callable[[str], Awaitable[bytes]]
 """Downloads a file by URL; raises a `UserError`."""
 
 DEFAULT_LIMIT_BYTES = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 # discord.com/developers/docs/components/reference#component-object-component-types
 _SECTION, _THUMBNAIL, _GALLERY, _CONTAINER = 9, 11, 12, 17
 
@@ -69,7 +69,7 @@ async def _prepare_upload(picture: Picture, media: Media, limit_bytes: int) -> D
     except BadFile:
         return DiscordUpload("", reason="a picture is too large to be uploaded here")
     stem = picture.name.rpartition(".")[0] or picture.name
-    return DiscordUpload(f"{stem}.{_EXTENSIONS.get(small.facts.mime, 'bin')}", small.data, is_shrunk=True)
+    return DiscordUpload(f"{stem}.{FILE_TYPES[small.facts.mime].extension}", small.data, is_shrunk=True)
 
 
 class DiscordFiles:

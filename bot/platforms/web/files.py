@@ -11,6 +11,7 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
+from bot.core.file_types import HEAD_BYTES, MediaKind, detect_file_type
 from bot.core.limits import PICTURE_SECONDS
 from bot.core.replies import TextFile
 from bot.media.media import FindPath, MakePreview
@@ -27,8 +28,6 @@ _STATIC_TYPES = {
 _SANDBOX_POLICY = "default-src 'none'; sandbox"
 _FOREVER = "private, max-age=31536000, immutable"  # the name is the content's hash
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAGIC = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
-_HEAD_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +71,15 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
     head = await asyncio.to_thread(_read_head, path) if path else None
     if path is None or head is None:
         raise web.HTTPNotFound(text="That picture is not kept any more.")
-    mime = _detect_mime(head)
+    file_type = detect_file_type(head)
+    mime = file_type.mime if file_type and file_type.kind is not MediaKind.FILE else "application/octet-stream"
     headers = {
         "Content-Type": mime,
         "Cache-Control": _FOREVER,
         "Content-Security-Policy": _SANDBOX_POLICY,
     }
-    # Only a picture by its own bytes is shown in place; any other content is a download.
-    if name or not mime.startswith("image/"):
+    # Only pictures, sounds and videos by their own bytes are shown in place; any other content is a download.
+    if name or mime == "application/octet-stream":
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name or sha256, safe='')}"
     return PictureResponse(path, headers=headers)
 
@@ -111,14 +111,6 @@ def _read_asset(file: Path) -> Asset:
 def _read_head(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+            return file.read(HEAD_BYTES)
     except FileNotFoundError:  # retention may delete the file between the look-up and here
         return None
-
-
-def _detect_mime(head: bytes) -> str:
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    if head[4:12] in (b"ftypavif", b"ftypavis"):
-        return "image/avif"
-    return next((mime for magic, mime in _MAGIC if head.startswith(magic)), "application/octet-stream")
