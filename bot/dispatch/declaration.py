@@ -30,7 +30,7 @@ from typing import (
 from bot.catalogue.catalogue import Catalogue
 from bot.conversations.conversations import Conversations
 from bot.core.backend import InputFile
-from bot.core.errors import UserError
+from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation, Link, name_file
 from bot.core.json import JSON
 from bot.core.models import Model, Task
@@ -53,6 +53,9 @@ OptionValue = str | int | float | bool
 PersonOption = NewType("PersonOption", str)
 RoleOption = NewType("RoleOption", str)
 ChannelOption = NewType("ChannelOption", str)
+
+
+F = TypeVar("F")
 
 
 class OptionKind(StrEnum):
@@ -164,6 +167,21 @@ class Declaration:
     def file_option(self) -> Option | None:
         """The first option for a file, if any."""
         return next((option for option in self.options if option.kind is OptionKind.FILE), None)
+
+    def assign_files(self, files: Sequence[F]) -> dict[str, F]:
+        """Return the files of a message by name for the first option for files; one file alone takes the first file.
+
+        Raise `BadOption` for more files than an option for several files takes.
+        """
+        option = self.file_option
+        if option is None:
+            return {}
+        if option.is_list and len(files) > option.max_files:
+            raise BadOption(
+                f"/{self.name} takes at most {option.max_files} pictures, and that message has {len(files)}.",
+                option=option.name,
+            )
+        return dict(zip(option.file_names, files, strict=False))
 
 
 def option(

@@ -59,8 +59,6 @@ async def invocation_from_text(
             pictures = []
         _check_length(message, files, declaration)
         options["message"] = message
-    file_option = declaration.file_option
-    attachments = dict(zip(file_option.file_names, pictures, strict=False)) if file_option is not None else {}
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
     return Invocation(
         user=user,
@@ -68,7 +66,7 @@ async def invocation_from_text(
         command=call.command,
         request_key=request_key,
         options=options,
-        attachments=attachments,
+        attachments=declaration.assign_files(pictures),
         placeholder=placeholder,
         earlier_messages=earlier,
         drawing_prompt=name_mentions(drawing_prompt),

@@ -28,7 +28,7 @@ from bot.platforms.discord.registration import OPTION_TYPES, SUBCOMMAND, SUBCOMM
 from bot.platforms.discord.replies import InteractionContext, build_first_message_ref
 from bot.platforms.discord.responses import FORM_RESPONSE
 
-GivenPicture = Attachment | Link
+GivenPictures = list[Attachment | Link]
 
 _LONGEST_CHOICE = 100
 _MOST_OPEN_FORMS = 1000
@@ -117,7 +117,7 @@ class DiscordCommands:
         self._context = context
         self._reader = DiscordMessageReader(context.users, context.files)
         self._menu = context.dispatcher.services.menu
-        self._pictures: RecentItems[str, GivenPicture] = RecentItems(_MOST_OPEN_FORMS)
+        self._pictures: RecentItems[str, GivenPictures] = RecentItems(_MOST_OPEN_FORMS)
 
     async def handle_slash(self, interaction: discord.Interaction) -> None:
         call = parse_slash_command(_read_data(interaction))
@@ -134,49 +134,69 @@ class DiscordCommands:
         data = _read_data(interaction)
         declaration = find_message_command(self._menu, str(data["name"]))
         message = data.get("resolved", {}).get("messages", {}).get(str(data.get("target_id")), {})
-        picture = self._context.files.find_picture(message)
+        pictures = self._context.files.list_pictures(message)
         if declaration is None or declaration.file_option is None:
             await self._context.responder.refuse(interaction, "I do not know that command any more.")
-        elif picture is None:
+        elif not pictures:
             await self._context.responder.refuse(interaction, "There is no picture in that message.")
         elif needs_text(declaration):
-            await self._open_form(interaction, declaration, picture)
+            await self._open_form(interaction, declaration, pictures)
         else:
-            await self._answer(interaction, declaration, *_add_picture(declaration, picture, {}))
+            await self._answer_with_pictures(interaction, declaration, pictures, {})
 
     async def handle_submission(self, interaction: discord.Interaction, command: str, message_id: str) -> None:
         """Answer the submitted form of a message command."""
         declaration = find_command(self._menu, command).declaration
         options = parse_form(_read_data(interaction))
-        picture = self._pictures.get(_build_picture_key(interaction, message_id))
-        picture = picture or await self._fetch_picture(interaction, message_id)
-        if picture is None:
+        pictures = self._pictures.get(_build_picture_key(interaction, message_id))
+        pictures = pictures or await self._fetch_pictures(interaction, message_id)
+        if not pictures:
             await self._context.responder.refuse(
                 interaction, quote_form_input(format_error(UserError(_OLD_FORM)), options).text
             )
             return
-        await self._answer(interaction, declaration, *_add_picture(declaration, picture, options), form_input=options)
+        await self._answer_with_pictures(interaction, declaration, pictures, options, form_input=options)
+
+    async def _answer_with_pictures(
+        self,
+        interaction: discord.Interaction,
+        declaration: Declaration,
+        pictures: GivenPictures,
+        options: Mapping[str, OptionValue],
+        *,
+        form_input: Mapping[str, OptionValue] | None = None,
+    ) -> None:
+        """Answer a command with the pictures of a message: links become options, attachments files."""
+        try:
+            named = declaration.assign_files(pictures)
+        except UserError as error:
+            reply = format_error(error)
+            await self._context.responder.refuse(interaction, quote_form_input(reply, form_input or {}).text)
+            return
+        links = {name: picture.url for name, picture in named.items() if isinstance(picture, Link)}
+        files = {name: picture for name, picture in named.items() if isinstance(picture, Attachment)}
+        await self._answer(interaction, declaration, {**options, **links}, files, form_input=form_input)
 
     async def _open_form(
-        self, interaction: discord.Interaction, declaration: Declaration, picture: GivenPicture
+        self, interaction: discord.Interaction, declaration: Declaration, pictures: GivenPictures
     ) -> None:
         data = _read_data(interaction)
         message_id, label = str(data["target_id"]), str(data["name"])
-        self._pictures[_build_picture_key(interaction, message_id)] = picture
+        self._pictures[_build_picture_key(interaction, message_id)] = pictures
         draft = FormDraft(declaration, {}, label, get_form_option_names(label.lower()))
         custom_id = build_custom_id(declaration.name, message_id, prefix=ASK_PREFIX)
         form = render_modal(draft, custom_id, self._context.dispatcher.services)
         await self._context.responder.respond(interaction, FORM_RESPONSE, form)
 
-    async def _fetch_picture(self, interaction: discord.Interaction, message_id: str) -> GivenPicture | None:
-        """Return a message's picture after a restart; None if the bot cannot read the message."""
+    async def _fetch_pictures(self, interaction: discord.Interaction, message_id: str) -> GivenPictures:
+        """Return a message's pictures after a restart; an empty list if the bot cannot read the message."""
         if not message_id.isdecimal() or interaction.channel_id is None:
-            return None
+            return []
         try:
             message = await self._context.api.get_message(interaction.channel_id, message_id)
         except DELIVERY_ERRORS:
-            return None
-        return self._context.files.find_picture(message)
+            return []
+        return self._context.files.list_pictures(message)
 
     async def _answer(
         self,
@@ -245,16 +265,6 @@ def _choose_conversation(interaction: discord.Interaction, channel: Channel) -> 
     if channel.thread or is_direct(interaction):
         return channel
     return replace(channel, thread=build_request_key(interaction), is_reply_chain=True)
-
-
-def _add_picture(
-    declaration: Declaration, picture: GivenPicture, options: Mapping[str, OptionValue]
-) -> tuple[dict[str, OptionValue], dict[str, Attachment]]:
-    """Return options and files with the picture in the option that takes a picture: as a link, or as a file."""
-    name = declaration.file_option.name if declaration.file_option else ""
-    if isinstance(picture, Link):
-        return {**options, name: picture.url}, {}
-    return dict(options), {name: picture}
 
 
 def _build_picture_key(interaction: discord.Interaction, message_id: str) -> str:

@@ -90,15 +90,17 @@ class DiscordFiles:
         shown = files or [self._attach_media(item.media) for item in _iterate_gallery(message.components)]
         return shown or [self._attach_picture(url) for embed in message.embeds if (url := _get_picture_url(embed))]
 
-    def find_picture(self, raw: Mapping[str, Any]) -> Attachment | Link | None:
-        """Return the first picture in a message's JSON: attached, in the components, or in an embed."""
+    def list_pictures(self, raw: Mapping[str, Any]) -> list[Attachment | Link]:
+        """Return the pictures in a message's JSON: the attached ones, else those in the components and embeds."""
         for message in (raw, *(snapshot["message"] for snapshot in raw.get("message_snapshots") or ())):
-            for file in message.get("attachments") or ():
-                if str(file.get("content_type") or "").startswith("image/"):
-                    return self.attach(file)
-            for url in (*_find_in_components(message.get("components") or ()), *_find_in_embeds(message)):
-                return Link(build_file_url(url, self._cdn_url))
-        return None
+            files = message.get("attachments") or ()
+            attached = [file for file in files if str(file.get("content_type") or "").startswith("image/")]
+            if attached:
+                return [self.attach(file) for file in attached]
+            urls = [*_find_in_components(message.get("components") or ()), *_find_in_embeds(message)]
+            if urls:
+                return [Link(build_file_url(url, self._cdn_url)) for url in dict.fromkeys(urls)]
+        return []
 
     def _attach_media(self, media: discord.UnfurledMediaItem) -> Attachment:
         # Components name no size: the download enforces the limit.

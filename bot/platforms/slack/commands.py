@@ -106,6 +106,7 @@ class SlackCommands:
         pictures = [file for file in files if _is_picture(self._files.create_attachment(team, file))]
         try:
             declaration = find_command(self._menu, command).declaration
+            declaration.assign_files(pictures)
         except UserError as error:
             await self._replies.send_error(error, target)
             return
@@ -114,7 +115,7 @@ class SlackCommands:
             await self._ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
             return
         if any(option.is_required and option.kind is not OptionKind.FILE for option in declaration.options):
-            origin = SlackFormOrigin(command, target.channel, thread, file=pictures[0])
+            origin = SlackFormOrigin(command, target.channel, thread, files=tuple(pictures))
             await self.open_form(body, target, declaration, origin)
             return
         invocation = Invocation(
@@ -123,7 +124,7 @@ class SlackCommands:
             command,
             f"slack:{body['trigger_id']}",
             {},
-            {declaration.file_option.name: self._files.create_attachment(team, pictures[0])},
+            declaration.assign_files([self._files.create_attachment(team, picture) for picture in pictures]),
         )
         await self._replies.answer(invocation, target)
 
@@ -170,8 +171,7 @@ class SlackCommands:
         declaration = find_command(self._menu, origin.command).declaration
         options = {name: value for name, value in read_values(view, declaration).items() if value != ""}
         attachments: dict[str, Attachment] = read_files(view, self._files, team)
-        if origin.file and declaration.file_option is not None:
-            attachments[declaration.file_option.name] = self._files.create_attachment(team, origin.file)
+        attachments |= declaration.assign_files([self._files.create_attachment(team, file) for file in origin.files])
         invocation = Invocation(
             user,
             create_channel(team, channel, origin.thread),

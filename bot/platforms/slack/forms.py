@@ -5,7 +5,7 @@ Limits of modals and input elements: docs.slack.dev/reference/block-kit/block-el
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bot.core.errors import BadOption, UserError
@@ -50,15 +50,17 @@ class SlackFormOrigin:
     job: str = ""
     n: int = 0
     message: str = ""
-    file: Mapping[str, Any] = field(default_factory=dict)
-    """Slack's file object of the picture."""
+    files: Sequence[Mapping[str, Any]] = ()
+    """Slack's file objects of the pictures."""
 
     def serialize(self) -> str:
         """Return the JSON for `private_metadata`, within 3,000 characters."""
-        file = {name: self.file[name] for name in _FILE_FIELDS if name in self.file}
-        text = json.dumps(asdict(replace(self, file=file)))
-        # The id alone is enough: a download then asks Slack for the rest.
-        return text if len(text) <= _MAX_METADATA else json.dumps(asdict(replace(self, file={"id": file.get("id")})))
+        files = [{name: file[name] for name in _FILE_FIELDS if name in file} for file in self.files]
+        text = json.dumps(asdict(replace(self, files=files)))
+        if len(text) <= _MAX_METADATA:
+            return text
+        # The ids alone are enough: a download then asks Slack for the rest.
+        return json.dumps(asdict(replace(self, files=[{"id": file.get("id")} for file in files])))
 
 
 def parse_origin(view: Mapping[str, Any]) -> SlackFormOrigin | None:
@@ -81,7 +83,7 @@ def render_modal(
 ) -> dict[str, Any]:
     """Return a modal with a field for each option (or for those of `option_names`, in order), filled with `values`."""
     wanted = [declaration.option(name) for name in option_names] if option_names else list(declaration.options)
-    has_file = bool(origin.file or origin.action)
+    has_file = bool(origin.files or origin.action)
     options = [one for one in wanted if one is not None and not (has_file and one.kind is OptionKind.FILE)]
     known = values or {}
     return {
@@ -139,7 +141,7 @@ def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) ->
     form = find_command(menu, origin.command)
     given = {name: value for name, value in read_values(view, form.declaration).items() if value != ""}
     attached = {name for name, element in _list_elements(view) if element.get("files")}
-    attached |= {name for name in ("image",) if origin.file or origin.action}
+    attached |= {name for name in ("image",) if origin.files or origin.action}
     # Options without a field get a value later, so a placeholder stands in for each.
     absent = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
     invocation = Invocation(

@@ -218,6 +218,30 @@ async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:
     assert 0.4 in town.backend.last_run.inputs.values()
 
 
+async def test_edit_works_on_all_pictures_of_a_message_and_on_attached_pictures(town: Town) -> None:
+    files = [DiscordFileUpload(f"{colour}.png", make_png(colour=colour)) for colour in ("red", "green")]
+    post = await town.ben.say("look", town.general, files=files)
+
+    form = await (await town.ana.use_message_command("Edit", post)).wait_for_modal()
+    await finish(await town.ana.submit(form, {"Prompt": "make it winter"}))
+    assert str(town.backend.last_run.inputs["images"]).count("data:image/") == 2
+
+    options = {"prompt": "blend", "image": make_png(colour="red"), "image2": make_png(colour="blue")}
+    await finish(await town.ana.use_command("edit", {**options, "image3": make_png(colour="white")}))
+    assert str(town.backend.last_run.inputs["images"]).count("data:image/") == 3
+
+
+async def test_more_pictures_than_edit_takes_are_refused_with_the_words_kept(town: Town) -> None:
+    files = [DiscordFileUpload(f"{n}.png", make_png(40 + n)) for n in range(5)]
+    post = await town.ben.say("look", town.general, files=files)
+
+    form = await (await town.ana.use_message_command("Edit", post)).wait_for_modal()
+    answer = await (await town.ana.submit(form, {"Prompt": "make it winter"})).wait_for_private_message()
+
+    assert answer.text.startswith("/edit takes at most 4 pictures, and that message has 5.")
+    assert "make it winter" in answer.text
+
+
 async def test_message_commands_work_on_the_bot_s_pictures(town: Town) -> None:
     message = await draw_picture(town.ana, prompt=PROMPT)
 

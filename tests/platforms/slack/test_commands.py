@@ -153,6 +153,27 @@ async def test_a_shortcut_with_required_text_opens_a_form(any_office: Office) ->
     assert str(any_office.backend.last_run.inputs["image"]).startswith("data:image/")
 
 
+async def test_all_pictures_of_a_message_are_edited(any_office: Office) -> None:
+    pictures = [make_png(colour=colour) for colour in ("red", "green")]
+    posted = await any_office.ana.say("look", any_office.general, files=pictures)
+
+    await any_office.otto.use_message_shortcut("picture:edit", posted)
+    form = await any_office.otto.wait_for_modal("Edit")
+    await any_office.otto.submit(form, {"prompt": "make it winter"})
+
+    await any_office.general.get_thread(posted).wait_for_bot_message(condition=lambda one: one.files)
+    assert str(any_office.backend.last_run.inputs["images"]).count("data:image/") == 2
+
+
+async def test_more_pictures_than_a_command_takes_are_refused(office: Office) -> None:
+    pictures = [make_png(colour=colour) for colour in ("red", "green", "blue", "white", "black")]
+    posted = await office.ana.say("look", office.general, files=pictures)
+
+    await office.otto.use_message_shortcut("picture:edit", posted)
+
+    await office.otto.wait_for_private_message("/edit takes at most 4 pictures, and that message has 5.")
+
+
 async def test_a_shortcut_on_a_message_without_a_picture_is_refused(office: Office) -> None:
     posted = await office.ana.say("no picture here", office.general)
 

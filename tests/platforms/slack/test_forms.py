@@ -110,7 +110,7 @@ def test_an_unticked_box_means_no_only_if_the_default_is_yes() -> None:
 
 
 def test_the_origin_of_a_form_comes_back_with_its_submission() -> None:
-    origin = SlackFormOrigin("everything", "C1", "1.2", "edit", "job", 3, "1.3", {"id": "F1", "name": "a.png"})
+    origin = SlackFormOrigin("everything", "C1", "1.2", "edit", "job", 3, "1.3", [{"id": "F1", "name": "a.png"}])
 
     back = parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()})
 
@@ -120,7 +120,10 @@ def test_the_origin_of_a_form_comes_back_with_its_submission() -> None:
 
 
 def test_a_file_with_a_long_address_still_fits() -> None:
-    origin = SlackFormOrigin("everything", file={"id": "F1", "url_private": "https://files.slack.com/" + "x" * 4_000})
+    file = {"id": "F1", "url_private": "https://files.slack.com/" + "x" * 4_000}
+    origin = SlackFormOrigin("everything", files=[file, file])
 
     assert len(origin.serialize()) <= 3_000
-    assert parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()}) is not None
+    assert parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()}) == SlackFormOrigin(
+        "everything", files=[{"id": "F1"}, {"id": "F1"}]
+    )
