@@ -45,7 +45,7 @@ async def post_placeholder(work: Work) -> None:
         return
     message = PostedMessage(work.job.id, 0, ref)
     # The address is stored before a backend can bill: after a crash the paid result must find the message.
-    async with work.services.database.write() as tx:
+    async with work.services.database.write(is_urgent=True) as tx:
         await tx.messages.put(message)
         slot = work.services.queues.slot_for_run(work.job, work.model)
         moved = await work.move(tx, JobState.QUEUED, queue_time=slot.finish_time)

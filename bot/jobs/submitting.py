@@ -155,7 +155,7 @@ async def _save_prediction(work: Work) -> PredictionRecord:
         created_at=now,
         submitted_at=now,
     )
-    async with work.services.database.write() as tx:
+    async with work.services.database.write(is_urgent=True) as tx:
         await tx.predictions.add(record)
         moved = await work.move(tx, JobState.SUBMITTING, prediction=record.id)
     work.job, work.record = moved, record

@@ -137,7 +137,7 @@ class Database:
     async def write(self, *, is_urgent: bool = False) -> AsyncIterator[Transaction]:
         """Give a transaction for changes, committed at the end of the block and rolled back on any error.
 
-        Urgent writes (for runs already paid for) overtake ordinary writes in the write queue.
+        Urgent writes (of accepted jobs) overtake ordinary writes in the write queue.
         Inside the block, await only the transaction's stores: SQLite has a single writer, and other writers wait.
         """
         priority = _URGENT if is_urgent else _ORDINARY

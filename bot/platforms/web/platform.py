@@ -127,7 +127,9 @@ class WebPlatform:
             return await rows.page.get(message_id)
 
     async def _keep(self, message: PageMessage) -> None:
-        async with self._database.write(is_urgent=message.is_from_bot) as rows:
+        # The answers to refused requests must not overtake new requests and the work on accepted jobs.
+        write = self._database.write(is_urgent=bool(message.job)) if message.is_from_bot else self._database.accept()
+        async with write as rows:
             await rows.page.put(message)
 
     async def _forget(self, message_id: str) -> None:

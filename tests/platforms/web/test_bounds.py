@@ -1,5 +1,6 @@
 """Bounds of the page: long messages, long conversations, refused texts, and exports that hold earlier exports."""
 
+import asyncio
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,18 @@ from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import Reply, TextFile, Tone
 from bot.storage.web_page import PageMessage
-from tests.platforms.web.page_bench import HOME, OWNER, PageBench, build_done_reply, open_page_bench, read_events
+from tests.fakes.event_loop import settle
+from tests.platforms.web.page_bench import (
+    HOME,
+    OWNER,
+    PageBench,
+    build_done_reply,
+    build_working_reply,
+    open_page_bench,
+    read_events,
+)
 from tests.platforms.web.web_bot import Browser, open_web_bot
+from tests.storage.raw import execute
 
 
 async def post(page_bench: PageBench, n: int, text: str, *files: TextFile) -> None:
@@ -173,3 +184,26 @@ async def test_a_person_writes_so_many_times_a_minute_and_further_messages_store
     assert refused == 429
     assert len(messages) >= 2 * limits.PAGE_MESSAGES_PER_MINUTE
     assert other["error"] == ""
+
+
+async def test_the_answers_to_refused_requests_are_stored_last(page_bench: PageBench) -> None:
+    database, may_write = page_bench.platform._database, asyncio.Event()
+    answer, shown = Reply(text="No.", tone=Tone.ERROR), build_working_reply("A fox")
+
+    async def hold_writer() -> None:
+        async with database.write():
+            await may_write.wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(hold_writer())
+        await settle()
+        for message_id, reply in (("refused", answer), ("of a job", shown)):
+            destination = Destination(OWNER, HOME, "web:r", message_id)
+            tasks.create_task(page_bench.platform.post(destination, reply))
+        tasks.create_task(page_bench.platform.post_user_message(OWNER, HOME, "said", "/draw"))
+        await page_bench.get("/api/menu")  # all three wait for the writer
+        may_write.set()
+
+    rows = await execute(database, "SELECT id FROM page_messages ORDER BY rowid")
+    assert {row[0] for row in rows[:2]} == {"said", "of a job"}
+    assert rows[2:] == [("refused",)]
