@@ -21,7 +21,7 @@ SPAN = timedelta(days=365)
 
 # i → (i × factor) mod a prime gives each job another number of ten digits.
 _FIRST_NUMBER, _FACTOR, _PRIME = 1_000_000_000, 7_368_787, 8_999_999_993
-_NUMBER = f"({_FIRST_NUMBER} + CAST(i AS BIGINT) * {_FACTOR} % {_PRIME})"
+_NUMBER = f"({_FIRST_NUMBER} + i * {_FACTOR} % {_PRIME})"
 
 _DELTAS = "balance_delta_micros, held_delta_micros"
 _ENTRY = f"INSERT INTO ledger (account, job, kind, {_DELTAS}, key, actor, at)"
@@ -102,7 +102,7 @@ def _build_jobs(dialect: Dialect, job_count: int, until: datetime, span: timedel
     at = dialect.format_time(f"({first} + i * {span.total_seconds() / job_count})")
     people = max(20, job_count // 100)
     numbers = f"""
-        WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {job_count - 1}),
+        WITH RECURSIVE n(i) AS (SELECT CAST(0 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {job_count - 1}),
         p AS (SELECT i, CASE WHEN i % 20 = 0 THEN 0 ELSE (i * 7919) % {people} END AS p,
             CASE WHEN i >= {job_count - open_count} THEN 'running' WHEN i % 25 = 7 THEN 'failed' ELSE 'delivered' END
             AS state FROM n),
