@@ -5,17 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
 from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindPicture, Invocation
+from bot.core.limits import MAX_ATTACHMENT_BYTES
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Services
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
+from bot.media.file_kinds import is_picture
 
 DEFAULT_COMMAND = "chat"
 MAX_TEXT_FILE_BYTES = 100_000
 _LINK_STARTS = ("https://", "http://")
 _NAME_WITH_COLON = re.compile(r"([A-Za-z]+)\s*:")
 _TEXT_MIMES = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
+_UNKNOWN_MIMES = ("", "application/octet-stream", "binary/octet-stream")
 _TEXT_SUFFIXES = (
     *(".c", ".cpp", ".css", ".csv", ".go", ".h", ".html", ".ini", ".java", ".js", ".json", ".log", ".md", ".py"),
     *(".rs", ".sh", ".sql", ".toml", ".ts", ".tsx", ".txt", ".xml", ".yaml", ".yml"),
@@ -45,7 +48,7 @@ async def invocation_from_text(
     replaces the platform's ids of people and channels in words: options for people and channels take the ids. Raise a
     `UserError` for an empty message or a file of another kind.
     """
-    is_quoted, files = not files, files or quoted_files
+    is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
     pictures = [file for file in files if _is_picture(file)]
     call = parse_plain_text(text, services.menu, has_picture=bool(pictures))
     declaration = find_command(services.menu, call.command).declaration
@@ -66,7 +69,8 @@ async def invocation_from_text(
         command=call.command,
         request_key=request_key,
         options=options,
-        attachments=declaration.assign_files(pictures),
+        # A file of another kind goes to a command too, which says what the file is.
+        attachments=declaration.assign_files(pictures if call.command == DEFAULT_COMMAND else pictures or files),
         placeholder=placeholder,
         earlier_messages=earlier,
         drawing_prompt=name_mentions(drawing_prompt),
@@ -143,8 +147,24 @@ def _has_seeing_model(services: Services) -> bool:
 
 
 def has_picture(files: Sequence[Attachment]) -> bool:
-    """Return whether one of the files is a picture, by the platform's MIME types."""
-    return any(map(_is_picture, files))
+    """Return whether one of the files may be a picture, by the platform's MIME types."""
+    return any(_is_picture(file) or _has_unknown_type(file) for file in files)
+
+
+def _has_unknown_type(file: Attachment) -> bool:
+    return file.mime.partition(";")[0].strip() in _UNKNOWN_MIMES and not is_text_file(file)
+
+
+async def _identify(file: Attachment) -> Attachment:
+    """Return a file that the platform does not know as a picture if the bytes are a picture's."""
+    if not _has_unknown_type(file) or file.size_bytes > MAX_ATTACHMENT_BYTES:
+        return file
+    data = await file.read()
+
+    async def read() -> bytes:
+        return data
+
+    return Attachment(file.name, "image/*" if is_picture(data) else file.mime, len(data), read)
 
 
 def _is_picture(file: Attachment) -> bool:

@@ -26,6 +26,7 @@ from bot.core.limits import (
 )
 from bot.core.models import MaskStyle
 from bot.media.color_profiles import MAX_PROFILE_BYTES
+from bot.media.file_kinds import HEAD_BYTES, describe_no_picture
 from bot.media.stripping import Buffer, StillPicture, extract_still, read_jpeg_size, shorten_webp_chunk
 
 _MIMES = {
@@ -253,7 +254,7 @@ def detect_kind(data: Buffer) -> str:
         return "GIF"
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
         return "AVIF"
-    raise BadFile("That file is not a picture I can read: PNG, JPEG, WebP or GIF, please.")
+    raise BadFile(describe_no_picture(bytes(data[:HEAD_BYTES])))
 
 
 @contextmanager

@@ -48,6 +48,8 @@ from bot.media.decoding import (
     shrink,
 )
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
+from bot.media.file_kinds import is_heif
+from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import MediaFile, MediaStore, Pieces, StoredPicture, compute_sha256, get_mime
 
@@ -311,6 +313,9 @@ class Media:
         max_pixels: int | None = None,
         convert: Callable[[bytes], CleanPicture] = clean,
     ) -> StoredPicture:
+        if line is Line.UPLOADS and is_heif(data):
+            data = await self._convert_heif(data)
+
         def work() -> CleanPicture:
             picture = convert(data)
             is_small = max_pixels is None or picture.facts.width * picture.facts.height <= max_pixels
@@ -379,6 +384,12 @@ class Media:
         async with self._decoding.reserve(line, needed_bytes):
             # A cancelled caller must not free the memory that the thread still uses.
             return await _finish(asyncio.to_thread(work))
+
+    async def _convert_heif(self, data: bytes) -> bytes:
+        """Return a phone's HEIC picture as JPEG or PNG. Raise `BadFile`."""
+        needed_bytes = await asyncio.to_thread(estimate_heif_memory_bytes, data)
+        async with self._decoding.reserve(Line.UPLOADS, needed_bytes):
+            return await _finish(asyncio.to_thread(convert_heif, data))
 
     def _check_size(self, size: int) -> None:
         if size > self._max_attachment_bytes:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(60)
 def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Run in a folder without .env."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7 a plan")
 
 
 def test_pictures_are_drawn_upscaled_and_captioned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +46,7 @@ def test_the_guide_answers_from_the_documents(capsys: pytest.CaptureFixture[str]
     [
         ("/imagine", "prompt is missing: What should the picture show?"),
         ("/imagin a fox", "There is no command called “imagin”. Did you mean imagine?"),
+        ("/caption --image plan.pdf", "That is a PDF, not a picture I can read"),
         ("/caption --image nothere.png", "There is no file called nothere.png here."),
         ("/imagine fault:nsfw", "⚠ The model refused this as sensitive."),
     ],

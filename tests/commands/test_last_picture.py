@@ -1,14 +1,22 @@
 """A required picture that was left out is the last picture of the channel, on platforms that keep pictures in jobs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from bot.core.people import Channel
 from tests.bench import Bench
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, BEN, CHANNEL, get_text
+from tests.media.test_heif import make_heic
+from tests.platforms.web.page_bench import PAGE_HEADERS
 from tests.platforms.web.web_bot import open_web_bot
 
+NO_PICTURE = "That is a PDF, not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
+PDF = ("plan.pdf", "application/pdf", b"%PDF-1.7 a plan")
 MISSING = "image is missing: Which picture? Attach a file or give a link."
 
 
@@ -43,6 +51,25 @@ async def test_an_optional_picture_stays_left_out(bench: Bench) -> None:
 
     assert "image" not in bench.backend.last_run.inputs
     assert (await bench.get_job()).user == ANA
+
+
+async def test_the_page_reads_a_phones_picture_and_names_a_pdf(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path, is_demo=True) as bot:
+        browser = bot.open_browser()
+        answers: list[dict[str, Any]] = []
+        for n, (name, mime, content) in enumerate(
+            (("a.heic", "image/heic", make_heic()), ("a", "application/octet-stream", make_png()), PDF)
+        ):
+            form = aiohttp.FormData()
+            ask = {"channel": "main", "text": "/caption", "request_id": f"upload-{n:08}"}
+            form.add_field("ask", json.dumps(ask))
+            form.add_field("image", content, filename=name, content_type=mime)
+            address = f"{browser.address}/api/say"
+            async with browser.session.post(address, data=form, headers=PAGE_HEADERS) as response:
+                assert response.status == 200
+            answers.append(await browser.wait_for_result(after=answers[-1]["id"] if answers else ""))
+
+    assert [answer["text"] for answer in answers] == ["A short answer.", "A short answer.", NO_PICTURE]
 
 
 async def test_the_page_takes_the_last_picture_too(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.media.pictures import (
     open_picture,
 )
 
-NO_PICTURE = "That file is not a picture I can read: PNG, JPEG, WebP or GIF, please."
+NO_PICTURE = "That file is not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
 TOO_MANY_PIXELS = "That picture has too many pixels: at most 25 million, please."
 DAMAGED = "That picture is damaged or not complete."
 KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}

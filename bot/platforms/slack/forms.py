@@ -30,7 +30,7 @@ _MAX_OPTION_LABEL = 75
 _MAX_OPTION_VALUE = 150
 _MAX_OPTIONS = 100
 _MAX_STATIC_SUGGESTIONS = 25
-_PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif"]
+_PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "heic"]
 _YES = "yes"
 # Fields of a file object; a download needs no others.
 _FILE_FIELDS = ("id", "name", "mimetype", "size", "url_private", "url_private_download", "file_access")

@@ -10,9 +10,11 @@ from tests.emulators.discord import message_payloads
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.fakes.backend import make_png
+from tests.media.test_heif import make_heic
 from tests.platforms.discord.dialogue import draw_picture
 from tests.platforms.discord.town import Town, finish, is_done
 
+NO_PICTURE = "That is a PDF, not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
 PROMPT = "a fox in the snow"
 
 
@@ -200,6 +202,33 @@ async def test_a_command_without_any_picture_says_so(town: Town) -> None:
     by_command = await (await town.ana.use_command("caption")).wait_for_private_message()
 
     assert by_command.text == "image is missing: Which picture? Attach a file or give a link."
+
+
+async def test_a_phones_picture_and_one_without_a_name_ending_are_read(town: Town) -> None:
+    await finish(await town.ana.use_command("caption", {"image": DiscordFileUpload("IMG_1.HEIC", make_heic())}))
+    await town.ana.send_direct_message("caption", files=[DiscordFileUpload("IMG_2.heic", make_heic())])
+    await town.wait_until(
+        lambda: town.ana.direct_channel.messages[1:] and is_done(town.ana.direct_channel.last_message)
+    )
+    await town.ana.send_direct_message("caption", files=[DiscordFileUpload("picture", make_png())])
+    await town.wait_until(
+        lambda: town.ana.direct_channel.messages[3:] and is_done(town.ana.direct_channel.last_message)
+    )
+
+    pictures = [str(run.inputs["image"]).partition(";")[0] for run in town.backend.runs.values()]
+    assert pictures == ["data:image/jpeg", "data:image/jpeg", "data:image/png"]
+
+
+async def test_a_file_that_is_no_picture_is_named(town: Town) -> None:
+    pdf = DiscordFileUpload("plan.pdf", b"%PDF-1.7 a plan")
+
+    by_command = await (await town.ana.use_command("caption", {"image": pdf})).wait_for_private_message()
+    await town.ana.send_direct_message("caption", files=[pdf])
+    by_message = await town.wait_until(
+        lambda: town.ana.direct_channel.messages[1:] and town.ana.direct_channel.last_message
+    )
+
+    assert by_command.text == by_message.text == NO_PICTURE
 
 
 async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:

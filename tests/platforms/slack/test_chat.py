@@ -6,6 +6,7 @@ from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.state import SlackThreadState
 from tests.fakes.backend import make_png
+from tests.media.test_heif import make_heic
 from tests.platforms.slack.dialogue import SlackStaff, read_answer
 from tests.platforms.slack.office import Office
 
@@ -258,6 +259,21 @@ async def test_a_file_that_cannot_be_read_is_named(office: Office) -> None:
     )
 
     await office.ana.wait_for_private_message("I cannot read plan.pdf")
+
+
+async def test_a_phones_picture_and_one_without_a_name_ending_are_read(office: Office) -> None:
+    for name, content in (("IMG_1.HEIC", make_heic()), ("picture", make_png())):
+        message = await office.ana.say("caption", files=[SlackFileUpload(name, content)])
+        await wait_for_answer(office.ana.direct_channel.get_thread(message))
+
+    pictures = [str(run.inputs["image"]).partition(";")[0] for run in office.backend.runs.values()]
+    assert pictures == ["data:image/jpeg", "data:image/png"]
+
+
+async def test_a_file_that_is_no_picture_is_named(office: Office) -> None:
+    await office.ana.say("caption", files=[SlackFileUpload("plan.pdf", b"%PDF-1.7 a plan")])
+
+    await office.ana.direct_channel.wait_for_bot_message("That is a PDF, not a picture I can read")
 
 
 async def test_a_stop_word_in_a_thread_stops_the_answer(office: Office) -> None:
