@@ -140,6 +140,7 @@ class Invocation:
             for name, value in self.options.items()
         }
         object.__setattr__(self, "options", options)
+        object.__setattr__(self, "drawing_prompt", mend_text(self.drawing_prompt))
 
 
 @dataclass(frozen=True, slots=True)

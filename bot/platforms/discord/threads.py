@@ -10,6 +10,7 @@ from bot.core.jobs import Job
 from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import MessageRef
+from bot.core.text import mend_text
 from bot.platforms.discord.channels import USER_INSTALLS
 from bot.platforms.discord.errors import DELIVERY_ERRORS, THREAD_EXISTS
 from bot.platforms.discord.permissions import can_open_thread
@@ -76,7 +77,7 @@ async def open_thread(api: DiscordRestApi, channel: int, message: str, text: str
 
 def build_thread_name(text: str) -> str:
     """Return the text as one line, cut between words."""
-    line = " ".join(text.split())
+    line = " ".join(mend_text(text).split())
     if len(line) > _LONGEST_THREAD_NAME:
         line = line[:_LONGEST_THREAD_NAME].rpartition(" ")[0] or line[:_LONGEST_THREAD_NAME]
         line = f"{line}…"

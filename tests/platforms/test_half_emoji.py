@@ -1,0 +1,66 @@
+"""Half an emoji (a lone surrogate) in words, options, names and presses of each platform: U+FFFD, and no error."""
+
+from pathlib import Path
+
+from tests.platforms.discord.town import is_done, open_town
+from tests.platforms.slack.office import Office, create_office
+from tests.platforms.web.web_bot import open_web_bot
+
+HALF, MENDED = "half \ud83d fox", "half \ufffd fox"
+
+
+async def test_on_the_page(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path, is_demo=True) as bot:
+        browser = bot.open_browser()
+        said = await browser.post("/api/say", {"text": f"/imagine {HALF}", "options": {"format": "png", HALF: 1}})
+        drawn = await browser.wait_for_result()
+        words = await browser.post("/api/say", {"text": HALF})
+        answer = await browser.wait_for_result(after=drawn["id"])
+        pressed = [
+            await browser.post("/api/press", {"message": HALF, "action": HALF, "job": HALF, "n": 0}),
+            await browser.post("/api/delete", {"message": HALF}),
+        ]
+        prompts = [str(run.inputs["prompt"]) for run in bot.backend.runs.values()]
+
+    assert [said["error"], words["error"]] == ["", ""]
+    assert prompts[0] == MENDED
+    assert MENDED in prompts[1]
+    assert answer["text"] == "A short answer."
+    assert 500 not in pressed
+
+
+async def test_on_discord(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        head = await town.ben.say(HALF, town.general)
+        question = await town.ana.say(f"{town.emulator.bot.mention} Imagine {HALF}", reply_to=head)
+        thread = await town.wait_until(lambda: question.thread)
+        answer = await town.wait_until(lambda: thread.messages and thread.last_message)
+        await answer.wait_until(is_done)
+        prompt = str(town.backend.last_run.inputs["prompt"])
+        await town.ana.press(answer, "Draw it instead")
+        await town.wait_until(lambda: thread.messages[1:] and is_done(thread.last_message))
+
+        assert f"Ben: {MENDED}" in prompt
+        assert f"Imagine {MENDED}" in prompt
+        assert thread.name == f"Imagine {MENDED}"
+        assert town.backend.last_run.inputs["prompt"] == MENDED
+
+
+async def test_on_slack(tmp_path: Path) -> None:
+    office: Office = await (await create_office(tmp_path)).open()
+    try:
+        root = await office.otto.say(HALF, office.general)
+        await office.ana.say(f"{office.team.mention} Imagine {HALF}", thread=root)
+        thread = office.general.get_thread(root)
+        answer = await thread.wait_for_bot_message(condition=lambda one: "Draw it instead" in one.button_labels)
+        prompt = str(office.backend.last_run.inputs["prompt"])
+        await office.ana.press(answer, "Draw it instead")
+        await thread.wait_for_bot_message(condition=lambda one: one.files)
+        await office.ana.use_command("/imagine", f"{HALF}", office.general)
+        await office.general.wait_for_bot_message(condition=lambda one: one.files and not one.thread_ts)
+
+        assert f"Otto: {MENDED}" in prompt
+        assert f"Imagine {MENDED}" in prompt
+    finally:
+        await office.close()
+        await office.slack.stop()
