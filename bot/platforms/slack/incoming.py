@@ -67,7 +67,8 @@ class SlackMessageReader:
         return files
 
     async def list_earlier(self, team: str, channel: str, thread: str, before: str) -> list[SlackMessage]:
-        """Return the last messages of a thread before a ts, the thread's root first if the root is among them."""
+        """Return the root of a thread and the last messages before a ts."""
+        root: list[SlackMessage] = []
         last: list[SlackMessage] = []
         arguments: dict[str, Any] = {"channel": channel, "ts": thread, "limit": PAGE_SIZE}
         # conversations.replies pages from the oldest message on, so the last messages stand on the last page.
@@ -75,11 +76,12 @@ class SlackMessageReader:
             response = await ignore_refusal(self._web_api.call(team, "conversations.replies", **arguments)) or {}
             page = response.get("messages") or ()
             earlier = [message for message in page if float(message["ts"]) < float(before)]
+            root = root or [message for message in earlier if str(message["ts"]) == thread]
             last = [*last, *earlier][-MAX_EARLIER_MESSAGES:]
             arguments["cursor"] = str((response.get("response_metadata") or {}).get("next_cursor") or "")
             if not arguments["cursor"]:
                 break
-        return last
+        return last if root and root[0] in last else [*root, *last[1:]]
 
     async def find_last_picture(self, team: str, channel: str, thread: str = "", before: str = "") -> Attachment | None:
         """Return the last picture of a thread, or of a channel without `thread`, of people or of the bot."""

@@ -143,6 +143,24 @@ async def test_a_picture_at_the_head_of_a_thread_is_captioned(any_office: Office
     assert any_office.backend.last_run.model.task == "caption"
 
 
+async def test_the_head_of_a_long_thread_is_read(office: Office) -> None:
+    head = await office.otto.say("A hill called Rusty.", office.general, files=[make_png()])
+    for n in range(230):
+        ts = office.slack.clock.next_timestamp()
+        line = SlackMessageState(office.general, ts, office.otto.id, f"line {n}", thread_ts=head.ts)
+        office.general.add_message(line)
+
+    thread = await ask_below(office, head, "what is its name?")
+    answer = await wait_for_answer(thread)
+    prompt = get_last_prompt(office)
+    await ask_below(office, head, "caption")
+    await wait_for_answer(thread, after=answer)
+
+    assert "Otto: A hill called Rusty." in prompt
+    assert "line 229" in prompt
+    assert office.backend.last_run.model.task == "caption"
+
+
 async def test_the_bots_own_picture_is_captioned_and_enlarged(office: Office) -> None:
     root = await office.ana.say("look at this", office.general)
     thread = await ask_below(office, root, "imagine: a fox")
