@@ -5,6 +5,7 @@ _PICTURE_FORMATS = "PNG, JPEG, WebP, GIF, AVIF or HEIC, please"
 # The signature at the beginning of a file, and what a person calls the file.
 _SIGNATURES = (
     (b"%PDF-", "a PDF"),
+    (b"%!PS", "a PostScript file"),
     (b"PK\x03\x04", "a ZIP archive or an Office document"),
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
     (b"\x1f\x8b", "a packed file"),

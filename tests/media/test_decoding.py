@@ -27,7 +27,6 @@ from tests.media.pictures import (
     open_picture,
 )
 
-NO_PICTURE = "That file is not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
 TOO_MANY_PIXELS = "That picture has too many pixels: at most 25 million, please."
 DAMAGED = "That picture is damaged or not complete."
 KINDS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}
@@ -43,15 +42,24 @@ def test_a_picture_is_measured_by_its_content(kind: str, mime: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "data",
-    [b"", b"<svg/>", b"%PDF-1.7", b"%!PS-Adobe", make_tiff(), b"hello"],
+    ("data", "name"),
+    [
+        (b"", "an empty file"),
+        (b"<svg/>", "an SVG drawing"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"%!PS-Adobe", "a PostScript file"),
+        (make_tiff(), "a TIFF picture or a camera's raw file"),
+        (b"hello", "a text"),
+    ],
     ids=["none", "svg", "pdf", "eps", "tiff", "text"],
 )
-def test_other_files_are_refused(data: bytes) -> None:
+def test_other_files_are_refused_by_what_they_are(data: bytes, name: str) -> None:
     with pytest.raises(BadFile) as refused:
         clean(data)
 
-    assert str(refused.value) == NO_PICTURE
+    assert (
+        str(refused.value) == f"That is {name}, not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
+    )
 
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import discord
 
+from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import Attachment, EarlierMessage, TurnRole
 from bot.core.people import Channel, User
@@ -33,6 +34,8 @@ from bot.storage.database import Database
 from bot.streaming.editor import MessageLayout
 
 log = logging.getLogger(__name__)
+
+_MOST_REMEMBERED_MESSAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,15 @@ class DiscordChat:
         self._context = context
         self._database = database
         self._reader = DiscordMessageReader(context.users, context.files)
+        self._answered: RecentItems[int, None] = RecentItems(_MOST_REMEMBERED_MESSAGES)
+        self._started_at = discord.utils.utcnow()
+
+    async def handle_edit(self, message: discord.Message) -> None:
+        """Answer a message of a server that an edit makes a mention of the bot, unless the message was answered."""
+        # An older message may have been answered by an earlier process.
+        is_recent = message.created_at >= self._started_at
+        if is_recent and message.guild is not None and self._get_text(message) != message.content.strip():
+            await self.handle_message(message)
 
     async def handle_message(self, message: discord.Message) -> None:
         """Answer a user's message if the message is for the bot."""
@@ -81,7 +93,7 @@ class DiscordChat:
         incoming = self._build_incoming(message, user, await self._fetch_channel(message))
         try:
             conversation = await self._find_conversation(incoming)
-            if conversation is not None:
+            if conversation is not None and self._answered.add_if_new(message.id, None):
                 await self._answer(incoming, conversation)
         except UserError as error:
             await self._show_error(incoming, error)

@@ -81,6 +81,9 @@ class DiscordClient(discord.AutoShardedClient):
     async def on_message(self, message: discord.Message) -> None:
         self.router.route_message(message)
 
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        self.router.route_message_edit(payload.message)
+
     async def on_guild_join(self, guild: discord.Guild) -> None:
         # Some servers do not mark a known guild that arrives late, and discord.py reports a join.
         if guild.id not in self._known_guilds:

@@ -58,6 +58,11 @@ class DiscordEventRouter:
         if _is_written_by_user(message):
             self._tasks.spawn(self._chat.handle_message(message), f"message {message.id}")
 
+    def route_message_edit(self, message: discord.Message) -> None:
+        # Discord also reports previews of links and new threads as edits: such a message was never edited.
+        if _is_written_by_user(message) and message.edited_at is not None:
+            self._tasks.spawn(self._chat.handle_edit(message), f"edit of {message.id}")
+
     def route_guild_join(self, guild: discord.Guild) -> None:
         self._tasks.spawn(self._greeter.handle_join(guild), f"join of {guild.id}")
 

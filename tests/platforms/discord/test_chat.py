@@ -217,6 +217,37 @@ async def test_a_moderators_prose_changes_nothing(town: Town) -> None:
     assert await read_answer(moderator, "words list") == "No word is refused here. `/words add` adds one."
 
 
+async def test_a_mention_added_by_an_edit_is_answered_once(town: Town) -> None:
+    mention = town.emulator.bot.mention
+    question = await town.ana.say("what do foxes eat?", town.general)
+    await town.ana.edit(question, "what do foxes eat in winter?")
+
+    await town.ana.edit(question, f"{mention} what do foxes eat in winter?")
+    thread = await town.wait_until(lambda: question.thread)
+    answer = await wait_for_answer(town, thread, 0)
+    await town.ana.edit(question, f"{mention} what do badgers eat?")
+    await town.ana.edit(question, "what do badgers eat?")
+    await town.ana.edit(question, f"{mention} what do badgers eat?")
+    await (await town.ana.use_command("usage")).wait_for_private_message()
+    await town.wait_until_idle()
+
+    assert "what do foxes eat in winter?" in await read_prompt(town, answer)
+    assert len(town.backend.runs) == 1
+
+
+async def test_an_edited_mention_is_not_answered_again_after_a_restart(town: Town) -> None:
+    question = await town.ana.say(f"{town.emulator.bot.mention} usage", town.general)
+    await town.wait_until(lambda: town.ana.direct_channel.messages)
+    await town.restart()
+
+    await town.ana.edit(question, f"{town.emulator.bot.mention} what do foxes eat?")
+    await (await town.ana.use_command("usage")).wait_for_private_message()
+    await town.wait_until_idle()
+
+    assert town.backend.runs == {}
+    assert len(town.ana.direct_channel.messages) == 1
+
+
 async def test_private_answers_to_a_mention_go_to_direct_messages(town: Town) -> None:
     await town.ana.say(f"{town.emulator.bot.mention} usage", town.general)
     answer = await town.wait_until(lambda: town.ana.direct_channel.messages and town.ana.direct_channel.last_message)
