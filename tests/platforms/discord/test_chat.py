@@ -20,10 +20,10 @@ async def wait_for_answer(town: Town, place: DiscordChannelState, than: int) -> 
 
 
 async def read_prompt(town: Town, message: DiscordMessageState) -> str:
-    """Return the model's prompt of an answer."""
+    """Return the model's prompt of an answer, or all inputs of a model that takes messages."""
     job = await town.app.jobs.get(await town.get_job_id(message))
     assert job is not None
-    return str(job.inputs["prompt"])
+    return str(job.inputs.get("prompt") or job.inputs)
 
 
 # By command.
