@@ -127,9 +127,8 @@ class WebPlatform:
             return await rows.page.get(message_id)
 
     async def _keep(self, message: PageMessage) -> None:
-        # The answers to refused requests must not overtake new requests and the work on accepted jobs.
-        write = self._database.write(is_urgent=bool(message.job)) if message.is_from_bot else self._database.accept()
-        async with write as rows:
+        # The answers to refused requests must not overtake the work on accepted jobs.
+        async with self._database.write(is_urgent=message.is_from_bot and bool(message.job)) as rows:
             await rows.page.put(message)
 
     async def _forget(self, message_id: str) -> None:
