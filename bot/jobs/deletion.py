@@ -41,8 +41,8 @@ DELETION_CHECK_SECONDS = 0.5
 _MAX_DELETION_CHECKS = 120
 
 
-# Each export of one message stands in memory as a whole; people take turns.
-_MAX_CONCURRENT_EXPORTS = 2
+# Each export of one message stands in memory as a whole and holds a reader of the database; people take turns.
+_MAX_CONCURRENT_EXPORTS = 1
 _CUT_OFF = '],\n"cut_off": true\n}\n'
 """The end of an export without all rows."""
 

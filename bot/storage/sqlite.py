@@ -1,4 +1,4 @@
-"""Connects to a SQLite file through aiosqlite: one writer, three read-only readers, one process.
+"""Connects to a SQLite file through aiosqlite: one writer, five read-only readers, one process.
 
 Several writers on the same file are unfair (measured: p99 up to 4.65 s), and a deferred transaction with a read before
 the write fails with "database is locked", however long the timeout: hence a single writer and BEGIN IMMEDIATE.
@@ -25,7 +25,8 @@ from bot.storage.connection import Parameters, Row, translate_errors
 
 T = TypeVar("T")
 
-_READERS = 3
+# Exports and snapshots of the page take up to three for a while: two are left for everybody else.
+_READERS = 5
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
 
 _ANALYZED_ROWS = 400
