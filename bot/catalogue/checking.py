@@ -95,7 +95,9 @@ def _compare_tier(price: Price, published: PriceTier) -> CatalogueFinding | None
 
 
 def _check_output(model: Model, published: ModelSchema) -> Iterator[str]:
-    if published.output is not None and published.output is not model.output:
+    # A schema tells files from text, and not one kind of file from another.
+    are_files = published.output is not None and not published.output.is_text and not model.output.is_text
+    if published.output is not None and published.output is not model.output and not are_files:
         yield f'gives {published.output}, not {model.output}: set output = "{published.output}".'
 
 

@@ -54,7 +54,7 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
             backend=table.get("backend", "replicate"),
             ref=table["ref"],
             version=table.get("version", ""),
-            output=OutputKind(table["output"]),
+            output=_parse_output(table["output"]),
             price=_parse_price(table["price"]),
             max_seconds=int(table["max_seconds"]),
             usual_seconds=float(table["usual_seconds"]),
@@ -72,6 +72,13 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
         raise CatalogueError(f"[{key}] lacks {error}.") from error
     except (TypeError, ValueError, ArithmeticError) as error:
         raise CatalogueError(f"[{key}] is wrong: {error}.") from error
+
+
+def _parse_output(name: str) -> OutputKind:
+    output = OutputKind(name)
+    if not (output.is_text or output is OutputKind.PICTURES):
+        raise ValueError(f"no platform shows {output} yet")
+    return output
 
 
 def _parse_deployment(name: str) -> str:

@@ -32,6 +32,9 @@ MAX_OUTPUT_BYTES = 256 * 1024 * 1024
 """A picture of a model: a PNG of 150 million pixels of an enlarged photograph is smaller. It is kept on disk while it
 is checked, and sent in parts."""
 
+MAX_OUTPUT_FILES = 10
+"""Files of a model that are kept for one job: a message shows ten, and the reply says how many are left out."""
+
 MAX_OUTPUT_PIXELS = 150_000_000
 """A picture of a model: five times the largest camera's. It is kept whole, and decoded in parts."""
 
@@ -134,6 +137,9 @@ TOKEN_GUESS_SECONDS = 3.0
 """Time from one guess of WEB_TOKEN to the next, after the first few: ten million guesses a year."""
 
 # Text
+
+MAX_ANSWER_CHARACTERS = 100_000
+"""Characters of a model's answer: fifty messages on Discord. The reply says how many are left out."""
 
 MAX_PAGE_MESSAGE_CHARACTERS = 100_000
 """Characters of a message on the page: a browser draws more only after seconds."""

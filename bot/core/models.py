@@ -6,6 +6,7 @@ from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 
+from bot.core.file_types import MediaKind
 from bot.core.json import JSON, is_same_value
 
 
@@ -26,11 +27,30 @@ ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:
 
 
 class OutputKind(StrEnum):
-    """The kind of output. The model's schema decides the kind, never the look of a returned text."""
+    """The kind of output. The catalogue decides between files and text, never the look of a returned text."""
 
     PICTURES = "pictures"
     TEXT = "text"
     TEXT_STREAM = "text_stream"
+    AUDIO = "audio"
+    VIDEO = "video"
+    FILES = "files"
+    """Files of any kind that the bot knows."""
+
+    @property
+    def is_text(self) -> bool:
+        return self in (OutputKind.TEXT, OutputKind.TEXT_STREAM)
+
+    def accepts(self, kind: MediaKind) -> bool:
+        """Return whether a file of this kind is what the model should give."""
+        return self is OutputKind.FILES or _MEDIA_KINDS.get(self) is kind
+
+
+_MEDIA_KINDS = {
+    OutputKind.PICTURES: MediaKind.PICTURE,
+    OutputKind.AUDIO: MediaKind.AUDIO,
+    OutputKind.VIDEO: MediaKind.VIDEO,
+}
 
 
 class Metric(StrEnum):

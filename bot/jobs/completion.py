@@ -25,6 +25,7 @@ from bot.core.errors import (
 from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Turn, TurnRole
 from bot.core.jobs import JobState, Output, PredictionRecord
+from bot.core.limits import MAX_ANSWER_CHARACTERS, MAX_OUTPUT_FILES
 from bot.core.models import OutputKind, Task
 from bot.core.replies import Progress, Stage
 from bot.core.text import mend_text
@@ -50,6 +51,12 @@ LOST = "lost"
 NEVER_SENT = "never_sent"
 
 _MAX_QUOTED_CHARACTERS = 300
+_NOTHING = {
+    OutputKind.PICTURES: "no picture",
+    OutputKind.AUDIO: "no sound",
+    OutputKind.VIDEO: "no video",
+    OutputKind.FILES: "no file",
+}
 
 _GONE = "What was made could not be fetched any more. You were not charged."
 
@@ -120,17 +127,33 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
     if snapshot.is_data_removed and not (snapshot.files or snapshot.text):
         raise PredictionGone("I was away for over an hour and what was made is gone. You were not charged.")
     cost_micros = compute_run_cost(work, snapshot)
-    if work.model.output is not OutputKind.PICTURES:
+    if work.model.output.is_text:
         # What people saw in the stream stays, even if the backend's last word is empty.
         outputs = _build_text_outputs(work, snapshot.text) or _build_text_outputs(work, work.text)
         if not outputs:
             raise ModelFailed(_describe_missing_text(_get_longest_text(work, snapshot)))
         return Outcome(JobState.FINISHED, outputs, cost_micros, is_charged=True)
     if not snapshot.files:
-        raise ModelFailed(_describe_missing_picture(snapshot.text))
+        raise ModelFailed(_describe_missing_files(work.model.output, snapshot.text))
+    return Outcome(JobState.FINISHED, await _keep_files(work, snapshot.files), cost_micros, is_charged=True)
+
+
+async def _keep_files(work: Work, urls: Sequence[str]) -> list[Output]:
+    """Keep the files of a run. The reply says what is left out: files of another kind, and files beyond the bound."""
     # Replicate deletes output files after an hour: keep our copies before the job is delivered.
-    pictures = await asyncio.gather(*(_fetch(work, url) for url in snapshot.files))
-    return Outcome(JobState.FINISHED, _build_picture_outputs(work, pictures), cost_micros, is_charged=True)
+    found = await asyncio.gather(*(_fetch(work, url) for url in urls[:MAX_OUTPUT_FILES]), return_exceptions=True)
+    kept = [file for file in found if isinstance(file, StoredPicture)]
+    errors = [error for error in found if isinstance(error, BaseException)]
+    others = [error for error in errors if not isinstance(error, ModelFailed)]
+    if others or not kept:
+        raise (others or errors)[0]
+    outputs = _build_file_outputs(work, kept)
+    left_out = len(urls) - len(kept)
+    if left_out:
+        files = "One more file was" if left_out == 1 else f"{left_out} more files were"
+        reason = "of another kind" if errors else f"more than the {MAX_OUTPUT_FILES} that I keep"
+        outputs.append(Output(work.job.prediction, len(kept) + 1, text=f"{files} left out: {reason}."))
+    return outputs
 
 
 def _describe_missing_text(text: str) -> str:
@@ -138,13 +161,14 @@ def _describe_missing_text(text: str) -> str:
     return f"The model gave {what}. You were not charged."
 
 
-def _describe_missing_picture(text: str) -> str:
+def _describe_missing_files(output: OutputKind, text: str) -> str:
+    wanted = _NOTHING[output]
     words = " ".join(sanitize_text(extract_answer(text)).split())
     if is_blank(words):
-        return "The model gave no picture. You were not charged."
+        return f"The model gave {wanted}. You were not charged."
     if len(words) > _MAX_QUOTED_CHARACTERS:
         words = words[:_MAX_QUOTED_CHARACTERS].rstrip() + "…"
-    return f"The model gave words and no picture: “{words}” You were not charged."
+    return f"The model gave words and {wanted}: “{words}” You were not charged."
 
 
 def _build_cancellation(work: Work, snapshot: RunSnapshot) -> Outcome:
@@ -187,20 +211,23 @@ def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
 async def _fetch(work: Work, url: str) -> StoredPicture:
     for wait in FETCH_RETRY_SECONDS:
         try:
-            return await work.services.media.take_output(url)
+            return await work.services.media.take_output(url, work.model.output)
         except BackendDown:
             log.warning("job.output_fetch_failed", extra={"job": work.job.id, "wait_seconds": wait})
             await work.services.clock.sleep(wait)
-    return await work.services.media.take_output(url)
+    return await work.services.media.take_output(url, work.model.output)
 
 
 def _build_text_outputs(work: Work, text: str) -> list[Output]:
     """Return the answer in a model's text, nothing for a text without an answer."""
     answer = extract_answer(text)
+    if left_out := max(0, len(answer) - MAX_ANSWER_CHARACTERS):
+        remark = f"{left_out:,} more characters were left out: I keep at most {MAX_ANSWER_CHARACTERS:,}."
+        answer = f"{answer[:MAX_ANSWER_CHARACTERS]}…\n\n{remark}"
     return [] if is_blank(answer) else [Output(work.job.prediction, 1, text=answer)]
 
 
-def _build_picture_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:
+def _build_file_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:
     options = dict(work.job.options)
     return [
         Output(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue
-from bot.core.file_types import FILE_TYPES
+from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Task
@@ -32,7 +32,7 @@ class Result:
 
     @property
     def pictures(self) -> list[Output]:
-        return [output for output in self.outputs if output.sha256]
+        return [output for output in self.outputs if output.kind is MediaKind.PICTURE]
 
 
 @dataclass(frozen=True, slots=True)

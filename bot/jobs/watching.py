@@ -9,6 +9,7 @@ from datetime import timedelta
 from bot.core.backend import RunEnded, RunEvent, RunPending, RunProgress, RunSnapshot, RunStarted, TextDelta
 from bot.core.background_tasks import first_completed
 from bot.core.errors import BackendBusy, BackendDown, PredictionGone
+from bot.core.limits import MAX_ANSWER_CHARACTERS
 from bot.core.models import OutputKind
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.work import Work
@@ -133,7 +134,7 @@ def _render(work: Work, view: _RunView) -> Reply:
     elapsed_seconds = int(work.services.clock.monotonic() - (work.started_at or view.watched_since))
     usual_seconds = round(work.usual_seconds) if work.usual_seconds else None
     progress = Progress(_get_stage(work, view, elapsed_seconds), view.percent, elapsed_seconds, usual_seconds or None)
-    answer = extract_answer(work.text, is_whole=False) if view.has_answer else ""
+    answer = extract_answer(work.text, is_whole=False)[:MAX_ANSWER_CHARACTERS] if view.has_answer else ""
     return work.services.presenter.render_progress(work.job, work.model, progress, answer)
 
 

@@ -21,6 +21,7 @@ from bot.core.errors import (
     Unavailable,
     UnsafeAddress,
 )
+from bot.core.file_types import HEAD_BYTES, MediaKind, detect_file_type
 from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
@@ -33,7 +34,7 @@ from bot.core.limits import (
     MAX_WHOLE_BYTES,
     ROOM_SECONDS,
 )
-from bot.core.models import InputRule, MaskStyle
+from bot.core.models import InputRule, MaskStyle, OutputKind
 from bot.media.decoding import (
     CleanPicture,
     DecodingLines,
@@ -61,6 +62,21 @@ FindPath = Callable[[str], Path | None]
 
 MakePreview = Callable[[str], Awaitable[CleanPicture | None]]
 """`Media.make_preview`: returns a smaller copy of a stored picture, None if the picture is shown itself."""
+
+_GIVEN = {
+    MediaKind.PICTURE: "a picture",
+    MediaKind.AUDIO: "a sound",
+    MediaKind.VIDEO: "a video",
+    MediaKind.FILE: "a file to download",
+}
+_WANTED = {
+    OutputKind.PICTURES: "a picture",
+    OutputKind.AUDIO: "a sound",
+    OutputKind.VIDEO: "a video",
+    OutputKind.FILES: "a file",
+    OutputKind.TEXT: "a text",
+    OutputKind.TEXT_STREAM: "a text",
+}
 
 _MAX_CONCURRENT_FETCHES = 16
 _MAX_KEPT_PREVIEWS = 8
@@ -211,11 +227,11 @@ class Media:
         except OutputGone as error:
             raise BadFile("There is no file at that address.") from error
 
-    async def take_output(self, url: str) -> StoredPicture:
-        """Store the output file of a backend.
+    async def take_output(self, url: str, output: OutputKind = OutputKind.PICTURES) -> StoredPicture:
+        """Store the output file of a backend, of the kind that the model should give.
 
         Raise `OutputGone`, `BackendDown` if the file cannot be fetched now, `OutputTooLarge` if the file exceeds the
-        bot's bounds, `ModelFailed` if the file is no picture.
+        bot's bounds, `ModelFailed` if the file is of another kind.
         """
         try:
             async with self._fetching:
@@ -226,7 +242,7 @@ class Media:
                     )
                     if fetched.data:  # of a `data:` address
                         await asyncio.to_thread(file.write, fetched.data)
-                    return await self._keep_output(file)
+                    return await self._keep_output(file, output)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
@@ -236,8 +252,9 @@ class Media:
                 "most. The run is charged, because the model did its work: ask for something smaller."
             ) from error
         except (BadFile, UnsafeAddress) as error:
+            wanted = _WANTED[output]
             raise ModelFailed(
-                "The model gave something that is not a picture I can read. You were not charged."
+                f"The model gave something that is not {wanted} I can read. You were not charged."
             ) from error
 
     async def make_smaller(self, path: Path, *, max_bytes: int) -> CleanPicture:
@@ -324,9 +341,18 @@ class Media:
         picture = await self._decode(estimate_memory_bytes, data, line, work)
         return await self._save([picture.data], picture.facts, line)
 
-    async def _keep_output(self, file: BinaryIO) -> StoredPicture:
-        """Store a model's file, whole: within the bounds of outputs."""
+    async def _keep_output(self, file: BinaryIO, output: OutputKind) -> StoredPicture:
+        """Store a model's file, whole: within the bounds of outputs. The bytes decide the file's kind."""
         with _map_file(file) as data:
+            file_type = detect_file_type(data[:HEAD_BYTES])
+            if file_type is None:
+                raise BadFile("That file is of a kind that I do not know.")
+            if not output.accepts(file_type.kind):
+                raise ModelFailed(
+                    f"The model gave {_GIVEN[file_type.kind]} instead of {_WANTED[output]}. You were not charged."
+                )
+            if file_type.kind is not MediaKind.PICTURE:
+                return await self._save([memoryview(data)], PictureFacts(file_type.mime, 0, 0), Line.OUTPUTS)
             if _is_large(data):
                 large = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: clean_large(data))
                 # The pieces refer to the mapped file, which is unmapped with the last of them.

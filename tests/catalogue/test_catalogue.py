@@ -126,6 +126,7 @@ def test_one_table_adds_a_model(tmp_path: Path) -> None:
     [
         ('ref = "ana/fox"', "", "[fox] lacks 'ref'."),
         ('task = "imagine"', 'task = "paint"', "[fox] is wrong: 'paint' is not a valid Task."),
+        ('output = "pictures"', 'output = "audio"', "[fox] is wrong: no platform shows audio yet."),
         ('title = "Fox"', 'titel = "Fox"', "[fox] has keys that no model has: titel."),
         ('"0.01"', '"cheap"', "[fox] is wrong"),
         ("[fox]", "[fox", "The catalogue models.toml cannot be read"),

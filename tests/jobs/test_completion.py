@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
+import pytest
+
 from bot.core.backend import RunMetrics
 from bot.core.errors import BackendDown
+from bot.core.limits import MAX_OUTPUT_FILES
+from bot.core.models import OutputKind
 from bot.core.replies import Tone
 from bot.media.media_store import StoredPicture
 from tests.bench import Bench
+from tests.core.test_file_types import SAMPLES
+from tests.fakes.backend import make_data_url, make_png
 
 
 async def test_fetching_an_output_is_retried(bench: Bench) -> None:
     fetch, failures = bench.app.media.take_output, [BackendDown("away"), BackendDown("away")]
 
-    async def unsteady(url: str) -> StoredPicture:
+    async def unsteady(url: str, output: OutputKind = OutputKind.PICTURES) -> StoredPicture:
         if failures:
             raise failures.pop()
-        return await fetch(url)
+        return await fetch(url, output)
 
     bench.app.media.take_output = unsteady  # type: ignore[method-assign]  # a bad network
     await bench.say("/imagine a fox")
@@ -25,7 +31,7 @@ async def test_fetching_an_output_is_retried(bench: Bench) -> None:
 
 
 async def test_an_output_that_cannot_be_fetched_is_not_charged(bench: Bench) -> None:
-    async def away(url: str) -> StoredPicture:
+    async def away(url: str, output: OutputKind = OutputKind.PICTURES) -> StoredPicture:
         raise BackendDown("What the model made could not be fetched. You were not charged.")
 
     bench.app.media.take_output = away  # type: ignore[method-assign]  # no network
@@ -48,3 +54,60 @@ async def test_the_real_cost_of_a_failed_run_alerts_the_owner(tmp_path: Path) ->
     assert await bench.balance() == bench.starting_credits
     assert alert.text.startswith("The bot's monthly budget is spent to 50 %: 39 of 60 credits.")
     await bench.close()
+
+
+# The wrong kind, and too much.
+
+
+@pytest.mark.parametrize(
+    ("mime", "sentence"),
+    [
+        ("video/mp4", "The model gave a video instead of a picture. You were not charged."),
+        ("audio/wav", "The model gave a sound instead of a picture. You were not charged."),
+        ("image/svg+xml", "The model gave a file to download instead of a picture. You were not charged."),
+    ],
+)
+async def test_a_file_of_another_kind_is_told_and_the_real_cost_counts(bench: Bench, mime: str, sentence: str) -> None:
+    bench.backend.will(picture=SAMPLES[mime])
+
+    await bench.say("/imagine a fox")
+
+    assert bench.last_text == f"⚠ {sentence}"
+    assert await bench.balance() == bench.starting_credits
+    assert await bench.get_bot_spent_micros() == 3_000
+    assert await bench.list_open_holds() == []
+    assert [path for path in (bench.app.settings.data_dir / "media").glob("*/*/*") if path.is_file()] == []
+
+
+async def test_pictures_beside_a_file_of_another_kind_are_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch = bench.app.media.take_output
+    urls = [make_data_url(make_png()), make_data_url(SAMPLES["application/zip"])]
+
+    async def take(_: str, output: OutputKind) -> StoredPicture:
+        return await fetch(urls.pop(0), output)
+
+    monkeypatch.setattr(bench.app.media, "take_output", take)
+    await bench.say("/imagine a fox --count 2")
+
+    assert len(bench.last_message.reply.pictures) == 1
+    assert bench.last_text == "One more file was left out: of another kind."
+
+
+async def test_more_pictures_than_a_message_shows_are_told(bench: Bench) -> None:
+    bench.backend.will(pictures=15)
+
+    await bench.say("/imagine a fox")
+
+    assert len(bench.last_message.reply.pictures) == MAX_OUTPUT_FILES
+    assert bench.last_text == "5 more files were left out: more than the 10 that I keep."
+    assert bench.last_message.reply.tone is Tone.DONE
+
+
+async def test_an_endless_answer_is_kept_up_to_the_bound(bench: Bench) -> None:
+    bench.backend.will(words=("0123456789" * 10_000, "and more"))
+
+    await bench.say("/chat Go on.")
+
+    end = list(bench.platform.messages.values())[-1].text
+    assert end.endswith("…\n\n8 more characters were left out: I keep at most 100,000.")
+    assert bench.last_message.reply.tone is Tone.DONE

@@ -12,10 +12,13 @@ from PIL import Image, ImageChops
 
 from benchmarks.pictures import measure_in_process
 from bot.core.errors import BadFile, FileTooLarge, ModelFailed, OutputTooLarge
+from bot.core.file_types import FILE_TYPES, MediaKind
+from bot.core.models import OutputKind
 from bot.media import large_pictures
 from bot.media.decoding import PictureFacts
 from bot.media.large_pictures import clean_large, shrink_large
 from bot.media.media import Media
+from tests.core.test_file_types import SAMPLES
 from tests.media.pictures import SECRET, encode_picture, make_exif, make_png_bomb, make_webp_header, open_picture
 from tests.media.test_hostile_pictures import needs_proc
 
@@ -199,3 +202,18 @@ def test_large_outputs_cost_bounded_memory(name: str) -> None:
 
     assert measured.answers[0] == "kept, 12247 x 12247"
     assert measured.peak_megabytes < 900
+
+
+@pytest.mark.parametrize("mime", [mime for mime, known in FILE_TYPES.items() if known.kind is not MediaKind.PICTURE])
+async def test_other_files_are_kept_as_they_are_and_told_by_their_bytes(tmp_path: Path, mime: str) -> None:
+    media, known = Media(tmp_path), FILE_TYPES[mime]
+
+    kept = await media.take_output(make_data_url(SAMPLES[mime]), OutputKind.FILES)
+
+    assert (kept.mime, kept.path.suffix) == (mime, f".{known.extension}")
+    assert kept.path.read_bytes() == SAMPLES[mime]
+    assert [file.sha256 for file in await media.list_files()] == [kept.sha256]
+    assert await media.remove(kept.sha256)
+    wanted = OutputKind.AUDIO if known.kind is MediaKind.VIDEO else OutputKind.VIDEO
+    with pytest.raises(ModelFailed, match="instead of"):
+        await media.take_output(make_data_url(SAMPLES[mime]), wanted)

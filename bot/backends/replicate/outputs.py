@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
 from bot.core.json import JSON, as_object, get_object, get_text
-from bot.core.models import Metric, Model, OutputKind
+from bot.core.models import Metric, Model
 from bot.core.text import mend_text
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
@@ -128,8 +128,8 @@ _OTHER_NAMES = {
 
 
 def make_snapshot(prediction: ReplicatePrediction, model: Model) -> RunSnapshot:
-    """Return the run as the trunk sees runs: files of a picture model, else text without the model's own prefix."""
-    files = tuple(find_file_urls(prediction.output)) if model.output is OutputKind.PICTURES else ()
+    """Return the run as the trunk sees runs: files where the model gives files, else text without its own prefix."""
+    files = () if model.output.is_text else tuple(find_file_urls(prediction.output))
     return RunSnapshot(
         backend_id=prediction.id,
         state=prediction.state,

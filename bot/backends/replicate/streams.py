@@ -16,7 +16,7 @@ from bot.backends.replicate.api import Origins
 from bot.backends.replicate.outputs import ReplicatePrediction, extract_text, make_snapshot, strip_prefix
 from bot.core.backend import PredictionState, RunEnded, RunEvent, RunPending, RunProgress, RunStarted, TextDelta
 from bot.core.caches import RecentItems
-from bot.core.models import Model, OutputKind
+from bot.core.models import Model
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +211,7 @@ class RunEvents:
         """Yield the news in a stream's event. Pictures are ignored: the final GET has pictures and metrics."""
         if event.event == "output":
             yield from self.mark_started()
-            if self._model.output is not OutputKind.PICTURES:
+            if self._model.output.is_text:
                 yield from self._write(self._transcript.add_token(event.data))
         elif event.event == "logs":
             yield from self.mark_started()
@@ -226,7 +226,7 @@ class RunEvents:
             self._is_starting = True
             yield RunPending()
         yield from self._progress(prediction.logs)
-        if self._model.output is not OutputKind.PICTURES:
+        if self._model.output.is_text:
             yield from self._write(self._transcript.add_whole_text(extract_text(prediction.output), is_final=is_final))
         if is_final and not self.has_ended:
             self.has_ended = True

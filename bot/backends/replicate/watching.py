@@ -19,7 +19,7 @@ from bot.core.backend import RunEnded, RunEvent
 from bot.core.background_tasks import first_completed
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown
-from bot.core.models import Model, OutputKind
+from bot.core.models import Model
 from bot.core.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class RunWatcher:
         self._streams = streams
         self._poller = poller
         self._stream_addresses = stream_addresses
-        self._webhook_waiters = webhook_waiters if model.output is OutputKind.PICTURES else None
+        self._webhook_waiters = webhook_waiters if not model.output.is_text else None
         self._clock = clock
         self._run_events = RunEvents(model)
         self._last_id = ""
@@ -242,7 +242,7 @@ class RunWatcher:
 
 def schedule_polls_beside_stream(model: Model) -> Iterator[float]:
     """Yield the seconds from each poll to the next, without end."""
-    if model.output is not OutputKind.PICTURES:
+    if model.output.is_text:
         return repeat(SECONDS_BETWEEN_TEXT_POLLS)
     return chain([FIRST_POLL_BESIDE_STREAM_SECONDS], repeat(SECONDS_BETWEEN_POLLS))
 
