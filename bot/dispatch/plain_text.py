@@ -44,9 +44,9 @@ async def invocation_from_text(
 
     The first picture goes to the option for files; text files join the words. Quoted are words and files of a forwarded
     or shared message, and the files of the message replied to: the words join those of a chat, the files count where
-    `files` is empty, and a picture among them may be left out. `name_mentions`
-    replaces the platform's ids of people and channels in words: options for people and channels take the ids. Raise a
-    `UserError` for an empty message or a file of another kind.
+    `files` is empty, and a picture among them may be left out. `name_mentions` replaces the platform's ids of people
+    and channels in words: options for people and channels take the ids. `find_picture` finds the last picture of the
+    place. Raise a `UserError` for an empty message or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
     pictures = [file for file in files if _is_picture(file)]

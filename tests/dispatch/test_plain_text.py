@@ -1,9 +1,13 @@
 """Messages without a slash: the command, the files, and the users of a conversation."""
 
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import tomlkit
 
+from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands import MENU
 from bot.core.errors import BadFile, BadOption
 from bot.core.invocations import Attachment, EarlierMessage, TurnRole
@@ -96,6 +100,30 @@ async def test_a_text_file_joins_the_message(bench: Bench) -> None:
     )
 
     assert invocation.options["message"] == "sum this up\n\nnotes.txt:\n```\nbuy milk\n```"
+
+
+@pytest.mark.parametrize("sees", [True, False])
+async def test_a_quoted_picture_goes_to_a_model_that_sees_or_is_told(tmp_path: Path, sees: bool) -> None:
+    blind = tmp_path / "blind.toml"
+    tables = tomllib.loads(BUILT_IN_PATH.read_text(encoding="utf-8"))
+    blind.write_text(tomlkit.dumps({name: table for name, table in tables.items() if name == "llama-3-8b"}))
+    bench = await Bench.open(tmp_path / "data", catalogue_path=None if sees else blind)
+    fox = make_attachment(make_png(), "fox.png")
+
+    call = await invocation_from_text(
+        bench.app.dispatcher.services,
+        ANA,
+        CHANNEL,
+        "where is that?",
+        "web:1",
+        quoted_words="A hill.",
+        quoted_files=[fox],
+    )
+    await bench.close()
+
+    told = "" if sees else "\n\n(A picture belongs to this, which you cannot see: fox.png)"
+    assert call.options["message"] == f"where is that?\n\nA hill.{told}"
+    assert call.attachments == ({"image": fox} if sees else {})
 
 
 async def test_text_files_that_make_a_message_too_long_are_named(bench: Bench) -> None:
