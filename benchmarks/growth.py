@@ -43,6 +43,7 @@ PLENTY: dict[str, Any] = {
     "jobs_per_minute": 10_000,
 }
 """Nobody is refused, and retention deletes nothing."""
+SLOW_SECONDS = 1
 MILLION = 1_000_000
 DAYS = 20
 NOW = ManualClock().now() + timedelta(days=DAYS)  # in the middle of a month
@@ -147,7 +148,10 @@ async def clock(figures: Figures, name: str, work: Awaitable[object]) -> None:
     cpu, began = measure_cpu_seconds(), time.perf_counter()
     await work
     seconds = time.perf_counter() - began
-    figures.setdefault(name, []).append(((measure_cpu_seconds() - cpu) * 1000, seconds * 1000))
+    times = ((measure_cpu_seconds() - cpu) * 1000, seconds * 1000)
+    figures.setdefault(name, []).append(times)
+    if seconds > SLOW_SECONDS:
+        print(f"{name}: {times[0]:,.1f}, {times[1]:,.1f} ms", file=sys.stderr, flush=True)  # shows the progress
 
 
 def measure_cpu_seconds() -> float:
