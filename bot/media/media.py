@@ -286,15 +286,21 @@ class Media:
         return self._previews[sha256]
 
     def load_attachment(self, sha256: str) -> Attachment | None:
-        """Return a stored picture as an attachment of a command, None if no longer stored."""
+        """Return a stored picture as an attachment of a command, None if no longer stored.
+
+        Of a picture larger than a person may give, the attachment is a smaller copy.
+        """
         path = self._store.find_path(sha256)
         if path is None:
             return None
+        size_bytes = path.stat().st_size
 
         async def read() -> bytes:
+            if size_bytes > self._max_attachment_bytes or await asyncio.to_thread(_is_large_file, path):
+                return (await self.make_smaller(path, max_bytes=self._max_attachment_bytes)).data
             return await asyncio.to_thread(path.read_bytes)
 
-        return Attachment(path.name, get_mime(path), path.stat().st_size, read)
+        return Attachment(path.name, get_mime(path), min(size_bytes, self._max_attachment_bytes), read)
 
     def find_path(self, sha256: str) -> Path | None:
         """Return the path of a stored picture, or None."""
@@ -451,6 +457,11 @@ def _is_large(data: mmap) -> bool:
     """Return whether a picture is too large to be decoded as a whole. Raise `BadFile` beyond the bounds of outputs."""
     facts = measure(data, max_pixels=MAX_OUTPUT_PIXELS)
     return facts.width * facts.height > MAX_PIXELS or len(data) > MAX_WHOLE_BYTES
+
+
+def _is_large_file(path: Path) -> bool:
+    with path.open("rb") as file, _map_file(file) as data:
+        return _is_large(data)
 
 
 def _estimate_whole_memory_bytes(data: mmap) -> int:

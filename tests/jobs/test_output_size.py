@@ -13,6 +13,7 @@ from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, CHANNEL, get_text
 from tests.faults.bench import open_fault_bench
+from tests.media.pictures import make_png_bomb
 
 MEBIBYTE = 1024 * 1024
 METERED = RunMetrics(predict_seconds=20.0)
@@ -51,6 +52,18 @@ async def test_the_largest_scale_runs(bench: Bench, width: int, height: int, sca
     await bench.say(f"/upscale --scale {scale}", image=make_png(width, height))
 
     assert bench.last_message.reply.tone is Tone.DONE
+
+
+async def test_the_buttons_of_a_large_picture_work_on_a_smaller_copy(bench: Bench) -> None:
+    bench.backend.will(picture=make_png_bomb(6_001, 6_001))
+    await bench.say("/upscale --scale 4", image=make_png(1_500, 1_500))
+    large = bench.last_message
+
+    await bench.press("caption", on=large, n=1)
+
+    assert bench.last_message is not large
+    assert bench.last_message.reply.tone is Tone.DONE
+    assert bench.backend.last_run.model.task == "caption"
 
 
 async def test_a_picture_that_the_bot_shrinks_is_measured_as_sent(bench: Bench) -> None:

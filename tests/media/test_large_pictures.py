@@ -150,6 +150,18 @@ async def test_an_output_of_more_pixels_is_too_large(tmp_path: Path) -> None:
         await Media(tmp_path).take_output(make_data_url(make_png_bomb(12_300, 12_300)))
 
 
+async def test_a_large_output_can_be_given_to_the_next_command(tmp_path: Path) -> None:
+    media = Media(tmp_path)
+    kept = await media.take_output(make_data_url(make_png_bomb(6_001, 6_001)))
+
+    again = media.load_attachment(kept.sha256)
+    assert again is not None
+    given = await media.take_attachment(again, max_pixels=2_000_000)
+
+    assert given.width == given.height
+    assert 1_900_000 < given.width * given.height <= 2_000_000
+
+
 async def test_a_picture_of_ordinary_size_needs_no_preview(tmp_path: Path) -> None:
     media = Media(tmp_path)
     kept = await media.take_output(make_data_url(encode_picture("PNG")))
