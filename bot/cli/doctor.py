@@ -117,6 +117,17 @@ async def _check_secret_files(_: Settings) -> DoctorFinding | None:
     return DoctorFinding("warn", f"Other users of this machine can read {names}, {holds} your secrets.", fix)
 
 
+async def _check_page(settings: Settings) -> DoctorFinding | None:
+    # Whether anybody was invited stands in the database, which the running bot may hold.
+    if settings.web_token is not None or settings.public_url:
+        return None
+    return DoctorFinding(
+        "ok",
+        "Until the first invitation the page is open to every program of this machine, without a key.",
+        "Set WEB_TOKEN before you put a proxy in front: a proxy that adds no header looks like your own browser.",
+    )
+
+
 async def _check_database(settings: Settings) -> DoctorFinding:
     app = App(settings)
     try:
@@ -323,6 +334,7 @@ LOCAL_CHECKS = (
     _check_sqlite,
     _check_data_dir,
     _check_secret_files,
+    _check_page,
     _check_database,
     *SLACK_LOCAL_CHECKS,
 )

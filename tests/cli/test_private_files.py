@@ -141,3 +141,23 @@ def test_doctor_says_when_others_can_read_a_secret_file(
     output = capsys.readouterr().out
     assert f"Run: chmod 600 '{secret}'" in output
     assert "a-made-up-token" not in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_open"),
+    [("HTTP_PORT", "9000", True), ("WEB_TOKEN", "0123456789abcdef", False), ("PUBLIC_URL", "https://a.example", False)],
+)
+def test_doctor_says_when_the_page_needs_no_key(
+    name: str,
+    value: str,
+    is_open: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, value)
+
+    main(["doctor", "--offline"])
+
+    assert ("Set WEB_TOKEN before you put a proxy in front" in capsys.readouterr().out) is is_open
