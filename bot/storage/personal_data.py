@@ -64,11 +64,9 @@ _IS_ACCOUNT_OF_PERSON = (
     sa.or_(bindparam("of_workspace") == "", accounts.c.workspace.in_(["", bindparam("of_workspace")])),
     accounts.c.user == bindparam("of_user"),
 )
-_actor = audit.c.platform.concat(":").concat(audit.c.workspace).concat(":").concat(bindparam("of_user"))
 _IS_AUDIT_OF_PERSON = (
-    audit.c.platform == bindparam("of_platform"),
-    sa.or_(bindparam("of_workspace") == "", audit.c.workspace == bindparam("of_workspace")),
-    audit.c.actor == _actor,
+    audit.c.actor.in_(bindparam("actors", expanding=True)),
+    audit.c.actor == audit.c.platform.concat(":").concat(audit.c.workspace).concat(":").concat(bindparam("of_user")),
 )
 
 _EXPORTED: Mapping[str, sa.Select[Any]] = {
@@ -123,10 +121,15 @@ async def stream_person(statements: Statements, person: PersonKey) -> AsyncGener
     Each subject comes at least once, the first time without rows.
     """
     selects = {**_EXPORTED, **(_EXPORTED_OF_PAGE if person.platform == PAGE else {})}
+    # The audit log names an actor with the workspace: one name for each workspace in which the person was seen.
+    actors: list[str] = []
     for name, select in selects.items():
         yield name, []
-        async with aclosing(statements.stream(select, bind_person(person))) as portions:
+        facts = {**bind_person(person), **({"actors": actors} if name == "acts" else {})}
+        async with aclosing(statements.stream(select, facts)) as portions:
             async for rows in portions:
+                if name == "seen":
+                    actors += [f"{row.platform}:{row.workspace}:{row.id}" for row in rows]
                 yield name, [_row_to_json(_remove_foreign_words(row._asdict())) for row in rows]
 
 

@@ -132,6 +132,7 @@ audit = sa.Table(
     json_column("facts", default="{}"),
     time_column("at"),
     sa.Index("audit_of_workspace", "platform", "workspace", "at"),
+    sa.Index("audit_of_actor", "actor", "at"),
 )
 
 conversations = sa.Table(

@@ -1,0 +1,1 @@
+CREATE INDEX audit_of_actor ON audit (actor, at)
