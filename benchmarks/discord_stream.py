@@ -73,6 +73,7 @@ class DiscordStreamBench:
         telling, asked_at = self.speaker.arrange(question, speech), emulator.clock.now()
         parts = await (self._mention if way == "mention" else self._chat)(person, channel, question)
         await emulator.wait_for(lambda: is_done(parts()[-1]) and parts(), "the last word", PATIENCE_SECONDS)
+        await self.town.wait_until_idle()  # the message before the last may be shortened after the last word
         messages = parts()
         return DiscordAnswer(
             measure_speech(

@@ -1,7 +1,7 @@
 """Shows a growing reply in as many messages as its text needs, by paced posts and edits.
 
-One writer task per reply, one post or edit in flight, the latest text wins, no edit without a change. The reader of the
-model's tokens never waits for the platform.
+One writer task per reply, one post or edit in flight (two at the end of a long text), the latest text wins, no edit
+without a change. The reader of the model's tokens never waits for the platform.
 """
 
 import asyncio
@@ -239,32 +239,52 @@ class MessageEditor:
                 return True
             message = self._messages[n]
             if message.shown != page.reply:
-                # The last words do not wait for the edit of the message before.
-                if is_final and message.reached > message.row.start and await self._post_next(n, is_final=True):
-                    return True
+                if is_final and self._is_shortened(n) and await self._post_next(n, is_final=True):
+                    return True  # the last words do not wait for the edit of the message before
                 await self._wait(message.pacer.wait_for_edit(is_final=is_final))
-                await self._post_next(n, is_final=False)
+                if is_final and (following := self._find_next_page(n)) is not None:
+                    await self._edit_and_post(message, n, following)
+                    return True
+                if self._is_shortened(n):
+                    await self._post_next(n, is_final=is_final)
                 await self._run_unless_full(self._edit(message, n), n)
                 return True
             await self._settle(message, page, is_final=is_final)
         return False
 
-    async def _post_next(self, n: int, *, is_final: bool) -> bool:
-        """Post the message after the last one before the last one is shortened: what was shown must not vanish.
-
-        An append-only message never loses text, and may turn out to be full. Return whether a message was posted.
-        """
-        if n != len(self._messages) - 1 or self._platform.limits.is_append_only:
-            return False
+    def _is_shortened(self, n: int) -> bool:
+        """Return whether the next edit of a message takes away words that the message shows."""
         self._take_latest()
-        await self._layout.split(self._reply.text if self._reply else "")
-        pages = self._pages()
-        following = n + 1 - self._first
-        is_shortened = self._messages[n].reached > pages[n - self._first].part.end
-        if following >= len(pages) or not (is_shortened or is_final):
+        return self._messages[n].reached > self._pages()[n - self._first].part.end
+
+    def _find_next_page(self, n: int) -> MessagePage | None:
+        """Return the page of the message to post after the last message, if any.
+
+        An append-only message loses no text, and may turn out to be full: the next message has to wait.
+        """
+        pages, following = self._pages(), n + 1 - self._first
+        if n != len(self._messages) - 1 or self._platform.limits.is_append_only or following >= len(pages):
+            return None
+        return pages[following]
+
+    async def _post_next(self, n: int, *, is_final: bool) -> bool:
+        """Post the next message before the last one is shortened: what was shown must not vanish.
+
+        Return whether a message was posted.
+        """
+        if (page := self._find_next_page(n)) is None:
             return False
-        await self._post(pages[following], is_final=is_final)
+        await self._post(page, is_final=is_final)
         return True
+
+    async def _edit_and_post(self, message: _Message, n: int, following: MessagePage) -> None:
+        """Send the last edit of a message and the next message at once: neither waits for the other's round trip."""
+        results = await asyncio.gather(
+            self._edit(message, n), self._post(following, is_final=True), return_exceptions=True
+        )
+        errors = [result for result in results if isinstance(result, BaseException)]
+        if errors:
+            raise next((error for error in errors if isinstance(error, MessageLost)), errors[0])
 
     def _pages(self) -> list[MessagePage]:
         """Return the pages of the messages from `_first` on."""

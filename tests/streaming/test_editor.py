@@ -388,5 +388,5 @@ async def check_every_word(words: list[str], burst: int, restarts: int, breaks: 
     rows = await finish
     assert "".join(text[row.start : row.end] for row in rows).split() == text.split()
     assert all(len(reply.text) <= 80 for _, _, reply in desk.platform.events)
-    assert desk.platform.max_in_flight == 1
+    assert desk.platform.max_in_flight <= 2  # the last edit of a message, and the post of the next
     assert replace(rows[-1], state=MessageState.FINAL) == rows[-1]
