@@ -2,6 +2,7 @@
 
 import { byId, el, icon, toast, tool } from "./dom.js";
 import { read, send } from "./api.js";
+import { paintMask } from "./painter.js";
 import { Panel, fieldsOf } from "./panel.js";
 import { Suggestions, commandOf, suggest } from "./suggestions.js";
 
@@ -11,7 +12,7 @@ const MAX_FILES = 4;
 export class Composer {
 	/** `channel()` names the conversation; `onSent` is called once something was accepted. */
 	constructor(menu, channel, onSent) {
-		Object.assign(this, { menu, channel, onSent, files: [], isSending: false });
+		Object.assign(this, { menu, channel, onSent, files: [], mask: null, isSending: false });
 		this.words = byId("words");
 		this.panel = new Panel(byId("panel"));
 		this.suggestions = new Suggestions(byId("suggestions"), this.words, (item) => this.take(item));
@@ -68,6 +69,8 @@ export class Composer {
 		const kept = fileNames(command).map((file) => options[file]?.sha256);
 		this.detach();
 		for (const sha256 of kept.filter(Boolean)) this.attach([await load(`/media/${sha256}`, "picture")]);
+		const mask = options.mask?.sha256;
+		if (mask) this.setMask({ file: await load(`/media/${mask}`, "mask.png"), strokes: [] });
 	}
 
 	/** Begins an edit of a picture of a message. */
@@ -95,6 +98,10 @@ export class Composer {
 		byId("send").disabled = this.isSending || !this.text || Boolean(tooMany);
 		byId("hint").textContent = problem || tooMany || (lacksFile ? "Drop, paste or attach a picture" : "");
 		byId("attach").classList.toggle("asked", lacksFile);
+		for (const button of byId("files").querySelectorAll(".paint")) {
+			button.hidden = !this.takesMask;
+			button.lastChild.data = this.mask ? "Mask painted · change" : "Paint a mask";
+		}
 		byId("composer").classList.toggle("sending", this.isSending);
 	}
 
@@ -130,10 +137,29 @@ export class Composer {
 		this.update();
 	}
 
+	/** Whether the command takes a mask, and a single picture to paint it on is attached. */
+	get takesMask() {
+		return this.files.length === 1 && Boolean(this.command?.options.some(({ name, kind }) => name === "mask" && kind === "file"));
+	}
+
+	/** Opens the painter over the attached picture. */
+	async paint() {
+		const [picture] = this.files;
+		const painted = await paintMask(picture, this.mask?.strokes).catch(() => toast("This picture cannot be painted on."));
+		if (painted && this.files[0] === picture) this.setMask(painted.file && painted);
+		byId("files").querySelector(".paint").focus();
+	}
+
+	setMask(mask) {
+		this.mask = mask;
+		this.update();
+	}
+
 	/** Takes all files away. */
 	detach() {
 		for (const image of byId("files").querySelectorAll("img")) URL.revokeObjectURL(image.src);
 		this.files = [];
+		this.mask = null;
 		byId("files").replaceChildren();
 		this.update();
 	}
@@ -142,12 +168,14 @@ export class Composer {
 		const image = el("img", { src: URL.createObjectURL(file), alt: "" });
 		const remove = () => {
 			this.files = this.files.filter((other) => other !== file);
+			this.mask = null;
 			URL.revokeObjectURL(image.src);
 			chip.remove();
 			this.update();
 			this.words.focus();
 		};
-		const chip = el("div", { class: "chip" }, image, el("span", {}, file.name), tool("close", `Remove ${file.name}`, remove));
+		const paint = el("button", { class: "tool paint", hidden: true, onclick: () => this.paint() }, icon("brush"), "Paint a mask");
+		const chip = el("div", { class: "chip" }, image, el("span", {}, file.name), paint, tool("close", `Remove ${file.name}`, remove));
 		return chip;
 	}
 
@@ -164,7 +192,9 @@ export class Composer {
 		if (!text || this.isSending || (names.length && files.length > names.length) || !this.panel.check()) return;
 		this.isSending = true;
 		this.showState();
-		const error = await this.say(text, this.panel.values(), Object.fromEntries(names.slice(0, files.length).map((name, i) => [name, files[i]])));
+		const named = Object.fromEntries(names.slice(0, files.length).map((name, i) => [name, files[i]]));
+		if (this.takesMask && this.mask) named.mask = this.mask.file;
+		const error = await this.say(text, this.panel.values(), named);
 		this.isSending = false;
 		this.showState();
 		if (error) return this.showError(error);
