@@ -7,6 +7,8 @@ from bot.core.errors import BadOption, UnknownName
 from bot.core.json import JSON
 from bot.core.models import InputRule, Model, OutputKind, Price, Task
 
+_MAX_SUGGESTIONS = 3
+
 
 class Catalogue:
     """The models in the order of the catalogue file: the first model of a task is the task's default."""
@@ -100,7 +102,7 @@ class Catalogue:
 
 
 def _suggest_models(models: Iterable[Model]) -> str:
-    keys = [model.key for model in models]
+    keys = [model.key for model in models][:_MAX_SUGGESTIONS]
     return f" Try {' or '.join(keys)}." if keys else ""
 
 

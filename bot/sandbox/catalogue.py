@@ -13,6 +13,7 @@ from bot.sandbox.models.blip import BLIP, BLIP_2
 from bot.sandbox.models.chat import create_chat_models
 from bot.sandbox.models.editing import GFPGAN, KONTEXT_PRO, P_IMAGE_EDIT, REMBG, SD_INPAINTING
 from bot.sandbox.models.flux import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL
+from bot.sandbox.models.hosted import create_hosted_models
 from bot.sandbox.models.real_esrgan import REAL_ESRGAN
 from bot.sandbox.models.sdxl import SDXL
 from bot.sandbox.prediction_store import SandboxPredictionStore
@@ -73,7 +74,8 @@ def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxMode
 def create_models(guide: Guide) -> list[SandboxModel]:
     drawing = [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL]
     editing = [P_IMAGE_EDIT, KONTEXT_PRO, SD_INPAINTING, REMBG, GFPGAN]
-    return [*drawing, *editing, REAL_ESRGAN, *create_chat_models(guide), BLIP, BLIP_2]
+    captions = [BLIP, BLIP_2]
+    return [*drawing, *editing, REAL_ESRGAN, *create_chat_models(guide), *captions, *create_hosted_models()]
 
 
 class SandboxCatalogue:

@@ -30,8 +30,9 @@ inputs = { prompt = "prompt" }
 
 
 def test_every_model_has_a_price_with_its_source() -> None:
+    assert [model.key for model in CATALOGUE.list_all() if model.price.objection] == ["seedream-5-pro", "flux-fill-pro"]
     for model in CATALOGUE.list_all():
-        assert any(tier.micros for tier in model.price.tiers)
+        assert any(tier.micros for tier in model.price.tiers) or model.price.objection == "has no price yet"
         assert model.price.source
         assert model.price.read_on is not None
         assert model.description
@@ -98,8 +99,16 @@ def test_a_question_changes_the_task_of_a_caption_model() -> None:
     ("key", "options", "sentence"),
     [
         ("flux-schnell", {"prompt": "x", "steps": 5}, "FLUX schnell takes steps from 1 to 4, not 5."),
-        ("flux-schnell", {"prompt": "x", "negative": "y"}, "FLUX schnell does not take negative. Try sdxl."),
-        ("flux-schnell", {"prompt": "x", "image": FILE}, "FLUX schnell does not take image. Try flux-dev or sdxl."),
+        (
+            "flux-schnell",
+            {"prompt": "x", "negative": "y"},
+            "FLUX schnell does not take negative. Try sdxl or qwen-image",
+        ),
+        (
+            "flux-schnell",
+            {"prompt": "x", "image": FILE},
+            "FLUX schnell does not take image. Try flux-dev or sdxl or qwen-image.",
+        ),
         ("flux-pro", {"prompt": "x", "count": 2}, "does not take count. Try flux-schnell or flux-dev or sdxl."),
         ("flux-pro", {"prompt": "x", "aspect": "21:9"}, "FLUX 1.1 pro draws aspect 1:1, 16:9"),
     ],

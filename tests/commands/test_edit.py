@@ -58,7 +58,8 @@ async def test_more_pictures_than_a_model_takes_are_refused_before_a_hold(bench:
     refused = await bench.invoke(Edit(prompt="make it winter", images=pictures, model="flux-kontext-pro"))
 
     assert refused is not None
-    assert refused.text == "FLUX Kontext pro takes one file as image, not 2. Try p-image-edit."
+    hint = "Try p-image-edit or nano-banana-edit or nano-banana-2-edit."
+    assert refused.text == f"FLUX Kontext pro takes one file as image, not 2. {hint}"
     assert await bench.balance() == bench.starting_credits
     assert not await bench.app.media.list_files()
 

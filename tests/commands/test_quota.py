@@ -440,7 +440,8 @@ async def test_export_escapes_formulas(bench: Bench) -> None:
     [
         (
             "/imagine a fox --model flux-pro",
-            "You are 10 credits short. Ask a moderator for more. FLUX dev (`flux-dev`) would do: 25 credits at most.",
+            "You are 10 credits short. Ask a moderator for more. "
+            "Seedream 4 (`seedream-4`) would do: 30 credits at most.",
         ),
         (
             "/imagine a fox --model flux-dev --count 2",

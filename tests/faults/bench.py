@@ -23,6 +23,7 @@ from bot.sandbox.server import Sandbox, SandboxOptions
 from bot.server.server import Server
 from bot.settings import Settings
 from bot.storage.tables.jobs import predictions
+from tests.bench import make_attachment
 from tests.fakes.event_loop import get_outside_work
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL
@@ -65,18 +66,23 @@ class FaultBench:
     """Address of the bot's own server."""
     _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    async def ask(self, line: str) -> Reply | None:
-        """Send a command; return the immediate reply, such as a refusal."""
+    async def ask(self, line: str, **pictures: bytes) -> Reply | None:
+        """Send a command with pictures by option; return the immediate reply, such as a refusal."""
         call = parse_command(line, self.app.dispatcher.services.menu)
         key = f"web:{next(self._keys)}"
         invocation = Invocation(
-            user=ANA, channel=CHANNEL, command=call.command, request_key=key, options=call.options, attachments={}
+            user=ANA,
+            channel=CHANNEL,
+            command=call.command,
+            request_key=key,
+            options=call.options,
+            attachments={name: make_attachment(content) for name, content in pictures.items()},
         )
         return await self.app.dispatcher.handle(invocation)
 
-    async def run(self, line: str) -> str:
+    async def run(self, line: str, **pictures: bytes) -> str:
         """Run a command to its end, and return the final text."""
-        await self.ask(line)
+        await self.ask(line, **pictures)
         await self.wait_until_done()
         return self.last.text
 

@@ -146,21 +146,22 @@ async def _run_blip(run: SandboxRun) -> None:
         question = run.input.get("question", "")
         if not question:
             raise SandboxModelFailed("Please type a question for visual question answering.")
-        run.text = f"Answer: {await _measure(run, question)}"
+        run.text = f"Answer: {await measure(run, question)}"
     elif task == "image_text_matching":
         if not run.input.get("caption"):
             raise SandboxModelFailed("Please type a caption for image text matching.")
-        run.text = f"Measured, not recognised: the sandbox cannot match texts. {await _measure(run)}"
+        run.text = f"Measured, not recognised: the sandbox cannot match texts. {await measure(run)}"
     else:
-        run.text = f"Caption: {await _measure(run)}"
+        run.text = f"Caption: {await measure(run)}"
 
 
 async def _run_blip_2(run: SandboxRun) -> None:
     is_caption = run.input.get("caption", False)
-    run.text = await _measure(run, "" if is_caption else run.input.get("question", "What is this a picture of?"))
+    run.text = await measure(run, "" if is_caption else run.input.get("question", "What is this a picture of?"))
 
 
-async def _measure(run: SandboxRun, question: str = "") -> str:
+async def measure(run: SandboxRun, question: str = "") -> str:
+    """Return measured facts about the picture of a run, or an answer made of such facts."""
     picture = await run.read_file("image")
     if picture is None:
         raise SandboxModelFailed("Input validation error: image is required")

@@ -55,6 +55,12 @@ _GEMINI_FIELDS = (
     InputField("temperature", "number", "How random the words are", default=1, minimum=0, maximum=2),
     InputField("max_output_tokens", "integer", "Maximum tokens", default=65535, minimum=1, maximum=65535),
 )
+_GPT_5_1_FIELDS = (
+    *_GPT_FIELDS[:4],
+    InputField("reasoning_effort", "string", "How long to think", default="none", choices=("none", *_EFFORTS[1:])),
+    *_GPT_FIELDS[5:],
+)
+_GPT_4_FIELDS = (*_GPT_FIELDS[:4], _TEMPERATURE, _GPT_FIELDS[-1])
 _PLAIN_FIELDS = (_PROMPT, _MAX_TOKENS, _TEMPERATURE)
 
 # Owner and name, fields, dollars per million tokens in and out.
@@ -73,6 +79,21 @@ _MODELS: Sequence[tuple[str, tuple[InputField, ...], str, str]] = (
     ("meta/llama-4-scout-instruct", _PLAIN_FIELDS, "0.17", "0.65"),
     ("openai/gpt-oss-20b", _PLAIN_FIELDS, "0.09", "0.36"),
     ("openai/gpt-oss-120b", _PLAIN_FIELDS, "0.18", "0.72"),
+    ("anthropic/claude-4-sonnet", _CLAUDE_FIELDS, "3", "15"),
+    ("anthropic/claude-opus-4.6", _CLAUDE_FIELDS, "5", "25"),
+    ("anthropic/claude-opus-4.7", _CLAUDE_FIELDS, "5", "25"),
+    ("openai/gpt-5.1", _GPT_5_1_FIELDS, "1.25", "10"),
+    ("openai/gpt-5.2", _GPT_5_1_FIELDS, "1.75", "14"),
+    ("openai/gpt-5.6-luna", _GPT_5_1_FIELDS, "1", "6"),
+    ("openai/gpt-5.6-terra", _GPT_5_1_FIELDS, "2.5", "15"),
+    ("openai/gpt-5.6-sol", _GPT_5_1_FIELDS, "5", "30"),
+    ("openai/gpt-4.1-nano", _GPT_4_FIELDS, "0.1", "0.4"),
+    ("openai/gpt-4.1-mini", _GPT_4_FIELDS, "0.4", "1.6"),
+    ("openai/gpt-4.1", _GPT_4_FIELDS, "2", "8"),
+    ("google/gemini-3.1-pro", _GEMINI_FIELDS, "2", "12"),
+    ("deepseek-ai/deepseek-r1", _PLAIN_FIELDS, "3.75", "10"),
+    ("moonshotai/kimi-k2.5", _PLAIN_FIELDS, "0.72", "3.60"),
+    ("xai/grok-4", _PLAIN_FIELDS, "7.2", "36"),
 )
 
 

@@ -29,7 +29,9 @@ def _read_ratio(run: SandboxRun) -> float | None:
     return int(across) / int(down) if down else None
 
 
-async def _edit(run: SandboxRun, pictures: list[bytes], mask: bytes | None = None, *, seconds: float = 2.0) -> None:
+async def edit_pictures(
+    run: SandboxRun, pictures: list[bytes], mask: bytes | None = None, *, seconds: float = 2.0
+) -> None:
     if not pictures:
         raise SandboxModelFailed("Input validation error: an image is required")
     seed = run.input.get("seed")
@@ -42,7 +44,7 @@ async def _edit(run: SandboxRun, pictures: list[bytes], mask: bytes | None = Non
         pictures=tuple(pictures),
         mask=mask,
         ratio=_read_ratio(run),
-        extension=str(run.input.get("output_format", "png")),
+        extension=str(run.input.get("output_format", "png")).replace("jpeg", "jpg"),
     )
     try:
         content = await run.run_in_worker(edit, order)
@@ -51,33 +53,34 @@ async def _edit(run: SandboxRun, pictures: list[bytes], mask: bytes | None = Non
     await run.run_steps(8, seconds)
     run.add_file(content, order.extension)
     run.set_metric("image_count", 1)
+    run.set_metric("image_output_count", 1)
 
 
 async def _edit_image(run: SandboxRun) -> None:
     picture = await run.read_file("input_image")
-    await _edit(run, [picture] if picture else [])
+    await edit_pictures(run, [picture] if picture else [])
 
 
 async def _edit_images(run: SandboxRun) -> None:
-    await _edit(run, await run.read_files("images"), seconds=0.8)
+    await edit_pictures(run, await run.read_files("images"), seconds=0.8)
 
 
 async def _fill(run: SandboxRun) -> None:
     picture, mask = await run.read_file("image"), await run.read_file("mask")
     if mask is None:
         raise SandboxModelFailed("Input validation error: a mask is required")
-    await _edit(run, [picture] if picture else [], mask)
+    await edit_pictures(run, [picture] if picture else [], mask)
 
 
 async def _remove_background(run: SandboxRun) -> None:
-    await _process(run, await run.read_file("image"), remove_background)
+    await process_picture(run, await run.read_file("image"), remove_background)
 
 
 async def _restore(run: SandboxRun) -> None:
-    await _process(run, await run.read_file("img"), restore)
+    await process_picture(run, await run.read_file("img"), restore)
 
 
-async def _process(run: SandboxRun, picture: bytes | None, work: Callable[[bytes], bytes]) -> None:
+async def process_picture(run: SandboxRun, picture: bytes | None, work: Callable[[bytes], bytes]) -> None:
     if picture is None:
         raise SandboxModelFailed("Input validation error: an image is required")
     run.log("Sandbox: classical filters, not an AI model.")
@@ -88,6 +91,7 @@ async def _process(run: SandboxRun, picture: bytes | None, work: Callable[[bytes
     await run.run_steps(4, 1.0)
     run.add_file(content, "png")
     run.set_metric("image_count", 1)
+    run.set_metric("image_output_count", 1)
 
 
 def _create(
