@@ -76,6 +76,13 @@ class MessageLayout:
         return [*pages, MessagePage(last, replace(reply, text=last.render(reply.text)), True)]
 
 
+async def lay_out_whole(reply: Reply, limits: MessageLimits) -> list[Reply]:
+    """Return the messages of a reply that grows no more; a long text is split beside the event loop."""
+    layout = MessageLayout(limits)
+    await layout.split(reply.text)
+    return [page.reply for page in layout.lay_out(reply)]
+
+
 @contextmanager
 def counted(platform: str) -> Iterator[None]:
     """Count the post or edit inside the block by outcome. A cancelled call is not counted."""

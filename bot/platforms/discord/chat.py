@@ -31,7 +31,7 @@ from bot.platforms.discord.permissions import can_open_thread
 from bot.platforms.discord.replies import InteractionContext
 from bot.platforms.discord.threads import open_thread
 from bot.storage.database import Database
-from bot.streaming.editor import MessageLayout
+from bot.streaming.editor import lay_out_whole
 
 log = logging.getLogger(__name__)
 
@@ -281,11 +281,11 @@ class DiscordChat:
     ) -> bool:
         """Post a reply; return whether Discord took the reply. `kind` tells the nonces of two places apart."""
         platform = self._context.platform
-        pages = MessageLayout(platform.limits).lay_out(replace(reply, is_private=False))
+        parts = await lay_out_whole(replace(reply, is_private=False), platform.limits)
         try:
-            for n, page in enumerate(pages):
+            for n, part in enumerate(parts):
                 nonce = f"{kind}{incoming.message.id}:{n}"
-                await platform.post(Destination(incoming.user, channel, request_key, nonce), page.reply)
+                await platform.post(Destination(incoming.user, channel, request_key, nonce), part)
         except DELIVERY_ERRORS as error:
             log.warning("discord.answer_lost", extra={"channel": channel.id, "reason": repr(error)})
             return False

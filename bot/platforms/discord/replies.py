@@ -16,7 +16,7 @@ from bot.platforms.discord.responses import TOKEN_LIFETIME, InteractionResponder
 from bot.platforms.discord.rest_api import DiscordRestApi
 from bot.platforms.discord.uploads import DiscordFiles
 from bot.platforms.discord.users import DiscordUsers
-from bot.streaming.editor import MessageLayout
+from bot.streaming.editor import lay_out_whole
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class DiscordReplies:
 
     async def _show(self, response: InteractionResponse, message: MessageRef, reply: Reply) -> None:
         reply = _mark_public_confirmation(reply, is_private=response.is_private)
-        first, *others = [page.reply for page in MessageLayout(self._platform.limits).lay_out(reply)]
+        first, *others = await lay_out_whole(reply, self._platform.limits)
         is_private = reply.is_private or response.is_private
         if not response.is_sent and (reply.pictures or reply.files):
             await self._responder.defer_pending(response)  # files arrive by an edit

@@ -1,5 +1,6 @@
 """Sends replies to a single user: by a response URL, as an ephemeral message, or in the user's direct messages."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +10,7 @@ import aiohttp
 
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
+from bot.core.limits import MAX_SPLIT_ON_LOOP_CHARACTERS
 from bot.core.replies import Reply
 from bot.platforms.slack.errors import CallRefused, CallUnclear
 from bot.platforms.slack.messages import ReplyTransform, render_blocks, render_fallback_text, split_reply
@@ -73,7 +75,10 @@ class SlackEphemeralReplies:
     async def send(self, target: ReplyTarget, reply: Reply, files: tuple[str, ...] = ()) -> bool:
         """Send a reply to a single user; return whether all parts arrived. `files` are ids of the reply's pictures."""
         is_sent = True
-        for part in split_reply(self.transform(reply)):
+        shown = self.transform(reply)
+        is_long = len(shown.text) > MAX_SPLIT_ON_LOOP_CHARACTERS
+        parts = await asyncio.to_thread(split_reply, shown) if is_long else split_reply(shown)
+        for part in parts:
             is_sent &= await self._send_part(target, part, files)
         return is_sent
 

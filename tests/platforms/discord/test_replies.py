@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.splitting import answer_usage_at_length
 from tests.platforms.discord.town import Town, finish
 
 CALLBACK = "/interactions/*/*/callback"
@@ -154,3 +155,25 @@ async def test_an_internal_error_is_answered_with_a_reference(town: Town, monkey
     answer = await (await town.ana.use_command("show")).wait_for_private_message()
 
     assert answer.text.startswith("Something broke on our side. Nothing was charged. Tell the owner this reference:")
+
+
+async def test_a_long_private_answer_is_split_beside_the_event_loop(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loop = answer_usage_at_length(monkeypatch)
+
+    interaction = await town.ana.use_command("usage")
+
+    await town.wait_until(lambda: any("the end" in message.content for message in interaction.replies))
+    assert on_loop == [False]
+
+
+async def test_a_long_private_answer_to_a_message_is_split_beside_the_event_loop(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loop = answer_usage_at_length(monkeypatch)
+
+    await town.ana.say(f"{town.emulator.bot.mention} /usage", town.general)
+
+    await town.wait_until(lambda: on_loop)
+    assert on_loop == [False]

@@ -10,6 +10,7 @@ from bot.core.people import User
 from bot.core.replies import Picture, Reply
 from bot.platforms.slack.messages import render_blocks
 from tests.fakes.backend import make_png
+from tests.fakes.splitting import answer_usage_at_length
 from tests.platforms.slack.office import Office
 
 
@@ -153,3 +154,14 @@ async def test_a_picture_unfit_for_image_blocks_comes_to_direct_messages(office:
     await office.ana.wait_for_private_message("The picture is in our direct messages.")
     shown = await office.ana.direct_channel.wait_for_bot_message(condition=lambda one: one.files)
     assert shown.files[0].name == "a-fox.webp"
+
+
+async def test_a_long_private_answer_is_split_beside_the_event_loop(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loop = answer_usage_at_length(monkeypatch)
+
+    await office.ana.use_command("/usage", "", office.general)
+
+    await office.ana.wait_for_private_message("the end")
+    assert on_loop == [False]
