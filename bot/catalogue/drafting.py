@@ -68,6 +68,8 @@ def draft_entry(published: ModelSchema, *, today: date, key: str = "", task: Tas
     """
     if published.fields is None:
         raise DraftingError(f"{published.ref} publishes no schema to draft from.")
+    if not (published.output is None or published.output.is_text or published.output is OutputKind.PICTURES):
+        raise DraftingError(f"{published.ref} gives {published.output}, which no platform shows yet.")
     task = task or _guess_task(published)
     key = key or derive_key(published.ref)
     rules = map_options(task, published)

@@ -149,6 +149,11 @@ def test_a_schema_that_fits_no_command_is_refused() -> None:
         draft_entry(replace(FOX, fields=None), today=TODAY)
 
 
+def test_an_output_that_no_platform_shows_is_refused_also_with_a_task() -> None:
+    with pytest.raises(DraftingError, match="acme/fox gives audio, which no platform shows yet."):
+        draft_entry(make_schema(PICTURE, output=OutputKind.AUDIO), today=TODAY, task=Task.IMAGINE)
+
+
 def test_a_task_can_be_named() -> None:
     draft = draft_entry(make_schema(PICTURE), today=TODAY, task=Task.UPSCALE, key="bigger")
 
@@ -294,7 +299,7 @@ def fields(draw: st.DrawFn) -> SchemaField:
     st.sampled_from(Task),
     st.text(max_size=200),
     st.booleans(),
-    st.sampled_from(OutputKind),
+    st.sampled_from([OutputKind.PICTURES, OutputKind.TEXT, OutputKind.TEXT_STREAM]),
 )
 def test_a_draft_of_any_schema_loads_and_fits_the_schema(
     published_fields: list[SchemaField], task: Task, description: str, is_official: bool, output: OutputKind
