@@ -7,6 +7,7 @@ from bot.commands.imagine import Imagine
 from bot.core.models import Task
 from bot.dispatch.declaration import OptionValue, models_for, values_for
 from tests.bench import Bench
+from tests.fakes.samples import MODERATOR
 
 
 async def test_models_with_the_typed_beginning_come_first_each_with_a_price(bench: Bench) -> None:
@@ -88,4 +89,20 @@ async def test_the_price_of_the_choice_is_held(tmp_path: Path) -> None:
 
     assert bench.last_message.reply.note.endswith("20 credits")
     assert [run.inputs["quality"] for run in bench.backend.runs.values()] == ["high", "low"]
+    await bench.close()
+
+
+async def test_a_costly_choice_asks_first(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(TIERED)
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+    await bench.say("/settings general --confirm_above 30", by=MODERATOR)
+
+    cheap = await bench.say("/imagine a fox --quality low")
+    dear = await bench.say("/imagine a fox --quality high")
+
+    assert cheap is None
+    assert dear is not None
+    assert dear.text == "This costs 50 credits with Fox. Go ahead?"
+    assert len(bench.backend.runs) == 1
     await bench.close()
