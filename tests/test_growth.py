@@ -79,8 +79,10 @@ MODULES = [
     "bot.moderation.words",
     "bot.platforms.discord.messages",
     "bot.platforms.slack.mrkdwn",
+    "bot.streaming.blocks",
     "bot.streaming.boundaries",
     "bot.streaming.graphemes",
+    "bot.streaming.marks",
     "bot.streaming.safety",
 ]
 FUNCTIONS: dict[str, Callable[[str], object]] = {

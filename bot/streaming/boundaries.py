@@ -17,6 +17,7 @@ _BLOCK_START = re.compile(r"[ \t]*(?:[-*+] |\d{1,9}[.)] |#{1,6} |>|`{3}|~{3})")
 _LOOKS_LIKE_FENCE = re.compile(r"[ \t]{0,63}[`~]|[ \t]{64}")
 _BLOCK_OR_INDENT = re.compile(rf"[ \t]|{_BLOCK_START.pattern}")
 _LINE_HEAD = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]+[ \t>]*)*")
+LONGEST_FIRST_WORD = 200
 _FIRST_WORD = re.compile(r"[ \t]*[^ \t\n]+[ \t\n]|[ \t]*\n")
 _SENTENCE_END = re.compile(r".*(?:[.!?…][\"'”’»)\]*_]*\s|[。！？])$", re.DOTALL)
 _LONGEST_SENTENCE_END = 12
@@ -170,7 +171,7 @@ def _cuts_inside(text: str, line: TextLine) -> Iterable[int]:
 
 def _find_words(text: str, line: TextLine) -> int:
     """Return the beginning of the words of a line, behind quote marks, list markers and the marks of a heading."""
-    return line.start if line.before.fence is not None else _LINE_HEAD.match(text, line.start).end()  # type: ignore[union-attr] # matches every text
+    return line.start if line.before.fence is not None else _LINE_HEAD.match(text, line.start, line.end).end()  # type: ignore[union-attr] # matches every text
 
 
 def _level_inside(text: str, line: TextLine, cut: int) -> BoundaryLevel | None:
@@ -195,7 +196,7 @@ def _find_whole_range(text: str, line: TextLine, following: TextLine | None) -> 
 
 def find_first_word(text: str, at: int) -> str:
     """Return the beginning of a line up to the end of its first word; empty if the word may go on."""
-    found = _FIRST_WORD.match(text, at)
+    found = _FIRST_WORD.match(text, at, at + LONGEST_FIRST_WORD)
     return found[0] if found else ""
 
 

@@ -21,6 +21,7 @@ from bot.streaming.blocks import (
     reopen_inside_line,
 )
 from bot.streaming.boundaries import (
+    LONGEST_FIRST_WORD,
     MessageMeasure,
     TextLine,
     find_best_cut,
@@ -275,7 +276,7 @@ class Splitter:
         is_line_cut = line.end == end and text[end - 1] == "\n"
         inline = self._start_of(at.opening)[1] if line is lines[0] else ""
         blocks = line.after if line.end == end else self._blocks.read(inline + text[line.start : end], line.before)
-        next_line = find_first_word(text, end) or text[end:overflow]
+        next_line = find_first_word(text, end) or text[end : end + LONGEST_FIRST_WORD][: (overflow or len(text)) - end]
         open_marks = marks.find_open(end)
         spoiler = SPOILER if any(mark.delimiter.startswith(SPOILER) for mark in open_marks) else ""
         if blocks.fence is not None:
