@@ -36,8 +36,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DEFER_AFTER_SECONDS = 1.0
-"""An ask is committed within this time as a rule, and answered with its message. A slower ask shows "is thinking"."""
+DEFER_AFTER_SECONDS = 2.0
+"""An ask is committed within this time as a rule, and answered with its message; a slower ask shows "is thinking".
+
+A kill after the deferral and before the commit leaves "is thinking" for ever, so the deferral comes late: with one
+second, bursts of 50 asks right after a start met the deferral on a busy machine.
+"""
 
 # Discord waits 3 seconds from sending the interaction; the rest is travel time.
 RESPONSE_TIMEOUT_SECONDS = 2.7
@@ -111,7 +115,7 @@ class InteractionResponder:
         return response
 
     async def run(self, response: InteractionResponse, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return the result of work that leads to a response; defer if the work takes longer than a second.
+        """Return the result of work that leads to a response; defer if the work takes longer than two seconds.
 
         Cancel the work and return None if the deferral finds that another process was first.
         """
