@@ -120,10 +120,8 @@ Inputs: TypeAlias = Mapping[str, InputValue]
 
 def list_input_files(inputs: Inputs) -> list[InputFile]:
     """Return all files among inputs or options, in order."""
-    files: list[InputFile] = []
-    for value in inputs.values():
-        files += value if isinstance(value, tuple) else [value] if isinstance(value, InputFile) else []
-    return files
+    lists = [value if isinstance(value, tuple) else (value,) for value in inputs.values()]
+    return [file for files in lists for file in files if isinstance(file, InputFile)]
 
 
 @dataclass(frozen=True, slots=True)

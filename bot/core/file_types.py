@@ -52,6 +52,12 @@ FILE_TYPES: Mapping[str, FileType] = {
 }
 """Each type by its MIME type."""
 
+
+def find_kind(mime: str) -> MediaKind:
+    """Return the kind of a type; a download for an unknown type."""
+    return FILE_TYPES[mime].kind if mime in FILE_TYPES else MediaKind.FILE
+
+
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),

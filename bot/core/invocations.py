@@ -8,7 +8,7 @@ from enum import StrEnum
 from bot.core.json import JSON
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
-from bot.core.text import mend_file_name, mend_text
+from bot.core.text import mend_file_name, mend_text, mend_texts
 
 
 class TurnRole(StrEnum):
@@ -135,11 +135,7 @@ class Invocation:
 
     def __post_init__(self) -> None:
         # Every platform's words pass here: mended once, they can be stored, sent and logged everywhere.
-        options = {
-            mend_text(name): mend_text(value) if isinstance(value, str) else value
-            for name, value in self.options.items()
-        }
-        object.__setattr__(self, "options", options)
+        object.__setattr__(self, "options", mend_texts(self.options))
         object.__setattr__(self, "drawing_prompt", mend_text(self.drawing_prompt))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from bot.core.file_types import FILE_TYPES, MediaKind
+from bot.core.file_types import MediaKind, find_kind
 from bot.core.json import JSON
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
@@ -135,9 +135,7 @@ class Output:
     @property
     def kind(self) -> MediaKind | None:
         """The kind of a kept file, None for a text."""
-        if not self.sha256:
-            return None
-        return FILE_TYPES[self.mime].kind if self.mime in FILE_TYPES else MediaKind.FILE
+        return find_kind(self.mime) if self.sha256 else None
 
 
 class MessageState(StrEnum):

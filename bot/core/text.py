@@ -1,6 +1,8 @@
 """Text from outside, made whole: half an emoji (a lone surrogate) can be neither stored, sent nor logged."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -10,6 +12,11 @@ def mend_text(text: str) -> str:
     if text.isascii() or not _SURROGATES.search(text):
         return text
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def mend_texts(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with all names and texts mended."""
+    return {mend_text(name): mend_text(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def mend_file_name(name: str) -> str:

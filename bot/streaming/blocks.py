@@ -215,8 +215,7 @@ def may_be_divider(line: str) -> bool:
 def is_whole_line(opening: str) -> bool:
     """Return whether the text begins on the line after an opening: after a fence, a table's divider or an item."""
     last = opening.rpartition("\n")[2]
-    is_divider = "|" in last and _DIVIDER.match(last) is not None
-    return is_divider or last.endswith(_NO_WORDS) or _WHOLE_FENCE.match(last) is not None
+    return bool(last.endswith(_NO_WORDS) or _WHOLE_FENCE.match(last) or ("|" in last and _DIVIDER.match(last)))
 
 
 def reopen_inside_line(blocks: OpenBlocks) -> str:
