@@ -137,12 +137,13 @@ class MarkScanner:
 
     def _read_code(self, token: re.Match[str], paragraph: Paragraph, unfinished: MarkState) -> int:
         run, at = token[0], token.end()
+        # A longer run behind a cut would stand at the head of a line, where a code block begins.
+        delimiter = run if len(run) <= _LONGEST_CODE_RUN else ""
         while (other := _CODE_RUN.search(self._text, at, paragraph.end)) is not None:
             if len(other[0]) == len(run):
-                self._add(run, token.start(), token.end(), other.start(), other.end())
+                self._add(delimiter, token.start(), token.end(), other.start(), other.end())
                 return other.end()
             at = other.end()
-        delimiter = run if len(run) <= _LONGEST_CODE_RUN else ""
         self._add(delimiter, token.start(), token.end(), paragraph.end, paragraph.end, unfinished)
         return token.end() if paragraph.is_complete else paragraph.end
 
