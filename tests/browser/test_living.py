@@ -42,8 +42,9 @@ async def test_a_stream_continues_after_a_reload_and_in_a_second_tab(visitor: Pa
 async def test_progress_shows_stage_seconds_and_usual_time(visitor: PageVisitor) -> None:
     await visitor.say("/imagine a red fox --model flux-dev")
 
-    await expect(visitor.answer.locator(".time")).to_have_text(re.compile(r"(\d+ % · )?\d+ s of usually \d+ s"))
-    await expect(visitor.answer.get_by_role("progressbar")).to_be_visible()
+    # In one look: on a busy machine the picture may be there a moment later.
+    progress = visitor.answer.locator(".progress:has([role=progressbar])")
+    await expect(progress.locator(".time")).to_have_text(re.compile(r"(\d+ % · )?\d+ s of usually \d+ s"))
 
 
 @pytest.mark.visit(daily_credits=1000)

@@ -133,7 +133,7 @@ async def test_a_form_is_filled_in_with_known_values(bench: Bench) -> None:
     assert fields["prompt"]["value"] == "a fox"
     assert [choice["value"] for choice in fields["model"]["options"] if choice.get("default")] == ["flux-dev"]
     assert fields["strength"]["value"] == "0.5"
-    assert fields["count"]["value"] == "2"
+    assert [choice["label"] for choice in fields["count"]["options"] if choice.get("default")] == ["2 · 50 credits"]
     assert "value" not in fields["seed"]
 
 

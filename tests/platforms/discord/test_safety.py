@@ -36,12 +36,12 @@ async def test_adult_models_run_in_age_restricted_channels_and_their_threads_alo
 
 async def flag_outputs(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the model flag its pictures from now on."""
-    build_outputs = sys.modules["bot.jobs.completion"]._build_picture_outputs
+    build_outputs = sys.modules["bot.jobs.completion"]._build_file_outputs
 
     def build_flagged_outputs(*given: object) -> list[Output]:
         return [replace(output, is_flagged=True) for output in build_outputs(*given)]
 
-    monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", build_flagged_outputs)
+    monkeypatch.setattr("bot.jobs.completion._build_file_outputs", build_flagged_outputs)
 
 
 async def test_flagged_pictures_are_spoilers(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,12 +65,12 @@ async def test_flagged_pictures_are_withheld_if_a_server_refuses_them(
 
 
 async def test_withheld_pictures_stay_withheld_after_shrinking(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
-    build_outputs = sys.modules["bot.jobs.completion"]._build_picture_outputs
+    build_outputs = sys.modules["bot.jobs.completion"]._build_file_outputs
 
     def flagged(*given: object) -> list[Output]:
         return [replace(output, is_flagged=output.n == 1) for output in build_outputs(*given)]
 
-    monkeypatch.setattr("bot.jobs.completion._build_picture_outputs", flagged)
+    monkeypatch.setattr("bot.jobs.completion._build_file_outputs", flagged)
     await town.set("flagged", "refuse")
     noise = io.BytesIO()
     Image.effect_noise((1300, 1100), 90).convert("RGB").save(noise, "PNG")
