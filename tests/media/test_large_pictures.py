@@ -213,7 +213,7 @@ def test_large_outputs_cost_bounded_memory(name: str) -> None:
     measured = measure_in_process(name)
 
     assert measured.answers[0] == "kept, 12247 x 12247"
-    assert measured.peak_megabytes < 900
+    assert measured.peak_megabytes < 950  # of the 1 GB of the container; 700 to 850 were seen
 
 
 @pytest.mark.parametrize("mime", [mime for mime, known in FILE_TYPES.items() if known.kind is not MediaKind.PICTURE])
