@@ -97,7 +97,7 @@ def can_reopen(text: str, cut: int, marks: PartMarks) -> bool:
     is_before_block = text[cut - 1] == "\n" and _BLOCK_OR_INDENT.match(text, cut)
     # Marks begin nothing before white space, and join other marks.
     is_unfit = is_before_block or text[cut].isspace() or MARK_CHARACTERS.match(text, cut)
-    return not marks.forbid(cut) and not (is_unfit and marks.find_open(cut))
+    return not marks.forbid(cut) and not (is_unfit and marks.has_open(cut))
 
 
 def _find_last_of_each_level(

@@ -54,13 +54,14 @@ class Mark:
         """Return whether a cut falls among the marked words."""
         return self.state is not MarkState.PLAIN and self.inner <= cut <= self.closing
 
-    def is_split_by(self, cut: int) -> bool:
-        """Return whether a cut leaves no marked word on one side, or falls inside a delimiter."""
+    def list_splitting_spans(self) -> list[tuple[int, int]]:
+        """Return the ranges of cuts, with both ends, that leave no marked word on one side or split a delimiter."""
         if self.state is MarkState.PLAIN:
-            return False
+            return []
         if not self.delimiter:
-            return self.start < cut < self.end
-        return self.start < cut <= self.inner or (self.state is MarkState.CLOSED and self.closing <= cut < self.end)
+            return [(self.start + 1, self.end - 1)]
+        head = (self.start + 1, self.inner)
+        return [head, (self.closing, self.end - 1)] if self.state is MarkState.CLOSED else [head]
 
 
 @dataclass(slots=True)
@@ -222,6 +223,8 @@ class PartMarks:
         self._scan = scan
         self._marks: list[Mark] | None = None
         self._inside: list[tuple[int, int]] = []
+        self._splitting: list[tuple[int, int]] = []
+        self._reopened: list[tuple[int, int]] = []
 
     @property
     def marks(self) -> list[Mark]:
@@ -233,19 +236,43 @@ class PartMarks:
                     self._inside[-1] = self._inside[-1][0], max(last, self._inside[-1][1])
                 else:
                     self._inside.append((mark.start + 1, last))
+            # Merged once: a message of stars has a mark for each third character, and each place is asked for.
+            self._splitting = _merge_spans(span for mark in self._marks for span in mark.list_splitting_spans())
+            self._reopened = _merge_spans(
+                (mark.inner, mark.closing)
+                for mark in self._marks
+                if mark.delimiter and mark.state is not MarkState.PLAIN
+            )
         return self._marks
 
     def touch(self, cut: int) -> bool:
         """Return whether a cut falls inside a mark, as far as the text before the cut alone says."""
-        if not self.marks:
-            return False
-        n = bisect_right(self._inside, cut, key=lambda span: span[0]) - 1
-        return n >= 0 and cut <= self._inside[n][1]
+        return bool(self.marks) and _covers(self._inside, cut)
 
     def forbid(self, cut: int) -> bool:
         """Return whether a cut splits a delimiter or leaves a mark without words."""
-        return self.touch(cut) and any(mark.is_split_by(cut) for mark in self.marks)
+        return self.touch(cut) and _covers(self._splitting, cut)
+
+    def has_open(self, cut: int) -> bool:
+        """Return whether a cut falls into a mark that can be opened again."""
+        return bool(self.marks) and _covers(self._reopened, cut)
 
     def find_open(self, cut: int) -> list[Mark]:
         """Return the marks that a cut falls into, outermost first, without marks that cannot be opened again."""
         return [mark for mark in self.marks if mark.delimiter and mark.holds(cut)]
+
+
+def _merge_spans(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges, with both ends, in order and without overlaps. Empty ranges are left out."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted(span for span in spans if span[0] <= span[1]):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(last, merged[-1][1])
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _covers(spans: list[tuple[int, int]], cut: int) -> bool:
+    n = bisect_right(spans, cut, key=lambda span: span[0]) - 1
+    return n >= 0 and cut <= spans[n][1]

@@ -195,8 +195,8 @@ def test_an_operator_hides_no_text_behind() -> None:
 )
 @pytest.mark.parametrize("limits", [DISCORD, SLACK])
 def test_long_runs_of_one_sign_are_split_to_the_end(sign: str, limits: MessageLimits) -> None:
-    """Fifty kilobytes of one sign: `tests.test_growth` counts the work, and no shape of text may lose its end."""
-    text = sign * (50_000 // len(sign))
+    """A hundred kilobytes of one sign: `tests.test_growth` counts the work, and no shape of text may lose its end."""
+    text = sign * (100_000 // len(sign))
     splitter = Splitter(limits)
     for length in range(0, 20_000, 250):
         splitter.update(text[:length])
