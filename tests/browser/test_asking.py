@@ -75,7 +75,7 @@ async def test_the_edit_button_puts_the_picture_into_the_composer(visitor: PageV
 
     await visitor.words.press_sequentially("make it blue")
     await visitor.words.press("Enter")
-    await expect(visitor.answer.locator(".note")).to_contain_text("sandbox: rules, not AI")
+    await expect(visitor.answer.locator(".note")).to_contain_text("P-Image Edit · seed")
     await visitor.button("Edit prompt").click()
 
     await expect(visitor.words).to_have_value("/edit make it blue")
