@@ -5,7 +5,7 @@ from bot.core.backend import InputValue
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import Model, Task
-from bot.dispatch.declaration import Command, Services, command, models_for, option
+from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 from bot.dispatch.plain_text import may_continue_conversation
 from bot.moderation.moderation import WorkspaceSettings
 
@@ -26,7 +26,9 @@ class Chat(Command):
     max_tokens: int = option(
         "How long may the answer be, in tokens?", default=DEFAULT_MAX_TOKENS, minimum=1, maximum=4096
     )
-    images: tuple[Attachment | Link, ...] = option("A picture to talk about?", default=(), name="image", max_files=4)
+    images: tuple[Attachment | Link, ...] = option(
+        "A picture to talk about?", default=(), name="image", max_files=MAX_PICTURES
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user

@@ -4,9 +4,7 @@ from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import ASPECTS, Model, Task
-from bot.dispatch.declaration import Command, Services, command, models_for, option
-
-MAX_EDITED_PICTURES = 4
+from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 
 
 @command("edit", task=Task.EDIT, contexts={"picture": "Edit"})
@@ -14,7 +12,7 @@ class Edit(Command):
     """Change a picture by words, alone or with further pictures as references."""
 
     prompt: str = option("What should change?", max_length=1500, words=True)
-    images: tuple[Attachment | Link, ...] = option("Which picture?", name="image", max_files=MAX_EDITED_PICTURES)
+    images: tuple[Attachment | Link, ...] = option("Which picture?", name="image", max_files=MAX_PICTURES)
     mask: Attachment | Link | None = option("A mask of the same size, white where it may change?", default=None)
     model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.EDIT))
     aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)

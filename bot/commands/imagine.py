@@ -2,7 +2,7 @@
 
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import ASPECTS, Task
-from bot.dispatch.declaration import Command, Services, command, models_for, option, values_for
+from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option, values_for
 
 
 @command("imagine", task=Task.IMAGINE, contexts={"picture": "Remix"})
@@ -29,7 +29,9 @@ class Imagine(Command):
     steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
     guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=50)
     format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
-    images: tuple[Attachment | Link, ...] = option("A picture to start from?", default=(), name="image", max_files=4)
+    images: tuple[Attachment | Link, ...] = option(
+        "A picture to start from?", default=(), name="image", max_files=MAX_PICTURES
+    )
     strength: float | None = option("How far may it go from that picture?", default=None, minimum=0, maximum=1)
 
     async def answer(self, invocation: Invocation, services: Services) -> None:

@@ -95,6 +95,9 @@ class Choice:
 # Discord shows at most 25 choices (docs.discord.com, interactions/application-commands).
 MAX_CHOICES = 25
 
+MAX_PICTURES = 4
+"""Pictures in one request; the page uploads as many files at once."""
+
 Autocomplete = Callable[["Services", str, Mapping[str, OptionValue]], Sequence[Choice]]
 """Return suggestions for the typed beginning and the other options so far, best first, at most `MAX_CHOICES`.
 
@@ -312,7 +315,8 @@ def models_for(task: Task) -> Autocomplete:
         wanted = typed.strip().lower()
         models = [m for m in services.catalogue.list_for_task(task) if wanted in m.key or wanted in m.title.lower()]
         models.sort(key=lambda model: not model.key.startswith(wanted))
-        return [Choice(f"{m.title} · {_format_price(services, m, given)}", m.key) for m in models][:MAX_CHOICES]
+        # A price is computed for each suggestion at each keystroke: only for those that are shown.
+        return [Choice(f"{m.title} · {_format_price(services, m, given)}", m.key) for m in models[:MAX_CHOICES]]
 
     return suggest
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from bot.sandbox.clock import SandboxClock
+from bot.sandbox.ids import derive_version_id
 from bot.sandbox.input_files import InputFiles
 from bot.sandbox.prediction_store import SandboxPrediction
 from bot.sandbox.problems import InvalidField
@@ -294,6 +295,33 @@ class SandboxModel:
             "paths": {},
             "components": {"schemas": schemas},
         }
+
+
+def create_model(
+    full_name: str,
+    description: str,
+    fields: tuple[InputField, ...],
+    perform: Performance,
+    *,
+    output: SandboxOutputKind = SandboxOutputKind.FILE,
+    version: str = "",
+    billing: tuple[BillingTier, ...] = (),
+    nsfw_error: str | None = None,
+) -> SandboxModel:
+    """Return the model of an `owner/name`: official without a version, whose id is then invented."""
+    owner, name = full_name.split("/")
+    return SandboxModel(
+        owner=owner,
+        name=name,
+        version=version or derive_version_id(full_name),
+        description=f"Sandbox: {description}",
+        fields=fields,
+        output=output,
+        perform=perform,
+        is_official=not version,
+        nsfw_error=nsfw_error,
+        billing=billing,
+    )
 
 
 def _build_object_schema(title: str, fields: tuple[InputField, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Texts around links that readers of Markdown take apart in different ways, for property tests."""
+"""Texts for the platforms' tests: around links that readers of Markdown take apart differently, and long answers."""
 
 from hypothesis import strategies as st
 
@@ -57,3 +57,20 @@ FRAGMENTS = [
 ]
 
 markdown_texts = st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join)
+
+LONG_MARKS = [
+    ("> ", "a quoted sentence. ", ""),
+    ("**", "bold words ", "end**"),
+    ("*", "slanted words ", "end*"),
+    ("~~", "struck words ", "end~~"),
+    ("`", "words of code ", "end`"),
+    ("### ", "words of a heading ", ""),
+    ("> **", "bold words of a quote ", "end**"),
+    ("> ```py\n> ", "x = 1\n> ", "y\n> ```"),
+]
+"""Marked words: the beginning, a unit to repeat, and the end."""
+
+TABLE_HEAD = "| no | what |\n|---|---|\n"
+TABLE_ROWS = [f"| {n} | {'words ' * 6}|" for n in range(320)]
+LONG_TABLE = TABLE_HEAD + "\n".join(TABLE_ROWS)
+"""A table of more than 14,000 characters."""

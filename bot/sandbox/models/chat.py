@@ -6,8 +6,15 @@ from typing import Any
 
 from bot.sandbox.faults import SandboxModelFailed, find_question, strip_fault_words
 from bot.sandbox.guide import Guide
-from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import BillingTier, InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import (
+    BillingTier,
+    InputField,
+    Performance,
+    SandboxModel,
+    SandboxOutputKind,
+    SandboxRun,
+    create_model,
+)
 from bot.sandbox.models.blip import UnreadablePicture, answer_question
 
 _TOKENS_PER_SECOND = 40
@@ -107,16 +114,12 @@ def create_chat_models(guide: Guide) -> list[SandboxModel]:
 def _create(
     full_name: str, fields: tuple[InputField, ...], usd_in: str, usd_out: str, perform: Performance
 ) -> SandboxModel:
-    owner, name = full_name.split("/")
-    return SandboxModel(
-        owner=owner,
-        name=name,
-        version=derive_version_id(full_name),
-        description="Sandbox: a guide that quotes this bot's docs, in the place of a language model.",
-        fields=fields,
+    return create_model(
+        full_name,
+        "a guide that quotes this bot's docs, in the place of a language model.",
+        fields,
+        perform,
         output=SandboxOutputKind.TEXT_STREAM,
-        perform=perform,
-        is_official=True,
         billing=(BillingTier({"token_input_count": usd_in, "token_output_count": usd_out}),),
     )
 

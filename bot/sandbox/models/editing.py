@@ -7,8 +7,7 @@ import secrets
 from collections.abc import Callable
 
 from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
-from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import InputField, SandboxOutputKind, SandboxRun, create_model
 from bot.sandbox.painter.editor import EditOrder, edit
 from bot.sandbox.painter.filters import remove_background, restore
 from bot.sandbox.painter.picture import UnreadablePicture
@@ -32,6 +31,7 @@ def _read_ratio(run: SandboxRun) -> float | None:
 async def edit_pictures(
     run: SandboxRun, pictures: list[bytes], mask: bytes | None = None, *, seconds: float = 2.0
 ) -> None:
+    """Edit the first picture by the words of `prompt`; `seconds` are the model's time. A run without pictures fails."""
     if not pictures:
         raise SandboxModelFailed("Input validation error: an image is required")
     seed = run.input.get("seed")
@@ -81,6 +81,7 @@ async def _restore(run: SandboxRun) -> None:
 
 
 async def process_picture(run: SandboxRun, picture: bytes | None, work: Callable[[bytes], bytes]) -> None:
+    """Add the PNG that `work` makes of a picture. A run without a picture, or with an unreadable picture, fails."""
     if picture is None:
         raise SandboxModelFailed("Input validation error: an image is required")
     run.log("Sandbox: classical filters, not an AI model.")
@@ -94,30 +95,7 @@ async def process_picture(run: SandboxRun, picture: bytes | None, work: Callable
     run.set_metric("image_output_count", 1)
 
 
-def _create(
-    full_name: str,
-    description: str,
-    fields: tuple[InputField, ...],
-    perform: Performance,
-    *,
-    version: str = "",
-    output: SandboxOutputKind = SandboxOutputKind.FILE,
-) -> SandboxModel:
-    """Return a model with a picture as output; without a version an official model."""
-    owner, name = full_name.split("/")
-    return SandboxModel(
-        owner=owner,
-        name=name,
-        version=version or derive_version_id(full_name),
-        description=f"Sandbox: {description}",
-        fields=fields,
-        output=output,
-        perform=perform,
-        is_official=not version,
-    )
-
-
-KONTEXT_PRO = _create(
+KONTEXT_PRO = create_model(
     "black-forest-labs/flux-kontext-pro",
     "an editor that applies simple words by rules, in the place of a diffusion model.",
     (
@@ -132,7 +110,7 @@ KONTEXT_PRO = _create(
     _edit_image,
 )
 
-P_IMAGE_EDIT = _create(
+P_IMAGE_EDIT = create_model(
     "prunaai/p-image-edit",
     "an editor that applies simple words by rules and blends references, in the place of a diffusion model.",
     (
@@ -145,7 +123,7 @@ P_IMAGE_EDIT = _create(
     _edit_images,
 )
 
-SD_INPAINTING = _create(
+SD_INPAINTING = create_model(
     "stability-ai/stable-diffusion-inpainting",
     "an editor that changes the white part of a mask by rules, in the place of a diffusion model.",
     (
@@ -163,7 +141,7 @@ SD_INPAINTING = _create(
     output=SandboxOutputKind.FILES,
 )
 
-REMBG = _create(
+REMBG = create_model(
     "cjwbw/rembg",
     "a filter that makes the border's colours transparent, in the place of a segmentation model.",
     (InputField("image", "file", "Input image", required=True),),
@@ -171,7 +149,7 @@ REMBG = _create(
     version="fb8af171cfa1616ddcf1242c093f9c46bcada5ad4cf6f2fbe8b81b330ec5c003",
 )
 
-GFPGAN = _create(
+GFPGAN = create_model(
     "tencentarc/gfpgan",
     "a filter that cleans and sharpens, in the place of a face model.",
     (

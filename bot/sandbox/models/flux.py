@@ -3,8 +3,15 @@
 Inputs as in replicate/cog-flux predict.py of 2025-07 and the models' version pages.
 """
 
-from bot.sandbox.ids import derive_version_id
-from bot.sandbox.model import BillingTier, InputField, Performance, SandboxModel, SandboxOutputKind, SandboxRun
+from bot.sandbox.model import (
+    BillingTier,
+    InputField,
+    Performance,
+    SandboxModel,
+    SandboxOutputKind,
+    SandboxRun,
+    create_model,
+)
 from bot.sandbox.models.drawing import draw_pictures
 
 _NSFW = "All generated images contained NSFW content. Try running it again with a different prompt."
@@ -98,15 +105,12 @@ def _create_flux(
     perform: Performance,
     output: SandboxOutputKind = SandboxOutputKind.FILES,
 ) -> SandboxModel:
-    return SandboxModel(
-        owner="black-forest-labs",
-        name=name,
-        version=derive_version_id(f"black-forest-labs/{name}"),
-        description="Sandbox: a painter that draws scenes by rules, in the place of a diffusion model.",
-        fields=fields,
+    return create_model(
+        f"black-forest-labs/{name}",
+        "a painter that draws scenes by rules, in the place of a diffusion model.",
+        fields,
+        perform,
         output=output,
-        perform=perform,
-        is_official=True,
         nsfw_error=_NSFW,
         billing=(BillingTier({"image_output_count": usd}),),
     )

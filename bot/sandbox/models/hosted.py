@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.sandbox.faults import SandboxModelFailed
-from bot.sandbox.ids import derive_version_id
 from bot.sandbox.input_files import UnreadablePicture, open_picture
 from bot.sandbox.model import (
     BillingTier,
@@ -18,6 +17,7 @@ from bot.sandbox.model import (
     SandboxModel,
     SandboxOutputKind,
     SandboxRun,
+    create_model,
 )
 from bot.sandbox.models.blip import measure
 from bot.sandbox.models.drawing import draw_pictures
@@ -191,18 +191,7 @@ def _create(
         for name in [name for name in metrics if billed and name.endswith("_count") and name not in billed]:
             del metrics[name]
 
-    owner, name = ref.split("/")
-    return SandboxModel(
-        owner=owner,
-        name=name,
-        version=version or derive_version_id(ref),
-        description=f"Sandbox: {description}",
-        fields=fields,
-        output=output,
-        perform=perform_metered,
-        is_official=not version,
-        billing=billing,
-    )
+    return create_model(ref, description, fields, perform_metered, output=output, version=version, billing=billing)
 
 
 def _per_image(usd: str) -> tuple[BillingTier, ...]:

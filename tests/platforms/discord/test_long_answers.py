@@ -4,6 +4,7 @@ import pytest
 
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.platforms.discord.town import Town, is_done
+from tests.platforms.markdown_fragments import LONG_MARKS, LONG_TABLE, TABLE_HEAD, TABLE_ROWS
 from tests.streaming.markdown_reader import read_marks
 
 
@@ -22,31 +23,16 @@ async def ask(town: Town) -> list[DiscordMessageState]:
 
 
 async def test_a_long_table_has_its_header_in_each_message(town: Town) -> None:
-    rows = [f"| {n} | {'words ' * 6}|" for n in range(320)]
-    table = "\n".join(["| no | what |", "|---|---|", *rows])
-    assert len(table) > 14_000
+    assert len(LONG_TABLE) > 14_000
 
-    parts = await read_parts(town, *table.splitlines(keepends=True))
+    parts = await read_parts(town, *LONG_TABLE.splitlines(keepends=True))
 
     assert len(parts) > 7
-    assert all(part.startswith("| no | what |\n|---|---|\n| ") for part in parts)
-    assert [line for part in parts for line in part.split("\n") if line in rows] == rows
+    assert all(part.startswith(f"{TABLE_HEAD}| ") for part in parts)
+    assert [line for part in parts for line in part.split("\n") if line in TABLE_ROWS] == TABLE_ROWS
 
 
-@pytest.mark.parametrize(
-    ("before", "unit", "after"),
-    [
-        ("> ", "a quoted sentence. ", ""),
-        ("**", "bold words ", "end**"),
-        ("*", "slanted words ", "end*"),
-        ("~~", "struck words ", "end~~"),
-        ("`", "words of code ", "end`"),
-        ("### ", "words of a heading ", ""),
-        ("> **", "bold words of a quote ", "end**"),
-        ("- item\n  - ", "words of a nested item ", ""),
-        ("> ```py\n> ", "x = 1\n> ", "y\n> ```"),
-    ],
-)
+@pytest.mark.parametrize(("before", "unit", "after"), [*LONG_MARKS, ("- item\n  - ", "words of a nested item ", "")])
 async def test_marks_go_on_in_the_next_message(town: Town, before: str, unit: str, after: str) -> None:
     text = (before + unit * (3000 // len(unit)) + after).strip()
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.platforms.markdown_fragments import LONG_MARKS, LONG_TABLE, TABLE_HEAD, TABLE_ROWS
 from tests.platforms.slack.office import Office
 from tests.platforms.slack.test_streaming import ask_question, read_text, wait_for_answer
 from tests.streaming.markdown_reader import read_marks
@@ -16,31 +17,16 @@ async def read_parts(office: Office, *words: str) -> list[str]:
 
 
 async def test_a_long_table_has_its_header_in_each_message(office: Office) -> None:
-    rows = [f"| {n} | {'words ' * 6}|" for n in range(320)]
-    table = "\n".join(["| no | what |", "|---|---|", *rows])
-    assert len(table) > 14_000
+    assert len(LONG_TABLE) > 14_000
 
-    parts = await read_parts(office, *(f"{line}\n" for line in table.split("\n")))
+    parts = await read_parts(office, *(f"{line}\n" for line in LONG_TABLE.split("\n")))
 
     assert len(parts) > 1
-    assert all(part.startswith("| no | what |\n|---|---|\n| ") for part in parts)
-    assert [line for part in parts for line in part.split("\n") if line in rows] == rows
+    assert all(part.startswith(f"{TABLE_HEAD}| ") for part in parts)
+    assert [line for part in parts for line in part.split("\n") if line in TABLE_ROWS] == TABLE_ROWS
 
 
-@pytest.mark.parametrize(
-    ("before", "unit", "after"),
-    [
-        ("> ", "a quoted sentence. ", ""),
-        ("**", "bold words ", "end**"),
-        ("*", "slanted words ", "end*"),
-        ("~~", "struck words ", "end~~"),
-        ("`", "words of code ", "end`"),
-        ("### ", "words of a heading ", ""),
-        ("> **", "bold words of a quote ", "end**"),
-        ("- item\n", "  - a nested item\n", "- end"),
-        ("> ```py\n> ", "x = 1\n> ", "y\n> ```"),
-    ],
-)
+@pytest.mark.parametrize(("before", "unit", "after"), [*LONG_MARKS, ("- item\n", "  - a nested item\n", "- end")])
 async def test_marks_go_on_in_the_next_message(office: Office, before: str, unit: str, after: str) -> None:
     text = (before + unit * (10_000 // len(unit)) + after).strip()
 
