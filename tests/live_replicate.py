@@ -22,9 +22,9 @@ from typing import Any
 import httpx
 from aiohttp import web
 
+from bot.backends.predictions import CogPrediction, parse_prediction
 from bot.backends.replicate import client
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction
 from bot.backends.replicate.webhooks import is_recent, is_signature_valid
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import load_catalogue
@@ -75,7 +75,7 @@ class LiveCheck:
             raise RuntimeError(f"create was refused: {reply.status_code} {reply.text[:300]}")
         return reply.json()
 
-    async def wait_until_done(self, prediction_id: str) -> ReplicatePrediction:
+    async def wait_until_done(self, prediction_id: str) -> CogPrediction:
         async with asyncio.timeout(LONGEST_WAIT_SECONDS):
             while True:
                 run = parse_prediction((await self.http.get(f"predictions/{prediction_id}")).json())

@@ -10,12 +10,13 @@ import httpx
 from aiohttp.web import RouteDef
 
 from bot.backends import http
+from bot.backends.predictions import make_snapshot
 from bot.backends.replicate.client import ReplicateClient, find_matching_runs, replace_files_with_urls
-from bot.backends.replicate.errors import SERVICE_DOWN, explain_failure, is_transient
-from bot.backends.replicate.outputs import make_snapshot
+from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
+from bot.backends.run_errors import explain_failure, is_transient
 from bot.core.backend import Inputs, RunEvent, RunNotificationHandler, RunSnapshot
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone

@@ -14,12 +14,12 @@ from ssl import SSLContext
 import httpx
 
 from bot.backends import http
+from bot.backends.predictions import CogPrediction, parse_prediction
 from bot.backends.replicate.api import ReplicateApi, RetryBackoff, log_refusal, quote_ref
 from bot.backends.replicate.create_limiter import CreateLimiter, read_create_limits
 from bot.backends.replicate.deployments import ReplicateDeployments
 from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.models import ReplicateModels, ReplicateTrainings
-from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction
 from bot.core.backend import InputFile, Inputs
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, InputRefused, SubmitUnclear
@@ -63,7 +63,7 @@ class ReplicateClient:
         cancel_after_seconds: int,
         webhook: str | None = None,
         deployment: str = "",
-    ) -> ReplicatePrediction:
+    ) -> CogPrediction:
         """POST /predictions. `version` is `owner/name` for official models, else 64 hex digits.
 
         A `deployment` (`owner/name`) brings its own version. Raise `SubmitUnclear` if a broken create may have arrived,
@@ -86,7 +86,7 @@ class ReplicateClient:
                 # prediction costs a second time.
                 await backoff.wait_or_raise(error)
 
-    async def get_prediction(self, prediction_id: str) -> ReplicatePrediction:
+    async def get_prediction(self, prediction_id: str) -> CogPrediction:
         """GET /predictions/{id}."""
         return _parse_prediction(await self.api.request("GET", f"predictions/{prediction_id}"))
 
@@ -94,9 +94,7 @@ class ReplicateClient:
         """POST /predictions/{id}/cancel."""
         await self.api.request("POST", f"predictions/{prediction_id}/cancel")
 
-    async def list_predictions(
-        self, *, created_after: datetime, cursor: str = ""
-    ) -> tuple[list[ReplicatePrediction], str]:
+    async def list_predictions(self, *, created_after: datetime, cursor: str = "") -> tuple[list[CogPrediction], str]:
         """GET /predictions: return one page, newest first, and the cursor of the next page (empty at the end).
 
         A cursor is an absolute address. Raise `BackendDown` for a cursor that leads to another host.
@@ -137,7 +135,7 @@ class ReplicateClient:
     async def close(self) -> None:
         await self.api.close()
 
-    async def _create_once(self, path: str, content: bytes, headers: Mapping[str, str]) -> ReplicatePrediction:
+    async def _create_once(self, path: str, content: bytes, headers: Mapping[str, str]) -> CogPrediction:
         response = await self.api.send_once("POST", path, content=content, headers=headers)
         self.create_limiter.update(read_create_limits(response, now=self._clock.now()))
         if response.status_code >= 500 or response.status_code == 408:
@@ -149,7 +147,7 @@ class ReplicateClient:
             raise SubmitUnclear("the reply is no prediction") from error
 
 
-def _parse_prediction(body: JSON) -> ReplicatePrediction:
+def _parse_prediction(body: JSON) -> CogPrediction:
     try:
         return parse_prediction(body)
     except ValueError as error:
@@ -158,12 +156,12 @@ def _parse_prediction(body: JSON) -> ReplicatePrediction:
 
 async def find_matching_runs(
     client: ReplicateClient, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime
-) -> list[ReplicatePrediction]:
+) -> list[CogPrediction]:
     """Return the runs of a model with equal inputs, oldest first: the possible results of an unclear create.
 
     `created_after` is a time of Replicate's clock: callers leave room for a slow clock.
     """
-    found: list[ReplicatePrediction] = []
+    found: list[CogPrediction] = []
     cursor = ""
     for _ in range(_MAX_PAGES):
         page, cursor = await client.list_predictions(created_after=created_after, cursor=cursor)
@@ -176,14 +174,14 @@ async def find_matching_runs(
     return found
 
 
-def is_same_run(run: ReplicatePrediction, model: Model, inputs: Mapping[str, JSON]) -> bool:
+def is_same_run(run: CogPrediction, model: Model, inputs: Mapping[str, JSON]) -> bool:
     """Return whether a run has the model and inputs of our create. The reply may list defaults besides our inputs."""
     if not _is_same_model(run, model) or not inputs.keys() <= run.input.keys():
         return False
     return canonicalize({name: run.input[name] for name in inputs}) == canonicalize(inputs)
 
 
-def _is_same_model(run: ReplicatePrediction, model: Model) -> bool:
+def _is_same_model(run: CogPrediction, model: Model) -> bool:
     if run.model and run.model.lower() != model.ref.lower():
         return False
     if run.deployment and not _is_same_deployment(run.deployment.lower(), model.deployment.lower()):

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.backends.cog_schema import CogSchema
+from bot.backends.predictions import CogPrediction, parse_prediction, parse_time
 from bot.backends.replicate.api import ReplicateApi, quote_id, quote_ref
-from bot.backends.replicate.cog_schema import CogSchema
 from bot.backends.replicate.errors import SERVICE_DOWN
-from bot.backends.replicate.outputs import ReplicatePrediction, parse_prediction, parse_time
 from bot.core.errors import BackendDown, BackendError, SubmitUnclear
 from bot.core.json import JSON, as_object, get_object, get_objects, get_text
 from bot.core.models import ModelSchema, SchemaField
@@ -99,7 +99,7 @@ class ReplicateModels:
 class ReplicateTraining:
     """A training of a new version. `run` has the state, logs, error and times; the other fields are set by success."""
 
-    run: ReplicatePrediction
+    run: CogPrediction
     version: str = ""
     """`owner/name:64hex` of the new version."""
     weights_url: str = ""

@@ -4,7 +4,6 @@
 """
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from ssl import SSLContext
 
@@ -12,8 +11,8 @@ import httpx
 
 from bot.backends import http
 from bot.backends.http import EventReader, ServerSentEvent
+from bot.backends.predictions import CogPrediction, extract_text, make_snapshot, parse_percent, strip_prefix
 from bot.backends.replicate.api import Origins
-from bot.backends.replicate.outputs import ReplicatePrediction, extract_text, make_snapshot, strip_prefix
 from bot.core.backend import PredictionState, RunEnded, RunEvent, RunPending, RunProgress, RunStarted, TextDelta
 from bot.core.caches import RecentItems
 from bot.core.models import Model
@@ -30,7 +29,7 @@ class StreamAddresses:
         self._origins = origins
         self._urls: RecentItems[str, str] = RecentItems(max_entries)
 
-    def remember(self, prediction: ReplicatePrediction) -> None:
+    def remember(self, prediction: CogPrediction) -> None:
         """Remember the address of a prediction's stream; an address that may not be read counts as no stream."""
         if self._origins.may_stream(prediction.stream_url):
             self._urls[prediction.id] = prediction.stream_url
@@ -114,23 +113,6 @@ async def _read_stream(response: httpx.Response, handle_event: HandleStreamEvent
 def _is_event_stream(response: httpx.Response) -> bool:
     kind: str = response.headers.get("content-type", "")
     return response.status_code == 200 and kind.startswith("text/event-stream")
-
-
-_BAR = re.compile(r"^\s*(\d+)%\s*\|.+?\|\s*\d+/\d+")
-_LINE_END = re.compile(r"[\r\n]+")
-_TAIL_CHARACTERS = 8_192
-
-
-def parse_percent(logs: str) -> int | None:
-    """Return the percentage of the newest tqdm bar in logs, 0 to 100; None without a bar."""
-    # tqdm redraws its line with \r, which Cog servers since 0.17 keep.
-    lines = _LINE_END.split(logs[-_TAIL_CHARACTERS:])
-    if len(logs) > _TAIL_CHARACTERS:
-        lines = lines[1:]  # the first line may be cut: "100%" would read "0%"
-    for line in reversed(lines):
-        if bar := _BAR.match(line):
-            return min(int(bar[1]), 100)
-    return None
 
 
 class StreamedText:
@@ -217,7 +199,7 @@ class RunEvents:
             yield from self.mark_started()
             yield from self._progress(event.data)
 
-    def read_prediction(self, prediction: ReplicatePrediction) -> Iterator[RunEvent]:
+    def read_prediction(self, prediction: CogPrediction) -> Iterator[RunEvent]:
         """Yield the news in a prediction, up to `RunEnded`."""
         is_final = prediction.state.is_final
         if prediction.started_at or prediction.state in (PredictionState.PROCESSING, PredictionState.SUCCEEDED):
@@ -250,7 +232,7 @@ class RunEvents:
             yield TextDelta(text)
 
 
-def _compute_start_seconds(prediction: ReplicatePrediction) -> float | None:
+def _compute_start_seconds(prediction: CogPrediction) -> float | None:
     """Return the seconds from create to start, both by Replicate's clock."""
     if prediction.started_at is None or prediction.created_at is None:
         return None

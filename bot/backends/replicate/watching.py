@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from itertools import chain, repeat
 
 from bot.backends.http import ServerSentEvent
+from bot.backends.predictions import CogPrediction
 from bot.backends.replicate.api import with_jitter
-from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.replicate.streams import ReplicateStreams, RunEvents, StreamAddresses
 from bot.backends.replicate.webhooks import WebhookWaiter, WebhookWaiters
 from bot.core.backend import RunEnded, RunEvent
@@ -63,7 +63,7 @@ class PredictionPoller:
 
     def __init__(
         self,
-        get: Callable[[str], Awaitable[ReplicatePrediction]],
+        get: Callable[[str], Awaitable[CogPrediction]],
         clock: Clock,
         *,
         per_second: float = POLLS_PER_SECOND,
@@ -72,7 +72,7 @@ class PredictionPoller:
         self._clock = clock
         self._bucket = TokenBucket(clock.monotonic, burst=1, per_second=per_second)
 
-    async def poll(self, prediction_id: str, *, is_immediate: bool = False) -> ReplicatePrediction:
+    async def poll(self, prediction_id: str, *, is_immediate: bool = False) -> CogPrediction:
         """Return a prediction. An immediate poll, for a run known to be over, spends from the rate without waiting."""
         wait = self._bucket.seconds_until_available()
         self._bucket.take()

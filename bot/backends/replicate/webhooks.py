@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from bot.backends.predictions import parse_prediction
 from bot.backends.replicate.errors import SERVICE_DOWN
-from bot.backends.replicate.outputs import parse_prediction
 from bot.core.backend import RunNotification, RunNotificationHandler
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock

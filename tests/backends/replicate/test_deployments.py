@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from bot.backends.predictions import parse_prediction
 from bot.backends.replicate import client
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.outputs import parse_prediction
 from bot.core.backend import PredictionState, RunEnded
 from bot.core.clock import SystemClock
 from bot.core.errors import InputRefused, PredictionGone, SubmitUnclear

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.backends.replicate.outputs import ReplicatePrediction
+from bot.backends.predictions import CogPrediction
 from bot.backends.replicate.watching import PredictionPoller
 from bot.core.backend import PredictionState
 from tests.backends.clock import LeapingClock
@@ -12,9 +12,9 @@ async def test_many_polls_share_one_rate_in_order() -> None:
     clock = LeapingClock(max_leap_seconds=0)
     looked: list[tuple[str, float]] = []
 
-    async def get(prediction_id: str) -> ReplicatePrediction:
+    async def get(prediction_id: str) -> CogPrediction:
         looked.append((prediction_id, clock.monotonic()))
-        return ReplicatePrediction(prediction_id, PredictionState.PROCESSING)
+        return CogPrediction(prediction_id, PredictionState.PROCESSING)
 
     poller = PredictionPoller(get, clock, per_second=4)
     looks = asyncio.gather(*(poller.poll(f"p{n}") for n in range(9)))
@@ -30,8 +30,8 @@ async def test_many_polls_share_one_rate_in_order() -> None:
 async def test_a_run_known_to_be_over_does_not_wait_but_counts() -> None:
     clock = LeapingClock()
 
-    async def get(prediction_id: str) -> ReplicatePrediction:
-        return ReplicatePrediction(prediction_id, PredictionState.SUCCEEDED)
+    async def get(prediction_id: str) -> CogPrediction:
+        return CogPrediction(prediction_id, PredictionState.SUCCEEDED)
 
     poller = PredictionPoller(get, clock, per_second=4)
     for _ in range(4):

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backends.replicate.outputs import strip_prefix
-from bot.backends.replicate.streams import StreamedText, parse_percent
+from bot.backends.predictions import parse_percent, strip_prefix
+from bot.backends.replicate.streams import StreamedText
 
 
 @pytest.mark.parametrize(

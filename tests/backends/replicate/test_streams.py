@@ -2,14 +2,14 @@
 
 import pytest
 
+from bot.backends.predictions import CogPrediction
 from bot.backends.replicate.api import Origins
-from bot.backends.replicate.outputs import ReplicatePrediction
 from bot.backends.replicate.streams import StreamAddresses
 from bot.core.backend import PredictionState
 
 
-def prediction(name: str, stream: str = "") -> ReplicatePrediction:
-    return ReplicatePrediction(name, PredictionState.STARTING, stream_url=stream)
+def prediction(name: str, stream: str = "") -> CogPrediction:
+    return CogPrediction(name, PredictionState.STARTING, stream_url=stream)
 
 
 def test_the_oldest_address_is_forgotten() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backends.replicate.outputs import make_snapshot, parse_prediction, parse_time
+from bot.backends.predictions import make_snapshot, parse_prediction, parse_time
 from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
 from bot.core.models import Metric, Model
 from tests.backends.replicate.samples import CAPTIONER, PAINTER, WRITER, make_prediction

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.backends.replicate.cog_schema import CogSchema
+from bot.backends.cog_schema import CogSchema
 from bot.core.models import FieldKind, OutputKind, SchemaField
 
 URI = {"type": "string", "format": "uri"}

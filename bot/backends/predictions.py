@@ -1,4 +1,4 @@
-"""Reads predictions as Replicate writes them (replicate.com/docs/reference/http) and makes the bot's snapshots.
+"""Reads predictions as Cog and Replicate write them (replicate.com/docs/reference/http): outputs, metrics, progress.
 
 Any JSON is tolerated: a field of an unexpected type counts as missing.
 """
@@ -27,7 +27,7 @@ _STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class ReplicatePrediction:
+class CogPrediction:
     """The fields that the bot uses. A reply may lack all of them but `id`."""
 
     id: str
@@ -49,13 +49,13 @@ class ReplicatePrediction:
     """The deployment of the run, as `owner/name` or the name alone."""
 
 
-def parse_prediction(body: JSON) -> ReplicatePrediction:
+def parse_prediction(body: JSON) -> CogPrediction:
     """Return a prediction from a reply's body. Raise `ValueError` for a body without a usable id."""
     prediction_id = get_text(body, "id")
     if not prediction_id or not prediction_id.isascii() or not prediction_id.isprintable():
         raise ValueError("no prediction")
     fields = as_object(body)
-    return ReplicatePrediction(
+    return CogPrediction(
         id=prediction_id,
         state=_parse_state(fields),
         model=get_text(body, "model"),
@@ -127,7 +127,7 @@ _OTHER_NAMES = {
 }
 
 
-def make_snapshot(prediction: ReplicatePrediction, model: Model) -> RunSnapshot:
+def make_snapshot(prediction: CogPrediction, model: Model) -> RunSnapshot:
     """Return the run as the trunk sees runs: files where the model gives files, else text without its own prefix."""
     files = () if model.output.is_text else tuple(find_file_urls(prediction.output))
     return RunSnapshot(
@@ -205,4 +205,21 @@ def _find_number(fields: Mapping[str, JSON], *names: str) -> float | None:
         value = fields.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MAX_PLAUSIBLE:
             return float(value)
+    return None
+
+
+_BAR = re.compile(r"^\s*(\d+)%\s*\|.+?\|\s*\d+/\d+")
+_LINE_END = re.compile(r"[\r\n]+")
+_TAIL_CHARACTERS = 8_192
+
+
+def parse_percent(logs: str) -> int | None:
+    """Return the percentage of the newest tqdm bar in logs, 0 to 100; None without a bar."""
+    # tqdm redraws its line with \r, which Cog servers since 0.17 keep.
+    lines = _LINE_END.split(logs[-_TAIL_CHARACTERS:])
+    if len(logs) > _TAIL_CHARACTERS:
+        lines = lines[1:]  # the first line may be cut: "100%" would read "0%"
+    for line in reversed(lines):
+        if bar := _BAR.match(line):
+            return min(int(bar[1]), 100)
     return None

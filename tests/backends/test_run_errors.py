@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.backends.replicate.errors import explain_failure
+from bot.backends.run_errors import explain_failure
 from bot.core.backend import PredictionState, RunSnapshot
 from bot.core.errors import BackendError, ModelFailed, ModelFlagged
 
