@@ -84,6 +84,11 @@ class Catalogue:
             return original
         return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
 
+    def find_finer(self, draft: Model) -> Model | None:
+        """Return the model on offer that finishes a draft model's pictures, or None."""
+        finer = self._models.get(draft.finish)
+        return finer if finer is not None and not finer.price.objection else None
+
     def build_inputs(self, model: Model, options: Inputs) -> dict[str, InputValue]:
         """Return a command's options as inputs. Raise `BadOption` with the bounds, or with models for the option."""
         for name, value in options.items():

@@ -38,7 +38,9 @@ def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
-    return [parse_model(key, table) for key, table in tables.items()]
+    models = [parse_model(key, table) for key, table in tables.items()]
+    _check_finishing(models)
+    return models
 
 
 def parse_model(key: str, table: Mapping[str, Any]) -> Model:
@@ -67,11 +69,22 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
             description=table.get("description", ""),
             deployment=_parse_deployment(table.get("deployment", "")),
             at_once=_parse_at_once(table.get("at_once")),
+            finish=str(table.get("finish", "")),
         )
     except KeyError as error:
         raise CatalogueError(f"[{key}] lacks {error}.") from error
     except (TypeError, ValueError, ArithmeticError) as error:
         raise CatalogueError(f"[{key}] is wrong: {error}.") from error
+
+
+def _check_finishing(models: list[Model]) -> None:
+    """Raise `CatalogueError` if a draft model names a finer model that the file lacks or that draws no pictures."""
+    drawing = {model.key for model in models if model.task is Task.IMAGINE}
+    for model in models:
+        if model.finish and (model.finish not in drawing or model.key not in drawing or model.finish == model.key):
+            raise CatalogueError(
+                f"[{model.key}] is wrong: finish names another model of imagine, not {model.finish!r}."
+            )
 
 
 def _parse_output(name: str) -> OutputKind:

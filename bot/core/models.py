@@ -245,6 +245,8 @@ class Model:
     """The backend's name of the owner's deployment that runs the model, such as `ana/fast-flux`, or empty."""
     at_once: int | None = None
     """The maximum number of simultaneous runs over all processes; None for no maximum."""
+    finish: str = ""
+    """For a draft model: the key of the model that draws a draft's picture finer, or empty."""
 
     def accepts(self, option: str, file_count: int = 0) -> bool:
         """Return whether the model has an option, with that many files; true for an empty option."""

@@ -6,6 +6,7 @@ Most actions build an invocation from the job, so the dispatcher checks ranks, p
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
+from bot.catalogue.finishing import plan_finish
 from bot.core.errors import BadOption, JobNotFound, NotAllowed
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import Job
@@ -180,6 +181,14 @@ class ButtonActions:
         options = {"prompt": job.options.get("prompt") or "", "model": model.key, "strength": VARY_STRENGTH}
         return await self._with_picture(press, job, "imagine", options)
 
+    async def finish(self, press: ButtonPress, job: Job) -> Invocation:
+        """Draw a draft on the finer model: the same words, seed, number and shape."""
+        outputs = await self.services.jobs.list_outputs(job)
+        request = plan_finish(self.services.catalogue, job, outputs[0]) if outputs else None
+        if request is None:
+            raise JobNotFound("No finer model can draw this picture any more. Please ask again.")
+        return await self._build_invocation(press, job, Task.IMAGINE, {**request.options, "model": request.model.key})
+
     async def upscale(self, press: ButtonPress, job: Job) -> Invocation:
         """Double the width and the height of a picture."""
         return await self._with_picture(press, job, "upscale", {"scale": 2})
@@ -258,6 +267,7 @@ _ACTIONS: Mapping[str, ButtonAction] = {
     "delete": ButtonActions.delete,
     "again": ButtonActions.repeat,
     "retry": ButtonActions.retry,
+    "finish": ButtonActions.finish,
     "vary": ButtonActions.vary,
     "upscale": ButtonActions.upscale,
     "caption": ButtonActions.caption,

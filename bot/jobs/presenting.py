@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.finishing import plan_finish
+from bot.core.backend import Inputs
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
@@ -115,9 +117,25 @@ class Presenter:
         is_drawn = model.task in (Task.IMAGINE, Task.EDIT)
         return [
             *([Button("again", "Again", job.id)] if is_drawn else []),
+            *self._build_finish_button(job, result),
             *(button for output in result.pictures for button in self._build_picture_buttons(job, output, result)),
             *([Button("edit", "Edit prompt", job.id)] if is_drawn else []),
         ]
+
+    def _build_finish_button(self, job: Job, result: Result) -> list[Button]:
+        """Return the button that draws a draft on the finer model, with the price."""
+        request = plan_finish(self.catalogue, job, result.pictures[0])
+        if request is None:
+            return []
+        price = self._format_price(request.model, request.options)
+        number = f" all {request.options['count']}" if len(result.pictures) > 1 else ""
+        return [Button("finish", f"Finish{number} · {request.model.title}, {price}", job.id)]
+
+    def _format_price(self, model: Model, options: Inputs) -> str:
+        """Return the price on a button: "25 credits", or "about 6 credits" for a model paid by the second."""
+        estimate = estimate_cost(model, self.catalogue.build_inputs(model, options))
+        about = "" if estimate.expected_micros == estimate.max_micros else "about "
+        return f"{about}{self.credit_format.format(estimate.expected_micros)} credits"
 
     def _build_picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
         number = f" {output.n}" if len(result.pictures) > 1 else ""
@@ -127,10 +145,8 @@ class Presenter:
         ]
         model = self.catalogue.choose_for_variation(job.model) if job.command == Task.IMAGINE else None
         if model is not None:
-            price = self.credit_format.format(
-                estimate_cost(model, self.catalogue.build_inputs(model, {})).expected_micros
-            )
-            buttons.insert(0, Button("vary", f"Vary{number} · {model.title}, {price} credits", job.id, output.n))
+            price = self._format_price(model, {})
+            buttons.insert(0, Button("vary", f"Vary{number} · {model.title}, {price}", job.id, output.n))
         if not number:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons

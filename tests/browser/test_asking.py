@@ -33,6 +33,14 @@ async def test_buttons_upscale_and_caption_a_picture(visitor: PageVisitor) -> No
     await expect(visitor.answer.locator(".words")).to_contain_text("Measured, not recognised")
 
 
+async def test_a_draft_is_finished_in_its_own_shape_with_its_own_seed(visitor: PageVisitor) -> None:
+    await visitor.ask("/imagine a lighthouse at dusk --seed 7 --aspect 16:9 --count 2")
+    await visitor.press("Finish all 2 · FLUX dev, 50 credits")
+
+    await expect(visitor.pictures).to_have_count(2)
+    await expect(visitor.answer.locator(".note")).to_contain_text("FLUX dev · seed 7 · 1344×768")
+
+
 async def test_a_dropped_picture_is_captioned(visitor: PageVisitor) -> None:
     await visitor.drop("flag.png", encode_picture("PNG", (320, 200)))
     await expect(visitor.page.get_by_text("flag.png")).to_be_visible()

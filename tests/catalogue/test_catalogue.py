@@ -151,6 +151,16 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, before: str, after: str,
     assert sentence in str(caught.value)
 
 
+@pytest.mark.parametrize("finer", ["owl", "fox", "cat"])
+def test_a_draft_model_names_another_model_that_draws(tmp_path: Path, finer: str) -> None:
+    cat = MINIMAL.replace("fox", "cat").replace("imagine", "edit")
+    path = tmp_path / "models.toml"
+    path.write_text(MINIMAL.replace("usual_seconds", f'finish = "{finer}"\nusual_seconds') + cat)
+
+    with pytest.raises(CatalogueError, match="finish names another model of imagine"):
+        load_catalogue(path)
+
+
 @pytest.mark.parametrize("usd", ["FILL IN", "8"])
 async def test_a_model_is_off_until_the_owner_agrees_to_its_price(tmp_path: Path, usd: str) -> None:
     path = tmp_path / "models.toml"

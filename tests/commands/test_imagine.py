@@ -21,7 +21,17 @@ async def test_a_picture_comes_with_its_facts_and_buttons(bench: Bench) -> None:
         ("a-fox-in-the-snow.png", "a fox in the snow (drawn by FLUX schnell)")
     ]
     assert [button.label for button in reply.buttons] == [
-        *("Again", "Vary · FLUX dev, 25 credits", "Edit", "Upscale", "Caption", "Edit prompt", "Delete", "Report"),
+        *(
+            "Again",
+            "Finish · FLUX dev, 25 credits",
+            "Vary · FLUX dev, 25 credits",
+            "Edit",
+            "Upscale",
+            "Caption",
+            "Edit prompt",
+            "Delete",
+            "Report",
+        ),
     ]
     assert await bench.balance() == bench.starting_credits - 3_000
 
@@ -107,6 +117,44 @@ async def test_vary_starts_from_the_picture_on_a_model_with_a_picture_input(benc
     assert bench.backend.last_run.model.key == "flux-dev"
     assert bench.backend.last_run.inputs["prompt_strength"] == 0.6
     assert str(bench.backend.last_run.inputs["image"]).startswith("data:image/png;sha256,")
+
+
+async def test_finish_draws_a_draft_on_the_finer_model_with_the_same_seed_shape_and_number(bench: Bench) -> None:
+    await bench.say("/imagine a fox --count 2 --aspect 3:2")
+    assert "Finish all 2 · FLUX dev, 50 credits" in [button.label for button in bench.last_message.reply.buttons]
+
+    await bench.press("finish")
+
+    draft, finished = bench.backend.runs.values()
+    assert finished.model.key == "flux-dev"
+    for name in ("prompt", "seed", "aspect_ratio", "num_outputs"):
+        assert finished.inputs[name] == draft.inputs[name]
+    assert await bench.balance() == bench.starting_credits - 6_000 - 50_000
+    assert "finish" not in [button.action for button in bench.last_message.reply.buttons]
+
+
+async def test_a_draft_of_a_shape_of_its_own_is_finished_in_the_shape_of_its_picture(bench: Bench) -> None:
+    bench.backend.will(picture=make_png(1344, 768))
+    await bench.say("/imagine a fox --model p-image")
+
+    await bench.press("finish")
+
+    assert bench.backend.last_run.model.key == "flux-pro"
+    assert bench.backend.last_run.inputs["aspect_ratio"] == "16:9"
+
+
+async def test_no_finish_is_offered_where_the_finer_model_cannot_draw_the_same(bench: Bench) -> None:
+    bench.backend.will(picture=make_png(700, 100))
+    for draft in ("/imagine a fox --model p-image", "/imagine a fox --model sdxl", "/imagine a fox --model flux-dev"):
+        await bench.say(draft)
+        assert "finish" not in [button.action for button in bench.last_message.reply.buttons]
+
+
+async def test_a_finish_paid_by_the_second_names_its_usual_price(bench: Bench) -> None:
+    await bench.say("/imagine a fox --aspect 9:16 --model sdxl-lightning")
+
+    labels = [button.label for button in bench.last_message.reply.buttons]
+    assert [label for label in labels if label.startswith("Finish")] == ["Finish · SDXL, about 5.8 credits"]
 
 
 async def test_upscale_and_caption_take_the_picture_of_the_message(bench: Bench) -> None:

@@ -26,7 +26,7 @@ async def test_a_picture_has_alt_text_facts_and_next_steps(town: Town) -> None:
     assert message.pictures[0].data == town.backend.script.picture
     assert "FLUX schnell · seed " in message.text
     assert [label.partition(" ·")[0] for label in message.button_labels] == [
-        *("Again", "Vary", "Edit", "Upscale", "Caption", "Edit prompt", "Delete", "Report")
+        *("Again", "Finish", "Vary", "Edit", "Upscale", "Caption", "Edit prompt", "Delete", "Report")
     ]
 
 
@@ -47,6 +47,16 @@ async def test_each_step_starts_from_the_right_picture(town: Town) -> None:
 
     assert len({message.id, upscale.id, again.id}) == 3
     assert [run.model.task for run in town.backend.runs.values()] == ["imagine", "upscale", "imagine"]
+
+
+async def test_a_draft_is_finished_on_the_finer_model(town: Town) -> None:
+    message = await draw_picture(town.ana, prompt=PROMPT, count=2)
+
+    finished = await finish(await town.ben.press(message, "Finish all 2 · FLUX dev, 50 credits"))
+
+    draft, finer = town.backend.runs.values()
+    assert (finer.model.key, finer.inputs["seed"]) == ("flux-dev", draft.inputs["seed"])
+    assert len(finished.pictures) == 2
 
 
 async def test_other_users_can_vary_and_caption_a_picture(town: Town) -> None:

@@ -45,6 +45,16 @@ async def test_again_draws_another(any_office: Office) -> None:
     assert again.files != picture.files
 
 
+async def test_a_draft_is_finished_on_the_finer_model(office: Office) -> None:
+    picture = await draw_picture(office)
+
+    await office.ana.press(picture, "Finish · FLUX dev, 25 credits")
+    await office.general.wait_for_bot_message("FLUX dev", after=picture, condition=lambda one: one.files)
+
+    draft, finer = office.backend.runs.values()
+    assert (finer.model.key, finer.inputs["seed"]) == ("flux-dev", draft.inputs["seed"])
+
+
 async def test_vary_upscale_and_caption_work_on_the_picture(office: Office) -> None:
     picture = await draw_picture(office)
 
