@@ -1,4 +1,6 @@
-"""Reads predictions as Cog and Replicate write them (replicate.com/docs/reference/http): outputs, metrics, progress.
+"""Reads predictions as Cog and Replicate write them (replicate.com/docs/reference/http), and tells what is new.
+
+`RunEvents` turns stream events and predictions of one run into the bot's events, without network and time.
 
 Any JSON is tolerated: a field of an unexpected type counts as missing.
 """
@@ -8,7 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from bot.core.backend import PredictionState, RunMetrics, RunSnapshot
+from bot.backends.http import ServerSentEvent
+from bot.backends.model_texts import extract_text, strip_prefix
+from bot.core.backend import (
+    PredictionState,
+    RunEnded,
+    RunEvent,
+    RunMetrics,
+    RunPending,
+    RunProgress,
+    RunSnapshot,
+    RunStarted,
+    TextDelta,
+)
 from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.models import Metric, Model
 from bot.core.text import mend_text
@@ -100,24 +114,6 @@ def _describe_error(value: JSON) -> str:
     return "" if value is None else mend_text(value if isinstance(value, str) else str(value))
 
 
-# The fields in which models put an answer, the likeliest first; lists of choices and messages lead to such fields.
-_TEXT_KEYS = (
-    *("text", "output", "answer", "caption", "transcription", "translation", "result", "results", "generated_text"),
-    *("response", "content", "message", "completion", "output_text", "delta", "choices", "parts", "candidates", "data"),
-)
-_TEXT_KEYS_SET = frozenset(_TEXT_KEYS)
-_THOUGHT_KEYS = frozenset(
-    ["reasoning", "reasoning_content", "reasoning_details", "thinking", "thinking_blocks", "thought", "thoughts"]
-)
-_THOUGHT_TYPES = frozenset(["reasoning", "thinking", "redacted_thinking", "thought"])
-# Fields about the answer, which are no answer.
-_FACT_KEYS = frozenset(
-    [
-        *("id", "object", "created", "model", "usage", "index", "finish_reason", "stop_reason", "role", "type", "name"),
-        *("logprobs", "system_fingerprint", "metrics", "status", "refusal", "annotations", "tool_calls", "signature"),
-    ]
-)
-
 _MAX_PLAUSIBLE = 1e12
 # Each model chooses the names of its metrics; these other names were seen in published predictions.
 _OTHER_NAMES = {
@@ -158,34 +154,6 @@ def find_file_urls(output: JSON) -> Iterator[str]:
             yield from find_file_urls(item)
 
 
-def extract_text(output: JSON) -> str:
-    """Return the text of an output. Language models return a list of pieces, joined without a separator."""
-    if isinstance(output, str):
-        return output
-    if isinstance(output, list):
-        return "".join(extract_text(item) for item in output)
-    if isinstance(output, dict):
-        return _extract_text_of_object(output)
-    return "" if output is None or isinstance(output, bool) else str(output)
-
-
-def _extract_text_of_object(output: Mapping[str, JSON]) -> str:
-    """Return the text in the field for an answer, else of every other field; thoughts are left out."""
-    if output.get("type") in _THOUGHT_TYPES or output.get("thought") is True:
-        return ""
-    if not _TEXT_KEYS_SET.isdisjoint(output):
-        return next((text for name in _TEXT_KEYS if (text := extract_text(output.get(name)))), "")
-    others = {name: value for name, value in output.items() if name not in _THOUGHT_KEYS | _FACT_KEYS}
-    texts = {name: text for name, value in others.items() if (text := extract_text(value))}
-    return "\n".join([f"{name}: {text}" for name, text in texts.items()] if len(texts) > 1 else texts.values())
-
-
-def strip_prefix(text: str, prefixes: Sequence[str]) -> str:
-    """Return the text without the longest of its prefixes (BLIP begins a caption with "Caption: ")."""
-    found = max((prefix for prefix in prefixes if text.startswith(prefix)), key=len, default="")
-    return text[len(found) :]
-
-
 def parse_metrics(fields: Mapping[str, JSON]) -> RunMetrics:
     """Return the metered amounts; None for an amount that is missing or no plausible number."""
     return RunMetrics(
@@ -223,3 +191,127 @@ def parse_percent(logs: str) -> int | None:
         if bar := _BAR.match(line):
             return min(int(bar[1]), 100)
     return None
+
+
+class StreamedText:
+    """The text of one watch, from a stream that may restart and from whole texts of GETs; returns each piece once.
+
+    Returned text can only be extended, since messages show the text already. Text that contradicts returned text is
+    held back: the final snapshot then replaces the whole text.
+    """
+
+    def __init__(self, prefixes: Sequence[str] = ()) -> None:
+        self._prefixes = prefixes
+        self._pieces: list[str] = []
+        self._length = 0
+        self._stream_position = 0
+        self._is_stream_consistent = True
+        self._may_be_prefix = bool(prefixes)
+
+    def rewind(self) -> None:
+        """Expect the stream to restart at its first token."""
+        self._stream_position, self._is_stream_consistent = 0, True
+
+    def add_token(self, token: str) -> str:
+        """Return the new part of the stream's next token."""
+        start, self._stream_position = self._stream_position, self._stream_position + len(token)
+        if not self._is_stream_consistent:
+            return ""
+        known = self._text()[start : self._stream_position] if start < self._length else ""
+        if not token.startswith(known):
+            self._is_stream_consistent = False
+            return ""
+        return self._add(token[len(known) :])
+
+    def add_whole_text(self, whole: str, *, is_final: bool = False) -> str:
+        """Return the new part of a whole text."""
+        known = self._text()
+        new = self._add(whole[len(known) :]) if whole.startswith(known) else ""
+        return new + self._release_head() if is_final else new
+
+    def _text(self) -> str:
+        if len(self._pieces) > 1:
+            self._pieces = ["".join(self._pieces)]
+        return self._pieces[0] if self._pieces else ""
+
+    def _add(self, text: str) -> str:
+        if text:
+            self._pieces.append(text)
+            self._length += len(text)
+        if not self._may_be_prefix:
+            return text
+        # Hold the beginning back while a prefix that will be removed may still grow.
+        head = self._text()
+        may_grow = any(prefix.startswith(head) and prefix != head for prefix in self._prefixes)
+        return "" if may_grow else self._release_head()
+
+    def _release_head(self) -> str:
+        if not self._may_be_prefix:
+            return ""
+        self._may_be_prefix = False
+        return strip_prefix(self._text(), self._prefixes)
+
+
+class RunEvents:
+    """The events of one watch: remembers the events told so far, and yields the new ones."""
+
+    def __init__(self, model: Model) -> None:
+        self.has_ended = False
+        self._model = model
+        self._has_started = False
+        self._is_starting = False
+        self._percent = -1
+        self._transcript = StreamedText(model.strip_prefixes)
+
+    def rewind(self) -> None:
+        """Expect the stream to restart at its first event."""
+        self._transcript.rewind()
+
+    def read_stream_event(self, event: ServerSentEvent) -> Iterator[RunEvent]:
+        """Yield the news in a stream's event. Pictures are ignored: the final GET has pictures and metrics."""
+        if event.event == "output":
+            yield from self.mark_started()
+            if self._model.output.is_text:
+                yield from self._write(self._transcript.add_token(event.data))
+        elif event.event == "logs":
+            yield from self.mark_started()
+            yield from self._progress(event.data)
+
+    def read_prediction(self, prediction: CogPrediction) -> Iterator[RunEvent]:
+        """Yield the news in a prediction, up to `RunEnded`."""
+        is_final = prediction.state.is_final
+        if prediction.started_at or prediction.state in (PredictionState.PROCESSING, PredictionState.SUCCEEDED):
+            yield from self.mark_started(_compute_start_seconds(prediction))
+        elif prediction.state is PredictionState.STARTING and not (self._has_started or self._is_starting):
+            self._is_starting = True
+            yield RunPending()
+        yield from self._progress(prediction.logs)
+        if self._model.output.is_text:
+            yield from self._write(self._transcript.add_whole_text(extract_text(prediction.output), is_final=is_final))
+        if is_final and not self.has_ended:
+            self.has_ended = True
+            yield RunEnded(make_snapshot(prediction, self._model))
+
+    def mark_started(self, after_seconds: float | None = None) -> Iterator[RunEvent]:
+        """Yield `RunStarted` once; `after_seconds` is the time from the create to the start, if known."""
+        if not self._has_started:
+            self._has_started = True
+            yield RunStarted(after_seconds)
+
+    def _progress(self, logs: str) -> Iterator[RunEvent]:
+        # Several bars may follow one another (refiner, decoder): the shown progress must not fall.
+        percent = parse_percent(logs)
+        if percent is not None and percent > self._percent:
+            self._percent = percent
+            yield RunProgress(percent)
+
+    def _write(self, text: str) -> Iterator[RunEvent]:
+        if text:
+            yield TextDelta(text)
+
+
+def _compute_start_seconds(prediction: CogPrediction) -> float | None:
+    """Return the seconds from create to start, both by Replicate's clock."""
+    if prediction.started_at is None or prediction.created_at is None:
+        return None
+    return max(0.0, (prediction.started_at - prediction.created_at).total_seconds())

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from itertools import chain, repeat
 
 from bot.backends.http import ServerSentEvent
-from bot.backends.predictions import CogPrediction
+from bot.backends.predictions import CogPrediction, RunEvents
 from bot.backends.replicate.api import with_jitter
-from bot.backends.replicate.streams import ReplicateStreams, RunEvents, StreamAddresses
+from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.webhooks import WebhookWaiter, WebhookWaiters
 from bot.core.backend import RunEnded, RunEvent
 from bot.core.background_tasks import first_completed

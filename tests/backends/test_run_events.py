@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backends.predictions import parse_percent, strip_prefix
-from bot.backends.replicate.streams import StreamedText
+from bot.backends.model_texts import strip_prefix
+from bot.backends.predictions import StreamedText, parse_percent
 
 
 @pytest.mark.parametrize(
