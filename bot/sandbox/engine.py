@@ -142,6 +142,9 @@ class PredictionEngine:
         if kind is SandboxOutputKind.TEXT:
             prediction.output = run.text
             self._append_event(prediction, "output", run.text or "")
+        elif kind is SandboxOutputKind.OBJECT:
+            prediction.output = dict(run.fields)
+            self._append_event(prediction, "output", json.dumps(run.fields))
         elif kind is SandboxOutputKind.TRAINING:
             weights = self._output_files.deliver(run.files[0], "trained_model")
             prediction.output = {"version": run.text, "weights": weights}

@@ -151,8 +151,8 @@ class FaultPlan:
 
 
 def find_fault(model_input: Mapping[str, Any]) -> SandboxFault | None:
-    """Return the first known fault word of the prompt (the last user turn) or the question."""
-    for text in (find_question(model_input), model_input.get("question")):
+    """Return the first known fault word of the prompt (the last user turn), the question or the words to speak."""
+    for text in (find_question(model_input), model_input.get("question"), model_input.get("text")):
         for word, amount in _FAULT_WORD.findall(text) if isinstance(text, str) else ():
             if word in set(FaultKind):
                 return SandboxFault.parse(word, float(amount) if amount else None)

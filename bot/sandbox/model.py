@@ -115,7 +115,14 @@ def drop_unknown(fields: Sequence[InputField], given: Mapping[str, Any]) -> dict
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "tar": "application/x-tar"}
+_CONTENT_TYPES = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "wav": "audio/wav",
+    "webm": "video/webm",
+    "tar": "application/x-tar",
+}
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,10 @@ class OutputFile:
 
 @dataclass
 class SandboxRun:
-    """One run of a model: input, files, log, output and time. `speed` multiplies times; 0 is as fast as possible."""
+    """One run of a model: input, files, log, output and time. `speed` multiplies times; 0 is as fast as possible.
+
+    `text` is the output of a model that gives a text, `fields` of a model that gives an object.
+    """
 
     prediction: SandboxPrediction
     clock: SandboxClock
@@ -141,6 +151,7 @@ class SandboxRun:
     on_log: Callable[[str], None]
     files: list[OutputFile] = field(default_factory=list)
     text: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def input(self) -> Mapping[str, Any]:
@@ -199,6 +210,7 @@ class SandboxOutputKind(Enum):
     FILES = auto()
     TEXT = auto()
     TEXT_STREAM = auto()
+    OBJECT = auto()
     TRAINING = auto()
 
     @property
@@ -210,6 +222,7 @@ _OUTPUT_SCHEMAS: dict[SandboxOutputKind, dict[str, Any]] = {
     SandboxOutputKind.FILE: _URI,
     SandboxOutputKind.FILES: {"type": "array", "items": _URI},
     SandboxOutputKind.TEXT: {"type": "string"},
+    SandboxOutputKind.OBJECT: {"type": "object"},
     SandboxOutputKind.TEXT_STREAM: {
         "type": "array",
         "items": {"type": "string"},

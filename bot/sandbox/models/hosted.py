@@ -10,18 +10,22 @@ from typing import Any
 
 from bot.sandbox.faults import SandboxModelFailed
 from bot.sandbox.input_files import UnreadablePicture, open_picture
-from bot.sandbox.model import (
-    BillingTier,
-    InputField,
-    Performance,
-    SandboxModel,
-    SandboxOutputKind,
-    SandboxRun,
-    create_model,
-)
+from bot.sandbox.model import BillingTier, InputField, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.blip import measure
 from bot.sandbox.models.drawing import draw_pictures
 from bot.sandbox.models.editing import edit_pictures, process_picture
+from bot.sandbox.models.hosting import (
+    choice_field,
+    create_hosted_model,
+    file_field,
+    files_field,
+    flag_field,
+    integer_field,
+    number_field,
+    price_by,
+    price_per,
+    text_field,
+)
 from bot.sandbox.models.real_esrgan import TooManyPixels, enlarge
 from bot.sandbox.painter.filters import remove_background, restore
 
@@ -40,48 +44,17 @@ Prices = Mapping[str, str]
 
 # Fields.
 
-
-def _text(name: str = "prompt", *, required: bool = False, default: str | None = None) -> InputField:
-    return InputField(name, "string", name, required=required, default=default)
-
-
-def _number(name: str, default: float, minimum: float | None = None, maximum: float | None = None) -> InputField:
-    return InputField(name, "number", name, default=default, minimum=minimum, maximum=maximum)
-
-
-def _integer(
-    name: str, default: int | None = None, minimum: float | None = None, maximum: float | None = None
-) -> InputField:
-    return InputField(name, "integer", name, default=default, minimum=minimum, maximum=maximum)
-
-
-def _flag(name: str, *, default: bool = False) -> InputField:
-    return InputField(name, "boolean", name, default=default)
-
-
-def _choice(name: str, *choices: str, default: str = "") -> InputField:
-    return InputField(name, "string", name, default=default or choices[0], choices=choices)
-
-
-def _file(name: str = "image", *, required: bool = False) -> InputField:
-    return InputField(name, "file", name, required=required)
-
-
-def _files(name: str, *, required: bool = False) -> InputField:
-    return InputField(name, "files", name, required=required)
-
-
-_PROMPT = _text(required=True)
-_SEED = _integer("seed")
-_RATIO = _choice("aspect_ratio", "1:1", "custom", "match_input_image", *_RATIO_LIST[1:])
-_SIDES = (_integer("width", None, 256, 2048), _integer("height", None, 256, 2048))
-_WEBP = _choice("output_format", "webp", "jpg", "png")
-_JPG = _choice("output_format", "jpg", "png")
+_PROMPT = text_field(required=True)
+_SEED = integer_field("seed")
+_RATIO = choice_field("aspect_ratio", "1:1", "custom", "match_input_image", *_RATIO_LIST[1:])
+_SIDES = (integer_field("width", None, 256, 2048), integer_field("height", None, 256, 2048))
+_WEBP = choice_field("output_format", "webp", "jpg", "png")
+_JPG = choice_field("output_format", "jpg", "png")
 _MEGAPIXELS = ("1", "0.25", "0.5", "2", "4")
-_RESOLUTION_MP = _choice("resolution", "1 MP", "0.5 MP", "2 MP", "4 MP", "match_input_image")
-_RESOLUTION_K = _choice("resolution", "1K", "2K", "4K")
-_TOLERANCE = _integer("safety_tolerance", 2, 1, 5)
-_OUTPUT_QUALITY = _integer("output_quality", 80, 0, 100)
+_RESOLUTION_MP = choice_field("resolution", "1 MP", "0.5 MP", "2 MP", "4 MP", "match_input_image")
+_RESOLUTION_K = choice_field("resolution", "1K", "2K", "4K")
+_TOLERANCE = integer_field("safety_tolerance", 2, 1, 5)
+_OUTPUT_QUALITY = integer_field("output_quality", 80, 0, 100)
 
 
 # Runs.
@@ -172,47 +145,25 @@ async def _describe(run: SandboxRun) -> None:
 # Models.
 
 
-def _create(
-    ref: str,
-    description: str,
-    perform: Performance,
-    fields: tuple[InputField, ...],
-    billing: tuple[BillingTier, ...] = (),
-    *,
-    output: SandboxOutputKind = SandboxOutputKind.FILE,
-    version: str = "",
-) -> SandboxModel:
-    """Return a model, official without a version. A run meters what the price names, and no more."""
-    billed = {metric for tier in billing for metric in tier.prices}
-
-    async def perform_metered(run: SandboxRun) -> None:
-        await perform(run)
-        metrics = run.prediction.metrics
-        for name in [name for name in metrics if billed and name.endswith("_count") and name not in billed]:
-            del metrics[name]
-
-    return create_model(ref, description, fields, perform_metered, output=output, version=version, billing=billing)
-
-
 def _per_image(usd: str) -> tuple[BillingTier, ...]:
-    return (BillingTier({"image_output_count": usd}),)
+    return price_per("image_output_count", usd)
 
 
 def _by(name: str, usd_by_value: Mapping[str, str]) -> tuple[BillingTier, ...]:
-    return tuple(BillingTier({"image_output_count": usd}, {name: value}) for value, usd in usd_by_value.items())
+    return price_by("image_output_count", name, usd_by_value)
 
 
 def _painter(
     ref: str, billing: tuple[BillingTier, ...], *fields: InputField, output: SandboxOutputKind = SandboxOutputKind.FILE
 ) -> SandboxModel:
-    return _create(ref, _PAINTER, _draw, (_PROMPT, *fields), billing, output=output)
+    return create_hosted_model(ref, _PAINTER, _draw, (_PROMPT, *fields), billing, output=output)
 
 
 def _flux_2(name: str, prices: Prices, *fields: InputField) -> SandboxModel:
     return _painter(
         f"black-forest-labs/flux-2-{name}",
         (BillingTier(prices),),
-        _files("input_images"),
+        files_field("input_images"),
         _RATIO,
         _RESOLUTION_MP,
         *_SIDES,
@@ -232,46 +183,53 @@ def _create_flux() -> list[SandboxModel]:
         _painter(
             "black-forest-labs/flux-2-klein-4b",
             _per_image("0.001"),
-            _files("images"),
-            _choice("output_megapixels", *_MEGAPIXELS),
+            files_field("images"),
+            choice_field("output_megapixels", *_MEGAPIXELS),
             _RATIO,
             _SEED,
         ),
         _painter(
             "black-forest-labs/flux-2-klein-9b",
             _per_image("0.011"),
-            _files("images"),
-            _choice("megapixels", *_MEGAPIXELS),
+            files_field("images"),
+            choice_field("megapixels", *_MEGAPIXELS),
             _RATIO,
-            _flag("go_fast", default=True),
+            flag_field("go_fast", default=True),
             _SEED,
             output=SandboxOutputKind.FILES,
         ),
         _painter(
             "black-forest-labs/flux-2-dev",
             (BillingTier(fast, {"go_fast": True}), BillingTier(dev, {"go_fast": False})),
-            _files("input_images"),
+            files_field("input_images"),
             _RATIO,
             *_SIDES,
-            _flag("go_fast", default=True),
+            flag_field("go_fast", default=True),
             _SEED,
             _WEBP,
         ),
         _flux_2("pro", pro),
         _flux_2("max", most),
-        _flux_2("flex", dict.fromkeys(dev, "0.06"), _integer("steps", 30, 1, 50), _number("guidance", 4.5, 1.5, 10)),
-        _painter("black-forest-labs/flux-kontext-max", _per_image("0.08"), _file("input_image"), _RATIO, _SEED, _JPG),
-        _create(
+        _flux_2(
+            "flex",
+            dict.fromkeys(dev, "0.06"),
+            integer_field("steps", 30, 1, 50),
+            number_field("guidance", 4.5, 1.5, 10),
+        ),
+        _painter(
+            "black-forest-labs/flux-kontext-max", _per_image("0.08"), file_field("input_image"), _RATIO, _SEED, _JPG
+        ),
+        create_hosted_model(
             "black-forest-labs/flux-fill-pro",
             _PAINTER,
             _draw,
-            (_PROMPT, _file(required=True), _file("mask"), _integer("steps", 50, 15, 50), _SEED, _JPG),
+            (_PROMPT, file_field(required=True), file_field("mask"), integer_field("steps", 50, 15, 50), _SEED, _JPG),
         ),
     ]
 
 
 def _create_google() -> list[SandboxModel]:
-    pictures, searches = _files("image_input"), (_flag("google_search"), _flag("image_search"))
+    pictures, searches = files_field("image_input"), (flag_field("google_search"), flag_field("image_search"))
     by_size = {"1K": "0.067", "2K": "0.101", "4K": "0.151"}
     return [
         _painter("google/nano-banana", _per_image("0.039"), pictures, _RATIO, _JPG),
@@ -283,8 +241,8 @@ def _create_google() -> list[SandboxModel]:
             pictures,
             _RATIO,
             _RESOLUTION_K,
-            _text("safety_filter_level"),
-            _flag("allow_fallback_model"),
+            text_field("safety_filter_level"),
+            flag_field("allow_fallback_model"),
             _JPG,
         ),
     ]
@@ -294,8 +252,8 @@ def _seedream(name: str, usd: str, sizes: tuple[str, ...], *fields: InputField) 
     return _painter(
         f"bytedance/seedream-{name}",
         _per_image(usd) if usd else (),
-        _files("image_input"),
-        _choice("size", *sizes),
+        files_field("image_input"),
+        choice_field("size", *sizes),
         _RATIO,
         *fields,
         output=SandboxOutputKind.FILES,
@@ -303,24 +261,24 @@ def _seedream(name: str, usd: str, sizes: tuple[str, ...], *fields: InputField) 
 
 
 def _create_bytedance() -> list[SandboxModel]:
-    jpeg = _choice("output_format", "png", "jpeg")
+    jpeg = choice_field("output_format", "png", "jpeg")
     return [
-        _seedream("4", "0.03", ("2K", "1K", "4K", "custom"), *_SIDES, _integer("max_images", 1, 1, 15)),
-        _seedream("4.5", "0.04", ("2K", "4K", "custom"), *_SIDES, _integer("max_images", 1, 1, 15)),
+        _seedream("4", "0.03", ("2K", "1K", "4K", "custom"), *_SIDES, integer_field("max_images", 1, 1, 15)),
+        _seedream("4.5", "0.04", ("2K", "4K", "custom"), *_SIDES, integer_field("max_images", 1, 1, 15)),
         _seedream("5-lite", "0.035", ("2K", "3K"), jpeg),
         _seedream("5-pro", "", ("1K", "2K"), jpeg),
-        _create(
+        create_hosted_model(
             "bytedance/sdxl-lightning-4step",
             _PAINTER,
             _draw,
             (
-                _text(default="self-portrait"),
-                _text("negative_prompt"),
-                _integer("width", 1024, 256, 1280),
-                _integer("height", 1024, 256, 1280),
-                _integer("num_outputs", 1, 1, 4),
-                _integer("num_inference_steps", 4, 1, 10),
-                _number("guidance_scale", 0, 0, 50),
+                text_field(default="self-portrait"),
+                text_field("negative_prompt"),
+                integer_field("width", 1024, 256, 1280),
+                integer_field("height", 1024, 256, 1280),
+                integer_field("num_outputs", 1, 1, 4),
+                integer_field("num_inference_steps", 4, 1, 10),
+                number_field("guidance_scale", 0, 0, 50),
                 _SEED,
             ),
             output=SandboxOutputKind.FILES,
@@ -333,14 +291,14 @@ def _gpt_image(name: str, usd_by_quality: Mapping[str, str]) -> SandboxModel:
     return _painter(
         f"openai/gpt-image-{name}",
         _by("quality", usd_by_quality),
-        _files("input_images"),
-        _choice("quality", *usd_by_quality, default="auto"),
-        _choice("aspect_ratio", "1:1", "3:2", "2:3", "3840x2160"),
-        _choice("background", "auto", "opaque", "transparent"),
-        _choice("moderation", "auto", "low"),
-        _integer("number_of_images", 1, 1, 10),
-        _choice("output_format", "webp", "png", "jpeg"),
-        _integer("output_compression", 90, 0, 100),
+        files_field("input_images"),
+        choice_field("quality", *usd_by_quality, default="auto"),
+        choice_field("aspect_ratio", "1:1", "3:2", "2:3", "3840x2160"),
+        choice_field("background", "auto", "opaque", "transparent"),
+        choice_field("moderation", "auto", "low"),
+        integer_field("number_of_images", 1, 1, 10),
+        choice_field("output_format", "webp", "png", "jpeg"),
+        integer_field("output_compression", 90, 0, 100),
         output=SandboxOutputKind.FILES,
     )
 
@@ -358,65 +316,70 @@ def _create_openai_pictures() -> list[SandboxModel]:
 def _create_other_pictures() -> list[SandboxModel]:
     ideogram = {"low": "0.03", "medium": "0.06", "high": "0.10", "very_low-with-source-images": "8.00"}
     qwen = (
-        _file(),
-        _number("strength", 0.9, 0, 1),
-        _text("negative_prompt"),
+        file_field(),
+        number_field("strength", 0.9, 0, 1),
+        text_field("negative_prompt"),
         _RATIO,
-        _number("guidance", 3, 0, 10),
-        _flag("go_fast", default=True),
+        number_field("guidance", 3, 0, 10),
+        flag_field("go_fast", default=True),
         _SEED,
         _WEBP,
     )
     return [
-        _painter("prunaai/p-image", _per_image("0.005"), _RATIO, _SEED, _flag("disable_safety_checker"), *_SIDES),
+        _painter("prunaai/p-image", _per_image("0.005"), _RATIO, _SEED, flag_field("disable_safety_checker"), *_SIDES),
         _painter(
             "prunaai/z-image-turbo",
             _per_image("0.005"),
-            _integer("width", 1024, 64, 2048),
-            _integer("height", 1024, 64, 2048),
+            integer_field("width", 1024, 64, 2048),
+            integer_field("height", 1024, 64, 2048),
             _SEED,
             _WEBP,
         ),
         _painter(
             "ideogram-ai/ideogram-4-5",
             _by("quality", ideogram),
-            _files("images"),
-            _file("mask"),
-            _text("size"),
-            _choice("quality", "medium", "low", "high", "very_low"),
-            _integer("num_images", 1, 1, 8),
+            files_field("images"),
+            file_field("mask"),
+            text_field("size"),
+            choice_field("quality", "medium", "low", "high", "very_low"),
+            integer_field("num_images", 1, 1, 8),
             _SEED,
             output=SandboxOutputKind.FILES,
         ),
         _painter("ideogram-ai/ideogram-v3-turbo", _per_image("0.03"), _RATIO, _SEED),
-        _painter("qwen/qwen-image", _per_image("0.025"), _integer("num_inference_steps", 30, 1, 50), *qwen),
-        _painter("qwen/qwen-image-2512", _per_image("0.02"), _integer("num_inference_steps", 40, 20, 50), *qwen),
-        _painter("qwen/qwen-image-edit-2511", _per_image("0.03"), _files("image", required=True), _RATIO, _SEED),
-        _painter("xai/grok-imagine-image", _per_image("0.02"), _file(), _RATIO),
-        _painter("recraft-ai/recraft-v4", _per_image("0.04"), _text("size"), _RATIO),
+        _painter("qwen/qwen-image", _per_image("0.025"), integer_field("num_inference_steps", 30, 1, 50), *qwen),
+        _painter("qwen/qwen-image-2512", _per_image("0.02"), integer_field("num_inference_steps", 40, 20, 50), *qwen),
+        _painter("qwen/qwen-image-edit-2511", _per_image("0.03"), files_field("image", required=True), _RATIO, _SEED),
+        _painter("xai/grok-imagine-image", _per_image("0.02"), file_field(), _RATIO),
+        _painter("recraft-ai/recraft-v4", _per_image("0.04"), text_field("size"), _RATIO),
         _painter(
             "wan-video/wan-2.7-image-pro",
             _per_image("0.03"),
-            _choice("size", "2048*2048", "1536*2048", "2048*1536"),
+            choice_field("size", "2048*2048", "1536*2048", "2048*1536"),
         ),
     ]
 
 
 def _create_upscalers() -> list[SandboxModel]:
-    picture = _file(required=True)
+    picture = file_field(required=True)
     return [
-        _create(
+        create_hosted_model(
             "topazlabs/image-upscale",
             _FILTER,
             _upscale,
-            (picture, _choice("upscale_factor", "2x", "4x", "6x"), _flag("face_enhancement")),
+            (picture, choice_field("upscale_factor", "2x", "4x", "6x"), flag_field("face_enhancement")),
         ),
-        _create("recraft-ai/recraft-crisp-upscale", _FILTER, _upscale, (picture,), _per_image("0.006")),
-        _create(
+        create_hosted_model("recraft-ai/recraft-crisp-upscale", _FILTER, _upscale, (picture,), _per_image("0.006")),
+        create_hosted_model(
             "philz1337x/clarity-upscaler",
             _FILTER,
             _upscale,
-            (picture, _text(default="masterpiece"), _number("scale_factor", 2), _number("creativity", 0.35, 0, 1)),
+            (
+                picture,
+                text_field(default="masterpiece"),
+                number_field("scale_factor", 2),
+                number_field("creativity", 0.35, 0, 1),
+            ),
             version="dfad41707589d68ecdccd1dfa600d55a208f9310748e44bfe35b4a6291453d5e",
             output=SandboxOutputKind.FILES,
         ),
@@ -424,45 +387,47 @@ def _create_upscalers() -> list[SandboxModel]:
 
 
 def _create_menders() -> list[SandboxModel]:
-    picture = _file(required=True)
+    picture = file_field(required=True)
     return [
-        _create("recraft-ai/recraft-remove-background", _FILTER, _remove_background, (picture,), _per_image("0.01")),
-        _create(
+        create_hosted_model(
+            "recraft-ai/recraft-remove-background", _FILTER, _remove_background, (picture,), _per_image("0.01")
+        ),
+        create_hosted_model(
             "bria/remove-background",
             _FILTER,
             _remove_background,
-            (picture, _flag("preserve_alpha", default=True), _flag("content_moderation")),
+            (picture, flag_field("preserve_alpha", default=True), flag_field("content_moderation")),
             _per_image("0.018"),
         ),
-        _create(
+        create_hosted_model(
             "851-labs/background-remover",
             _FILTER,
             _remove_background,
-            (picture, _choice("format", "png", "jpg"), _number("threshold", 0), _flag("reverse")),
+            (picture, choice_field("format", "png", "jpg"), number_field("threshold", 0), flag_field("reverse")),
             version="a029dff38972b5fda4ec5d75d7d1cd25aeff621d2cf4946a41055d7db66b80bc",
         ),
-        _create(
+        create_hosted_model(
             "lucataco/codeformer",
             _FILTER,
             _restore,
             (
                 picture,
-                _number("upscale", 2),
-                _number("codeformer_fidelity", 0.5, 0, 1),
-                _flag("face_upsample", default=True),
-                _flag("background_enhance", default=True),
+                number_field("upscale", 2),
+                number_field("codeformer_fidelity", 0.5, 0, 1),
+                flag_field("face_upsample", default=True),
+                flag_field("background_enhance", default=True),
             ),
             version="78f2bab438ab0ffc85a68cdfd316a2ecd3994b5dd26aa6b3d203357b45e5eb1b",
         ),
-        _create(
+        create_hosted_model(
             "lucataco/moondream2",
             _FILTER,
             _describe,
-            (picture, _text(default="Describe this image")),
+            (picture, text_field(default="Describe this image")),
             output=SandboxOutputKind.TEXT,
             version="72ccb656353c348c1385df54b237eeb7bfa874bf11486cf0b9473e691b662d31",
         ),
-        _create(
+        create_hosted_model(
             "abiruyt/text-extract-ocr",
             _FILTER,
             _describe,
