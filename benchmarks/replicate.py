@@ -120,7 +120,7 @@ class BackendClient:
         while True:
             async with self.backend.slot_for_create(is_retry=is_retry):
                 try:
-                    return await self.backend.submit(model, inputs, job="bench", cancel_after_seconds=600)
+                    return await self.backend.submit(model, inputs, job="bench", run="bench", cancel_after_seconds=600)
                 except BackendBusy:
                     is_retry = True
 

@@ -5,7 +5,7 @@ import logging
 import shutil
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 from aiohttp.web import RouteDef
 from pydantic import SecretStr
 
+from bot.backend_registry import WebhookBackend, open_backends
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
@@ -50,7 +51,7 @@ from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.routes import PageRoutes
 from bot.server.server import HealthCheck, Server
-from bot.settings import Owner, Settings
+from bot.settings import Owner, Settings, load_configured_backends
 from bot.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,11 @@ class App:
         self.connections: list[PlatformConnection] = []
 
         all_owners = (*settings.admin_users, *owners)
-        catalogue = Catalogue(load_catalogue(settings.catalogue_path or BUILT_IN_PATH))
+        models = load_catalogue(settings.catalogue_path or BUILT_IN_PATH)
+        if backends is None:
+            # Without a token for Replicate its models are not on offer beside servers of the owner.
+            models = [model for model in models if model.backend in self.backends]
+        catalogue = Catalogue(models)
         formatter = CreditFormatter(settings.credit_micros)
         moderation = _create_moderation(settings, self.database, self.clock, all_owners)
         self.notices = Notices(self.platforms, moderation, all_owners)
@@ -111,7 +116,7 @@ class App:
             Presenter(formatter, catalogue, badge),
             UsualTimes(self.database, self.clock),
             self.clock,
-            JobQueues(MAX_CONCURRENT_RUNS),
+            JobQueues(MAX_CONCURRENT_RUNS, _list_backend_limits(self.backends.values())),
         )
         self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)
@@ -200,8 +205,8 @@ class App:
 
     def routes(self) -> list[RouteDef]:
         """Return the HTTP routes of backends and platforms: webhooks, events and sign-ins."""
-        replicate = [backend for backend in self.backends.values() if isinstance(backend, ReplicateBackend)]
-        webhooks = [route for backend in replicate for route in backend.routes(self.inbox.take)]
+        receivers = [backend for backend in self.backends.values() if isinstance(backend, WebhookBackend)]
+        webhooks = [route for backend in receivers for route in backend.routes(self.inbox.take)]
         return [*webhooks, *(route for connection in self.connections for route in connection.routes())]
 
     async def drain(self) -> None:
@@ -271,13 +276,20 @@ def _create_credits(
 
 
 def _create_backends(settings: Settings, clock: Clock) -> dict[str, Backend]:
+    backends = open_backends(load_configured_backends(settings), clock, settings.public_url)
+    if settings.replicate_api_token is None and backends:
+        return backends
     replicate = ReplicateBackend(
         settings.replicate_base_url,
         _reveal_secret(settings.replicate_api_token),
         clock,
         build_webhook_url=make_webhook_url_builder(settings.public_url),
     )
-    return {replicate.name: replicate}
+    return {replicate.name: replicate, **backends}
+
+
+def _list_backend_limits(backends: Iterable[Backend]) -> dict[str, int]:
+    return {backend.name: backend.config.at_once for backend in backends if backend.config.at_once is not None}
 
 
 def make_discord_config(settings: Settings) -> DiscordConfig:
@@ -330,4 +342,4 @@ def _format_host(host: str) -> str:
 
 def _list_allowed_origins(settings: Settings) -> tuple[str, ...]:
     """Return origins for the guarded fetcher to trust, besides public https."""
-    return (settings.replicate_base_url, settings.discord_cdn_url, settings.slack_api_url)
+    return (settings.discord_cdn_url, settings.slack_api_url)

@@ -6,6 +6,8 @@ A secret may also be given as the path of a file, in the variable of the same na
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +17,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
+from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_backends
+from bot.core.backend import BackendConfig
 from bot.core.people import Workspace
 from bot.storage import database_urls
 from bot.telemetry.redaction import Redactor, hide_userinfo, list_url_secrets
@@ -289,6 +293,9 @@ class Settings(BaseSettings):
         for name in type(self).model_fields:
             if isinstance(value := getattr(self, name), SecretStr):
                 yield value.get_secret_value()
+        # A mistake in the catalogue file is told by the start, in a sentence of its own.
+        with suppress(CatalogueError, SettingsError):
+            yield from (backend.key for backend in load_configured_backends(self) if backend.key)
         addresses = [self.database_address, *(getattr(self, name) for name in URL_FIELDS)]
         for secret in (secret for address in addresses if address for secret in list_url_secrets(address)):
             if len(secret) >= MIN_SECRET_CHARACTERS:
@@ -352,6 +359,33 @@ def read_secret_file(name: str, variables: dict[str, str | None]) -> dict[str, s
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{name}_FILE names {path!r}, which cannot be read.") from error
     return {name.lower(): secret} if secret else {}
+
+
+def load_configured_backends(settings: Settings, env_file: str | Path = ".env") -> list[BackendConfig]:
+    """Return the tables `[backends.NAME]` of the catalogue file, with the keys that `key_env` names.
+
+    A missing key stays empty: the server then refuses, and `doctor` names the variable. Raise `CatalogueError` for a
+    mistake in the file, `SettingsError` for a key's file that cannot be read.
+    """
+    backends = load_backends(settings.catalogue_path or BUILT_IN_PATH)
+    if not any(backend.key_env for backend in backends):
+        return backends
+    try:
+        in_file = {key.upper(): value for key, value in DotEnvSettingsSource(Settings, env_file).env_vars.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} cannot be read: {error}.") from error
+    variables = {**in_file, **{key: value for key, value in os.environ.items() if value}}
+    return [replace(backend, key=_read_key(backend.key_env, variables)) for backend in backends]
+
+
+def _read_key(name: str, variables: dict[str, str | None]) -> str:
+    if not name:
+        return ""
+    try:
+        from_file = read_secret_file(name, variables)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    return (from_file.get(name.lower()) or variables.get(name) or "").strip()
 
 
 def find_unknown_keys(keys: Iterable[str]) -> Iterator[str]:

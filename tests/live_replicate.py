@@ -105,7 +105,7 @@ async def check_adoption(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     same = client.is_same_run(parse_prediction(listed), PICTURE, inputs)
     kept = {name: listed.get("input", {}).get(name) for name in inputs}
     yield LiveVerdict("the listed input equals what was sent", same, json.dumps(kept)[:300])
-    found = await live.backend.find(PICTURE, inputs, created_after=since)
+    found = await live.backend.find(PICTURE, inputs, run="live", created_after=since)
     ids = [snapshot.backend_id for snapshot in found]
     yield LiveVerdict("the backend finds it, and it alone", ids == [prediction["id"]], f"found {ids}")
     await live.wait_until_done(prediction["id"])
@@ -168,7 +168,7 @@ async def _open_stream(url: str) -> tuple[int, str]:
 async def check_backend(live: LiveCheck) -> AsyncIterator[LiveVerdict]:
     """Check the bot's own client from submit to the end."""
     inputs: dict[str, JSON] = {"prompt": f"Say hello. {live.marker} again", "max_tokens": 20}
-    backend_id = await live.backend.submit(WORDS, inputs, job="live", cancel_after_seconds=120)
+    backend_id = await live.backend.submit(WORDS, inputs, job="live", run="live", cancel_after_seconds=120)
     async with aclosing(live.backend.watch(WORDS, backend_id)) as events:
         received = [event async for event in events]
     last = received[-1]

@@ -1,4 +1,4 @@
-"""Load models from a catalogue file. A mistake in the file raises one sentence with the table and the key."""
+"""Load models and backends from a catalogue file. A mistake raises one sentence with the table and the key."""
 
 import re
 import tomllib
@@ -7,7 +7,9 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from bot.core.backend import BackendConfig, BackendKind, LostRuns
 from bot.core.errors import EaselError
 from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, Task
 
@@ -25,6 +27,10 @@ BOUNDED_METRICS = frozenset(
 )
 """Metrics that the inputs may leave open, such as the size of a picture that the model chooses."""
 
+BUILT_IN_BACKEND = "replicate"
+"""The backend of the settings `REPLICATE_…`, and of each model that names no other."""
+
+_BACKENDS = "backends"
 _MICROS_PER_USD = 1_000_000
 
 
@@ -34,13 +40,82 @@ class CatalogueError(EaselError):
 
 def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
     """Return the models of a TOML file, in the file's order. Raise `CatalogueError` for a mistake."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
+    tables = _read_tables(path)
+    backends = {BUILT_IN_BACKEND, *tables.pop(_BACKENDS, {})}
     models = [parse_model(key, table) for key, table in tables.items()]
+    for model in models:
+        if model.backend not in backends:
+            raise CatalogueError(
+                f"[{model.key}] names the backend {model.backend}, and there is no table [backends.{model.backend}]."
+            )
     _check_finishing(models)
     return models
+
+
+def load_backends(path: Path = BUILT_IN_PATH) -> list[BackendConfig]:
+    """Return the tables `[backends.NAME]` of a TOML file, without the keys. Raise `CatalogueError` for a mistake."""
+    tables = _read_tables(path).get(_BACKENDS, {})
+    return [_parse_backend(name, table, path.parent) for name, table in tables.items()]
+
+
+def _read_tables(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise CatalogueError(f"The catalogue {path.name} cannot be read: {error}.") from error
+
+
+def _parse_backend(name: str, table: object, folder: Path) -> BackendConfig:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name) or name == BUILT_IN_BACKEND:
+        raise CatalogueError(
+            f"[backends.{name}] needs another name: at most 32 of a-z, 0-9, - and _, and not {BUILT_IN_BACKEND}, which "
+            "the settings REPLICATE_… describe."
+        )
+    if not isinstance(table, dict):
+        raise CatalogueError(f"[backends.{name}] is a table with kind and url, not {table!r}.")
+    if unknown := set(table) - {"kind", "url", "key_env", "at_once", "lost_runs"}:
+        # A key in the file would end in a repository or a paste: only the name of a variable belongs here.
+        advice = " Write the key into a variable, and its name as key_env." if unknown & {"key", "token"} else ""
+        raise CatalogueError(f"[backends.{name}] has keys that no backend has: {', '.join(sorted(unknown))}.{advice}")
+    try:
+        return BackendConfig(
+            name=name,
+            kind=BackendKind(table["kind"]),
+            url=_parse_url(table["url"]),
+            key_env=_parse_key_env(table.get("key_env", "")),
+            at_once=_parse_at_once(table.get("at_once")),
+            lost_runs=LostRuns(table.get("lost_runs", LostRuns.REFUND)),
+            folder=folder,
+        )
+    except KeyError as error:
+        raise CatalogueError(f"[backends.{name}] lacks {error}.") from error
+    except ValueError as error:
+        raise CatalogueError(f"[backends.{name}] is wrong: {error}.") from error
+
+
+def _parse_url(url: object) -> str:
+    wrong = ValueError(
+        f"url is an address such as http://127.0.0.1:11434/v1, without name, password, ? and #, not {url!r}"
+    )
+    if not isinstance(url, str) or not url.isprintable() or " " in url:
+        raise wrong
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise wrong from error
+    # An address with a password would be shown in logs and by `doctor`.
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("url holds a name or a password: write the key into a variable, and its name as key_env")
+    if not is_address or parts.query or parts.fragment:
+        raise wrong
+    return url.rstrip("/")
+
+
+def _parse_key_env(name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"(?:[A-Z][A-Z0-9_]{0,63})?", name):
+        raise ValueError("key_env is the name of a variable, such as OPENROUTER_API_KEY, and never the key itself")
+    return name
 
 
 def parse_model(key: str, table: Mapping[str, Any]) -> Model:
@@ -53,7 +128,7 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
             key=key,
             title=table["title"],
             task=Task(table["task"]),
-            backend=table.get("backend", "replicate"),
+            backend=table.get("backend", BUILT_IN_BACKEND),
             ref=table["ref"],
             version=table.get("version", ""),
             output=_parse_output(table["output"]),

@@ -16,7 +16,7 @@ from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.users import KEY_FILE, WebUsers
-from bot.settings import Settings, SettingsError, load_settings
+from bot.settings import Settings, SettingsError, load_configured_backends, load_settings
 from bot.telemetry import logs
 from bot.telemetry.metrics import measure_loop_lag, run_measured
 from bot.telemetry.redaction import describe_origin
@@ -36,8 +36,11 @@ _M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES = -3, 1024 * 1024
 def main(arguments: Sequence[str]) -> int:
     argparse.ArgumentParser(prog="python -m bot run", description=__doc__).parse_args(arguments)
     settings = load_settings()
-    if settings.replicate_api_token is None:
-        raise SettingsError("REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example.")
+    if settings.replicate_api_token is None and not load_configured_backends(settings):
+        raise SettingsError(
+            "REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example, or docs/backends.md for "
+            "a server of your own."
+        )
     logs.configure_logging(settings.log_level, settings.log_format, settings.list_secrets())
     run_measured(
         serve(

@@ -1,15 +1,60 @@
-"""The protocol of backends, with the runs, run events and inputs in its signatures."""
+"""The protocol of backends, with the configuration, runs, run events and inputs in its signatures."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from pathlib import Path
+from typing import Protocol, TypeAlias, runtime_checkable
+from urllib.parse import urlsplit
 
 from bot.core.errors import BackendError
 from bot.core.json import JSON
-from bot.core.models import Metric, Model
+from bot.core.models import Metric, Model, ModelSchema
+
+
+class BackendKind(StrEnum):
+    """The API that a server speaks."""
+
+    REPLICATE = "replicate"
+    OPENAI = "openai"
+    COG = "cog"
+    COMFYUI = "comfyui"
+    A1111 = "a1111"
+
+
+class LostRuns(StrEnum):
+    """The end of a run that a crash or a broken connection lost, where the server does not know the run any more."""
+
+    REFUND = "refund"
+    """The user pays nothing: right for the owner's own hardware."""
+    CHARGE = "charge"
+    """The user pays the maximum: right for a paid API, which may have billed the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendConfig:
+    """A table `[backends.NAME]` of the catalogue file."""
+
+    name: str
+    kind: BackendKind
+    url: str
+    """The server's base address, without a slash at the end."""
+    key: str = field(default="", repr=False)
+    """The secret of the variable `key_env`; empty where the server needs none."""
+    key_env: str = ""
+    at_once: int | None = None
+    """The maximum number of simultaneous runs of all models of the server; None for no maximum."""
+    lost_runs: LostRuns = LostRuns.REFUND
+    folder: Path = Path()
+    """The folder of the catalogue file: `ref` may name a file there."""
+
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port: the only address that the key and the exemption from the guard are for."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
 
 
 class PredictionState(StrEnum):
@@ -45,12 +90,13 @@ class RunMetrics:
 class RunSnapshot:
     """The current state of a run at the backend.
 
-    `files` are URLs (https: or data:) in order; `text` is the joined text so far.
+    `files` are in order: URLs (https:, data:, or of the backend's own origin), or the bytes of files that have no
+    address. `text` is the joined text so far.
     """
 
     backend_id: str
     state: PredictionState
-    files: tuple[str, ...] = ()
+    files: tuple[str | bytes, ...] = field(default=(), repr=False)
     text: str = ""
     error: str = ""
     logs: str = ""
@@ -90,13 +136,21 @@ class TextDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class RunPreview:
+    """An unfinished picture, as the file's bytes. A later preview replaces the earlier; a preview may be dropped."""
+
+    data: bytes = field(repr=False)
+    mime: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The last event of a watch. The snapshot is authoritative, also for the text."""
 
     snapshot: RunSnapshot
 
 
-RunEvent: TypeAlias = RunPending | RunStarted | RunProgress | TextDelta | RunEnded
+RunEvent: TypeAlias = RunPending | RunStarted | RunProgress | RunPreview | TextDelta | RunEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +199,16 @@ class Backend(Protocol):
         """Return the name that the catalogue uses, such as `replicate`."""
         ...
 
+    @property
+    def config(self) -> BackendConfig:
+        """Return the address of the server, and the owner's decisions about the server."""
+        ...
+
+    @property
+    def finds_runs(self) -> bool:
+        """Return whether `find` tells what became of an unclear create. If not, the create is never repeated."""
+        ...
+
     def admit(self) -> None:
         """Raise `BackendDown` while the backend is unreachable: called for each request before money is held."""
         ...
@@ -167,9 +231,12 @@ class Backend(Protocol):
         """
         ...
 
-    async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
+    async def submit(
+        self, model: Model, inputs: Mapping[str, JSON], *, job: str, run: str, cancel_after_seconds: int
+    ) -> str:
         """Create a prediction and return its id, without waiting for the run.
 
+        `run` is the bot's own id of this run, stored before the create; the same id comes back in `find` after a crash.
         The request is sent once. Raise `SubmitUnclear` if the broken request may have created a run, `BackendBusy` if
         the backend throttled the request and created no run.
         """
@@ -183,8 +250,13 @@ class Backend(Protocol):
         """Request the end of a run. Harmless for a run that has ended."""
         ...
 
-    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
-        """Return the runs of this model with equal inputs, oldest first, to resolve `SubmitUnclear`."""
+    async def find(
+        self, model: Model, inputs: Mapping[str, JSON], *, run: str, created_after: datetime
+    ) -> list[RunSnapshot]:
+        """Return the runs that an unclear create may have made, oldest first, to resolve `SubmitUnclear`.
+
+        Where the server takes the bot's own id, the run of that id; else the runs of this model with equal inputs.
+        """
         ...
 
     def explain(self, snapshot: RunSnapshot) -> BackendError:
@@ -201,4 +273,17 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Close the connections."""
+        ...
+
+
+@runtime_checkable
+class ModelSource(Protocol):
+    """A backend whose server lists models, for the owner's verbs `models add` and `models check`."""
+
+    async def list_models(self) -> list[str]:
+        """Return the server's names of models, as `ref` takes the names."""
+        ...
+
+    async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
+        """Return inputs and output of a model. Raise `PredictionGone` for a model that the server does not have."""
         ...

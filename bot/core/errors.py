@@ -26,6 +26,7 @@ EaselError
 │       ├── BackendRefusedToken      the owner's token is wrong or missing
 │       ├── InputRefused             the model does not accept the inputs
 │       ├── PredictionGone           the backend deleted the run
+│       ├── RunLost                  no server tells what became of the run
 │       ├── ModelFailed              the run ended with an error
 │       └── ModelFlagged             the run was refused as sensitive
 │
@@ -187,6 +188,13 @@ class InputRefused(BackendError):
 
 class PredictionGone(BackendError):
     """The backend deleted the run and its output."""
+
+
+class RunLost(BackendError):
+    """A crash or a broken connection lost the run, and no server tells what became of the run.
+
+    The text does not mention money: the reply adds the end that the backend's `lost_runs` decides.
+    """
 
 
 class ModelFailed(BackendError):

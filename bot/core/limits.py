@@ -81,6 +81,12 @@ MAX_UPLOADS_IN_MEMORY = 8
 ROOM_SECONDS = 5.0
 """Time that a new picture waits for room in the folder of pictures: deleting old files takes milliseconds each."""
 
+MAX_SERVER_REPLY_BYTES = 64 * 1024 * 1024
+"""A whole reply of an owner's model server: four pictures in base64 are smaller, and the reply stands in memory."""
+
+MAX_ENDED_RUNS = 50
+"""Ended runs of such a server that are remembered with their files, until the job's end is stored: milliseconds."""
+
 # Connections and requests
 
 MAX_CONNECTIONS = 1_500

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.core.backend import PredictionState, RunSnapshot
+from bot.core.backend import LostRuns, PredictionState, RunSnapshot
 from bot.core.errors import (
     BackendDown,
     BackendError,
@@ -19,6 +19,7 @@ from bot.core.errors import (
     OutputGone,
     OutputTooLarge,
     PredictionGone,
+    RunLost,
     Unavailable,
     new_reference,
 )
@@ -80,11 +81,15 @@ async def complete(work: Work, snapshot: RunSnapshot) -> None:
 
 
 async def fail(work: Work, error: EaselError) -> None:
-    """Fail a job with the error's text for the user, and release the hold."""
+    """Fail a job with the error's text for the user, and release the hold; `RunLost` ends as `lost_runs` says."""
+    text, is_charged = str(error), False
+    if isinstance(error, RunLost):
+        is_charged = work.backend.config.lost_runs is LostRuns.CHARGE and work.job.max_micros > 0
+        text += " The run may have cost my owner money: you were charged." if is_charged else " You were not charged."
     # A lost run may go on at the backend and be billed: the shared budgets count the whole amount held for the run.
-    real_cost = work.job.max_micros if work.job.state is JobState.RUNNING else 0
+    real_cost = work.job.max_micros if is_charged or work.job.state is JobState.RUNNING else 0
     outputs = _build_text_outputs(work, work.text)
-    outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=False, error=str(error))
+    outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=is_charged, error=text)
     await _record_outcome(work, outcome, LOST, None)
 
 
@@ -138,17 +143,19 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
     return Outcome(JobState.FINISHED, await _keep_files(work, snapshot.files), cost_micros, is_charged=True)
 
 
-async def _keep_files(work: Work, urls: Sequence[str]) -> list[Output]:
+async def _keep_files(work: Work, sources: Sequence[str | bytes]) -> list[Output]:
     """Keep the files of a run. The reply says what is left out: files of another kind, and files beyond the bound."""
     # Replicate deletes output files after an hour: keep our copies before the job is delivered.
-    found = await asyncio.gather(*(_fetch(work, url) for url in urls[:MAX_OUTPUT_FILES]), return_exceptions=True)
+    found = await asyncio.gather(
+        *(_fetch(work, source) for source in sources[:MAX_OUTPUT_FILES]), return_exceptions=True
+    )
     kept = [file for file in found if isinstance(file, StoredPicture)]
     errors = [error for error in found if isinstance(error, BaseException)]
     others = [error for error in errors if not isinstance(error, ModelFailed)]
     if others or not kept:
         raise (others or errors)[0]
     outputs = _build_file_outputs(work, kept)
-    left_out = len(urls) - len(kept)
+    left_out = len(sources) - len(kept)
     if left_out:
         files = "One more file was" if left_out == 1 else f"{left_out} more files were"
         reason = "of another kind" if errors else f"more than the {MAX_OUTPUT_FILES} that I keep"
@@ -208,14 +215,15 @@ def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
     return compute_cost_micros(work.model, work.job.inputs, snapshot.metrics, output)
 
 
-async def _fetch(work: Work, url: str) -> StoredPicture:
+async def _fetch(work: Work, source: str | bytes) -> StoredPicture:
+    origin = work.backend.config.origin
     for wait in FETCH_RETRY_SECONDS:
         try:
-            return await work.services.media.take_output(url, work.model.output)
+            return await work.services.media.take_output(source, work.model.output, origin=origin)
         except BackendDown:
             log.warning("job.output_fetch_failed", extra={"job": work.job.id, "wait_seconds": wait})
             await work.services.clock.sleep(wait)
-    return await work.services.media.take_output(url, work.model.output)
+    return await work.services.media.take_output(source, work.model.output, origin=origin)
 
 
 def _build_text_outputs(work: Work, text: str) -> list[Output]:

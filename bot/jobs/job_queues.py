@@ -1,8 +1,9 @@
-"""Queues jobs: per model with a limit of runs, then for all runs of this process, then per backend for the creates.
+"""Queues jobs: per model and per backend with a limit, for all runs of this process, and per backend for the creates.
 
 A job passes through the queues in this order. Each process has separate queues, and a share of each model's limit.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.core.fair_queue import FairQueue, QueueEntry
@@ -73,12 +74,14 @@ class QueueSlot:
 
 
 class JobQueues:
-    """The queues of this process: `limit` runs at once, and per model the limit of its catalogue entry."""
+    """The queues of this process: `limit` runs at once, per model and per backend the limits of the catalogue file."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, backend_limits: Mapping[str, int] | None = None) -> None:
+        """`backend_limits` are the maximum numbers of simultaneous runs, by the name of the backend."""
         self._runs = FairQueue(limit)
-        self._models: dict[str, FairQueue] = {}
-        self._at_once: dict[str, int] = {}
+        self._backend_limits = backend_limits or {}
+        self._limited: dict[tuple[str, str], FairQueue] = {}
+        self._at_once: dict[tuple[str, str], int] = {}
         self._creates: dict[str, FairQueue] = {}
         self._process_index, self._process_count = 0, 1
 
@@ -94,20 +97,25 @@ class JobQueues:
         return QueueSlot(_get_user_key(job), job.weight, [queue], is_paced=True)
 
     def set_process_share(self, process_index: int, process_count: int) -> None:
-        """Divide the models' limits among `process_count` processes; `process_index` counts from 0."""
+        """Divide the limits of models and backends among `process_count` processes; `process_index` counts from 0."""
         if (process_index, process_count) == (self._process_index, self._process_count):
             return
         self._process_index, self._process_count = process_index, process_count
-        for key, queue in self._models.items():
+        for key, queue in self._limited.items():
             queue.limit = compute_share(self._at_once[key], process_index, process_count)
 
     def _get_run_queues(self, model: Model) -> list[FairQueue]:
-        if model.at_once is None:
-            return [self._runs]
-        if model.key not in self._models:
-            self._at_once[model.key] = model.at_once
-            self._models[model.key] = FairQueue(compute_share(model.at_once, self._process_index, self._process_count))
-        return [self._models[model.key], self._runs]
+        limits = {
+            ("model", model.key): model.at_once,
+            ("backend", model.backend): self._backend_limits.get(model.backend),
+        }
+        return [*(self._get_queue(key, at_once) for key, at_once in limits.items() if at_once), self._runs]
+
+    def _get_queue(self, key: tuple[str, str], at_once: int) -> FairQueue:
+        if key not in self._limited:
+            self._at_once[key] = at_once
+            self._limited[key] = FairQueue(compute_share(at_once, self._process_index, self._process_count))
+        return self._limited[key]
 
 
 def compute_share(at_once: int, process_index: int, process_count: int) -> int:

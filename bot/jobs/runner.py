@@ -143,7 +143,7 @@ class Runner:
 
     async def _run_stages(self, work: Work, slot: QueueSlot) -> None:
         """Run each stage when the job reaches the stage's state, until the user has the final message."""
-        if work.job.model not in self._services.catalogue:
+        if work.job.model not in self._services.catalogue or work.job.backend not in self._services.backends:
             await self._fail(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         await self._run_stage(work, messages.post_placeholder, JobState.ACCEPTED)
         if work.job.reuses:

@@ -24,6 +24,7 @@ from bot.core.errors import (
     BackendError,
     BadFile,
     PredictionGone,
+    RunLost,
     SubmitUnclear,
 )
 from bot.core.ids import new_id
@@ -85,7 +86,7 @@ async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) ->
     if record.submitted_at is None:  # a second run (`completion.start_second_run`): no create was sent
         await _pause(work, work.job.run_after)
         record, outcome = await _mark_submitted(work, record), _CreateOutcome.NOTHING
-    elif not record.backend_id:
+    elif not record.backend_id and work.backend.finds_runs:
         await _pause(work, record.submitted_at + timedelta(seconds=grace_seconds), at_most=grace_seconds)
     if outcome is _CreateOutcome.UNCLEAR:
         if await _adopt(work, record):
@@ -175,7 +176,8 @@ async def _create_until_claimed(
     """Retry creates known not to have run, search for unclear creates, until claimed or cancelled."""
     while outcome is not _CreateOutcome.CLAIMED:
         if outcome is _CreateOutcome.UNCLEAR:
-            await first_completed(work.services.clock.sleep(grace_seconds), work.run_assigned.wait())
+            if work.backend.finds_runs:
+                await first_completed(work.services.clock.sleep(grace_seconds), work.run_assigned.wait())
             if await _adopt(work, record):
                 return
             await _count_another_create(work, record)
@@ -217,6 +219,7 @@ async def _create(work: Work, record: PredictionRecord) -> _CreateOutcome:
             work.model,
             record.inputs,
             job=work.job.id,
+            run=record.id,
             cancel_after_seconds=work.model.max_seconds + COLD_START_SECONDS,
         )
     except BackendBusy as error:
@@ -245,7 +248,12 @@ async def _abandon_stray_run(work: Work, record: PredictionRecord, backend_id: s
 
 
 async def _count_another_create(work: Work, record: PredictionRecord) -> None:
-    """Count a create about to be repeated. Raise a `BackendError` if too late to match runs, or too often."""
+    """Count a create about to be repeated.
+
+    Raise a `BackendError` if the backend cannot tell about the create before, or too late to match runs, or too often.
+    """
+    if not work.backend.finds_runs:
+        raise RunLost("The connection to the model's server broke off, and the server cannot tell what became of this.")
     sent_at = record.submitted_at or record.created_at
     if work.services.clock.now() - sent_at > INPUT_RETENTION:
         raise PredictionGone(
@@ -281,7 +289,9 @@ async def _find_runs(work: Work, record: PredictionRecord) -> list[RunSnapshot]:
     sent_at = record.submitted_at or record.created_at
     for wait in itertools.chain(BACKEND_RETRY_SECONDS, itertools.repeat(BACKEND_RETRY_SECONDS[-1])):
         try:
-            return await work.backend.find(work.model, record.inputs, created_after=sent_at - CLOCK_SLACK)
+            return await work.backend.find(
+                work.model, record.inputs, run=record.id, created_after=sent_at - CLOCK_SLACK
+            )
         except (BackendDown, BackendBusy):
             if work.services.clock.now() - sent_at > INPUT_RETENTION:
                 raise

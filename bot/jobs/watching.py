@@ -6,7 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.core.backend import RunEnded, RunEvent, RunPending, RunProgress, RunSnapshot, RunStarted, TextDelta
+from bot.core.backend import RunEnded, RunEvent, RunPending, RunPreview, RunProgress, RunSnapshot, RunStarted, TextDelta
 from bot.core.background_tasks import first_completed
 from bot.core.errors import BackendBusy, BackendDown, PredictionGone
 from bot.core.limits import MAX_ANSWER_CHARACTERS
@@ -112,6 +112,8 @@ def _needs_render(work: Work, view: _RunView, event: RunEvent) -> bool:
     if isinstance(event, TextDelta):
         view.has_answer = view.has_answer or not is_blank(extract_answer(work.text, is_whole=False))
         return view.has_answer
+    if isinstance(event, RunPreview):
+        return False
     return isinstance(event, RunProgress) or work.model.output is not OutputKind.TEXT_STREAM
 
 

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import httpx
@@ -31,6 +31,8 @@ _TIMEOUTS = httpx.Timeout(10.0, connect=5.0)
 _NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
+
+Origins: TypeAlias = frozenset[tuple[str, str, int | None]]
 
 CheckHop = Callable[[str], None]
 """Called with each address of a download, redirects included, before the request; raises to refuse the address."""
@@ -84,13 +86,15 @@ class Fetcher:
         *,
         max_bytes: int,
         is_trusted: bool = False,
+        origin: str = "",
         headers: Mapping[str, str] | None = None,
         check_hop: CheckHop | None = None,
         file: BinaryIO | None = None,
     ) -> FetchedFile:
         """Return a file of at most `max_bytes`; a download is written into `file`, if given, and not returned.
 
-        A trusted address comes from a backend or a platform, and may lead to a configured origin. `headers` are sent to
+        A trusted address comes from a backend or a platform, and may lead to a configured origin, and to `origin`, the
+        backend's own. `headers` are sent to
         the first origin only, or to each address that `check_hop` lets pass. Raise `UnsafeAddress`, `BadFile` (too
         large, or refused by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
         """
@@ -101,7 +105,9 @@ class Fetcher:
         seconds = self._timeout_seconds * max(1, max_bytes / _BYTES_IN_TIME)
         try:
             async with asyncio.timeout(seconds):
-                mime = await self._follow(_parse(url), target, max_bytes, is_trusted, dict(headers or {}), check_hop)
+                own = frozenset({_get_origin(httpx.URL(origin))} if origin else ())
+                origins = self._origins | own if is_trusted else frozenset()
+                mime = await self._follow(_parse(url), target, max_bytes, origins, dict(headers or {}), check_hop)
         except TimeoutError as error:
             raise Unavailable("That address took too long to answer. Please try again.") from error
         return FetchedFile(target.getvalue() if isinstance(target, io.BytesIO) else b"", mime)
@@ -117,26 +123,26 @@ class Fetcher:
         url: httpx.URL,
         file: BinaryIO,
         max_bytes: int,
-        is_trusted: bool,
+        origins: Origins,
         headers: dict[str, str],
         check_hop: CheckHop | None,
     ) -> str:
         for _ in range(_MAX_REDIRECTS + 1):
             if check_hop is not None:
                 check_hop(str(url))
-            route = await self._find_route(url, is_trusted=is_trusted)
+            route = await self._find_route(url, origins)
             found = await self._get(route, file, max_bytes, headers)
             if isinstance(found, str):
                 return found
             if check_hop is None and _get_origin(found) != _get_origin(url):
                 headers = {}  # another origin must not see credentials
             # After a redirect leaves the configured origins, later hops stay untrusted: a stranger chose them.
-            url, is_trusted = found, is_trusted and route.is_configured
+            url, origins = found, origins if route.is_configured else frozenset()
         raise BadFile("That address leads to another again and again.")
 
-    async def _find_route(self, url: httpx.URL, *, is_trusted: bool) -> _Route:
-        """Check an address, and return the addresses to connect to."""
-        if is_trusted and _get_origin(url) in self._origins:
+    async def _find_route(self, url: httpx.URL, origins: Origins) -> _Route:
+        """Check an address, and return the addresses to connect to. `origins` may be reached at any address."""
+        if _get_origin(url) in origins:
             return _Route(url, [url], is_configured=True)
         if url.scheme != "https":
             raise UnsafeAddress("I only follow links that begin with https://.")

@@ -227,8 +227,12 @@ class Media:
         except OutputGone as error:
             raise BadFile("There is no file at that address.") from error
 
-    async def take_output(self, url: str, output: OutputKind = OutputKind.PICTURES) -> StoredPicture:
-        """Store the output file of a backend, of the kind that the model should give.
+    async def take_output(
+        self, source: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = ""
+    ) -> StoredPicture:
+        """Store the output of a backend, an address or a file's bytes, of the kind that the model should give.
+
+        `origin` is the backend's own: an address there is fetched also on this machine or in a private network.
 
         Raise `OutputGone`, `BackendDown` if the file cannot be fetched now, `OutputTooLarge` if the file exceeds the
         bot's bounds, `ModelFailed` if the file is of another kind.
@@ -237,11 +241,10 @@ class Media:
             async with self._fetching:
                 # A file on disk waits for its turn to be decoded without memory.
                 with self._store.open_temporary() as file:
-                    fetched = await self._fetcher.fetch(
-                        url, max_bytes=self._max_output_bytes, is_trusted=True, file=file
-                    )
-                    if fetched.data:  # of a `data:` address
-                        await asyncio.to_thread(file.write, fetched.data)
+                    data = source if isinstance(source, bytes) else await self._fetch_output(source, file, origin)
+                    if data:
+                        self._check_output_size(data)
+                        await asyncio.to_thread(file.write, data)
                     return await self._keep_output(file, output)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
@@ -256,6 +259,17 @@ class Media:
             raise ModelFailed(
                 f"The model gave something that is not {wanted} I can read. You were not charged."
             ) from error
+
+    async def _fetch_output(self, url: str, file: BinaryIO, origin: str) -> bytes:
+        """Write the file at an address into `file`, and return the bytes of a `data:` address."""
+        fetched = await self._fetcher.fetch(
+            url, max_bytes=self._max_output_bytes, is_trusted=True, origin=origin, file=file
+        )
+        return fetched.data
+
+    def _check_output_size(self, data: bytes) -> None:
+        if len(data) > self._max_output_bytes:
+            raise build_too_large_error(self._max_output_bytes)
 
     async def make_smaller(self, path: Path, *, max_bytes: int) -> CleanPicture:
         """Return a stored picture in at most `max_bytes`, not stored. Raise `BadFile`."""

@@ -7,10 +7,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from PIL import Image
 
 from bot.core.backend import (
+    BackendConfig,
+    BackendKind,
     InputFile,
     Inputs,
     PredictionState,
@@ -82,9 +85,10 @@ class ScriptedRun:
 class ScriptedBackend:
     """Keeps every run: the owner pays for all `runs`; `cancelled` lists the ids of cancel calls."""
 
-    name = "replicate"
-
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, name: str = "replicate", **config: Any) -> None:
+        self.name = name
+        self.config = BackendConfig(name, BackendKind.REPLICATE, "https://scripted.test", **config)
+        self.finds_runs = True
         self._clock = clock
         self.script = RunScript()
         self.runs: dict[str, ScriptedRun] = {}
@@ -154,7 +158,9 @@ class ScriptedBackend:
                 prepared[name] = make_url(value) if isinstance(value, InputFile) else value
         return prepared
 
-    async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
+    async def submit(
+        self, model: Model, inputs: Mapping[str, JSON], *, job: str, run: str, cancel_after_seconds: int
+    ) -> str:
         if self.submit_error is not None:
             raise self._throttle(self.submit_error)
         if self.throttled_submits > 0:
@@ -164,12 +170,12 @@ class ScriptedBackend:
             self.lost_submits -= 1
             raise SubmitUnclear
         created_at = self._clock.now() - timedelta(seconds=self.clock_lag_seconds)
-        run = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, created_at)
-        self.runs[run.id] = run
+        made = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, created_at)
+        self.runs[made.id] = made
         if self.unclear_submits > 0:
             self.unclear_submits -= 1
             raise SubmitUnclear
-        return run.id
+        return made.id
 
     def _throttle(self, error: BackendError) -> BackendError:
         """Close the creates until the time named by a 429, as Replicate's create limiter does."""
@@ -209,12 +215,14 @@ class ScriptedBackend:
             run.state = PredictionState.CANCELED
         run.released.set()
 
-    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
+    async def find(
+        self, model: Model, inputs: Mapping[str, JSON], *, run: str, created_after: datetime
+    ) -> list[RunSnapshot]:
         wanted = canonicalize(inputs)
         return [
-            self._snapshot(run)
-            for run in self.runs.values()
-            if run.model.key == model.key and canonicalize(run.inputs) == wanted and run.created_at >= created_after
+            self._snapshot(made)
+            for made in self.runs.values()
+            if made.model.key == model.key and canonicalize(made.inputs) == wanted and made.created_at >= created_after
         ]
 
     def explain(self, snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:

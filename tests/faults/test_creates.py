@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.backends.circuit_breaker import FAILURES_TO_OPEN
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.create_limiter import FAILURES_TO_OPEN
 from bot.core.replies import Stage
 from bot.sandbox.rate_limits import SandboxRateLimit
 from tests.faults.bench import FaultBench, open_fault_bench

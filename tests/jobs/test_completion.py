@@ -18,12 +18,14 @@ from tests.fakes.backend import make_data_url, make_png
 async def test_fetching_an_output_is_retried(bench: Bench) -> None:
     fetch, failures = bench.app.media.take_output, [BackendDown("away"), BackendDown("away")]
 
-    async def unsteady(url: str, output: OutputKind = OutputKind.PICTURES) -> StoredPicture:
+    async def unsteady(
+        url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = ""
+    ) -> StoredPicture:
         if failures:
             raise failures.pop()
         return await fetch(url, output)
 
-    bench.app.media.take_output = unsteady  # type: ignore[method-assign]  # a bad network
+    bench.app.media.take_output = unsteady  # type: ignore[method-assign,assignment]  # a bad network
     await bench.say("/imagine a fox")
     await bench.advance_time(4)
 
@@ -31,10 +33,10 @@ async def test_fetching_an_output_is_retried(bench: Bench) -> None:
 
 
 async def test_an_output_that_cannot_be_fetched_is_not_charged(bench: Bench) -> None:
-    async def away(url: str, output: OutputKind = OutputKind.PICTURES) -> StoredPicture:
+    async def away(url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = "") -> StoredPicture:
         raise BackendDown("What the model made could not be fetched. You were not charged.")
 
-    bench.app.media.take_output = away  # type: ignore[method-assign]  # no network
+    bench.app.media.take_output = away  # type: ignore[method-assign,assignment]  # no network
     await bench.say("/imagine a fox")
     await bench.advance_time(90)
 
@@ -83,7 +85,7 @@ async def test_pictures_beside_a_file_of_another_kind_are_kept(bench: Bench, mon
     fetch = bench.app.media.take_output
     urls = [make_data_url(make_png()), make_data_url(SAMPLES["application/zip"])]
 
-    async def take(_: str, output: OutputKind) -> StoredPicture:
+    async def take(_: str, output: OutputKind, *, origin: str) -> StoredPicture:
         return await fetch(urls.pop(0), output)
 
     monkeypatch.setattr(bench.app.media, "take_output", take)

@@ -75,14 +75,14 @@ async def test_a_run_adopted_by_an_equal_request_is_replaced(bench: Bench, monke
     submit = bench.backend.submit
 
     async def submit_and_lose_run(
-        model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int
+        model: Model, inputs: Mapping[str, JSON], *, job: str, run: str, cancel_after_seconds: int
     ) -> str:
-        run = await submit(model, inputs, job=job, cancel_after_seconds=cancel_after_seconds)
+        made = await submit(model, inputs, job=job, run=run, cancel_after_seconds=cancel_after_seconds)
         if len(bench.backend.runs) == 1:
             async with bench.app.database.write() as tx:
                 await tx.predictions.add(PredictionRecord("other", "replicate", model.key, "f", {}, bench.clock.now()))
-                await tx.predictions.bind_backend_id("other", run)
-        return run
+                await tx.predictions.bind_backend_id("other", made)
+        return made
 
     monkeypatch.setattr(bench.backend, "submit", submit_and_lose_run)
 

@@ -117,6 +117,21 @@ async def test_a_file_is_fetched_from_a_configured_origin(site: DownloadSite, fe
     assert not any("Cookie" in request.headers for request in site.requests)
 
 
+async def test_a_backend_reaches_its_own_origin_alone(site: DownloadSite) -> None:
+    fetcher = Fetcher(resolver=no_resolver)
+    elsewhere = site.url.replace("127.0.0.1", "localhost")
+
+    found = await fetcher.fetch(site.url + "file", max_bytes=10_000, is_trusted=True, origin=site.url + "v1")
+    with pytest.raises(UnsafeAddress):
+        await fetcher.fetch(site.url + "file", max_bytes=10_000, is_trusted=True, origin=elsewhere)
+    with pytest.raises(UnsafeAddress):
+        await fetcher.fetch(site.url + "file", max_bytes=10_000, origin=site.url)
+    await fetcher.close()
+
+    assert found.data == BODY
+    assert len(site.requests) == 1
+
+
 async def test_a_user_may_not_name_a_configured_origin(site: DownloadSite, fetcher: Fetcher) -> None:
     with pytest.raises(UnsafeAddress):
         await fetcher.fetch(site.url + "file", max_bytes=10_000)

@@ -30,6 +30,7 @@ class ScriptedFetcher(Fetcher):
         *,
         max_bytes: int,
         is_trusted: bool = False,
+        origin: str = "",
         headers: object = None,
         check_hop: CheckHop | None = None,
         file: BinaryIO | None = None,

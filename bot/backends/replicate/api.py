@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from bot.backends import http
-from bot.backends.replicate.create_limiter import CircuitBreaker
+from bot.backends.circuit_breaker import CircuitBreaker
 from bot.backends.replicate.errors import SERVICE_DOWN, read_error
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown, InputRefused, SubmitUnclear
@@ -99,7 +99,7 @@ class ReplicateApi:
         # httpx raises on a token that no header can carry. Without a token Replicate answers 401, which users can read.
         is_token = bool(token) and token.isascii() and token.isprintable()
         self.authorization = {"Authorization": f"Bearer {token}"} if is_token else {}
-        self.circuit_breaker = CircuitBreaker(clock)
+        self.circuit_breaker = CircuitBreaker(clock, "replicate")
         self._clock = clock
         self._http = http.create_api_client(headers=self.authorization, context=context, timeout=timeout)
 

@@ -17,7 +17,7 @@ from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.backends.run_errors import explain_failure, is_transient
-from bot.core.backend import Inputs, RunEvent, RunNotificationHandler, RunSnapshot
+from bot.core.backend import BackendConfig, BackendKind, Inputs, RunEvent, RunNotificationHandler, RunSnapshot
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
 from bot.core.json import JSON
@@ -70,7 +70,7 @@ class BillingState:
 class ReplicateBackend:
     """Runs predictions at Replicate, or at a server with the same API. `base_url` has no `/v1`."""
 
-    name = "replicate"
+    finds_runs = True
 
     def __init__(
         self,
@@ -78,11 +78,14 @@ class ReplicateBackend:
         token: str,
         clock: Clock,
         *,
+        config: BackendConfig | None = None,
         build_webhook_url: BuildWebhookUrl = build_no_webhook_url,
         api_timeout: httpx.Timeout = http.API_TIMEOUT,
         stream_timeout: httpx.Timeout = http.STREAM_TIMEOUT,
         polls_per_second: float = POLLS_PER_SECOND,
     ) -> None:
+        self.config = config or BackendConfig("replicate", BackendKind.REPLICATE, base_url.rstrip("/"))
+        self.name = self.config.name
         context = http.create_tls_context()
         self.client = ReplicateClient(base_url, token.strip(), clock, context=context, timeout=api_timeout)
         self._streams = ReplicateStreams(
@@ -121,8 +124,13 @@ class ReplicateBackend:
             await self._webhooks.learn_secret()
         return await replace_files_with_urls(self.client, inputs)
 
-    async def submit(self, model: Model, inputs: Mapping[str, JSON], *, job: str, cancel_after_seconds: int) -> str:
-        """Create a prediction and return its id. Raises as `ReplicateClient.create_prediction` does."""
+    async def submit(
+        self, model: Model, inputs: Mapping[str, JSON], *, job: str, run: str, cancel_after_seconds: int
+    ) -> str:
+        """Create a prediction and return its id. Raises as `ReplicateClient.create_prediction` does.
+
+        Replicate chooses the ids: `run` is not sent.
+        """
         try:
             prediction = await self.client.create_prediction(
                 model.version or model.ref,
@@ -162,7 +170,9 @@ class ReplicateBackend:
         except (PredictionGone, InputRefused):
             return
 
-    async def find(self, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime) -> list[RunSnapshot]:
+    async def find(
+        self, model: Model, inputs: Mapping[str, JSON], *, run: str, created_after: datetime
+    ) -> list[RunSnapshot]:
         """Return the runs of a model with equal inputs created since a time, oldest first."""
         runs = await find_matching_runs(self.client, model, inputs, created_after=created_after)
         return [make_snapshot(run, model) for run in runs]

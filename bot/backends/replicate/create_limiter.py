@@ -1,4 +1,4 @@
-"""Decides when a create may be sent: a circuit breaker for outages, and a limiter at the pace that replies report."""
+"""Decides when a create may be sent: at the pace that Replicate's replies report."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -10,98 +10,16 @@ import httpx
 
 from bot.backends.replicate.errors import (
     DEFAULT_WAIT_SECONDS,
-    format_wait,
     make_busy_error,
     parse_seconds,
     read_rate_in_words,
     read_wait_seconds,
 )
 from bot.core.clock import Clock
-from bot.core.errors import BackendDown
 from bot.core.fair_queue import PacedQueue, QueueEntry
 from bot.core.token_bucket import TokenBucket
 
 log = logging.getLogger(__name__)
-
-FAILURES_TO_OPEN = 6
-"""Failures in a row, of any calls: not reached, or a 5xx. Four of them may be the tries of one call."""
-
-INITIAL_OPEN_SECONDS = 15.0
-MAX_OPEN_SECONDS = 120.0
-
-PROBE_SECONDS = 30.0
-"""Time for the one admitted request of a half-open circuit, before another request is admitted."""
-
-
-class CircuitBreaker:
-    """Open after failures in a row, half-open after a wait, closed by the first answered call.
-
-    Every call counts, also the calls of running jobs, which go on while the circuit is open.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._open_until: float | None = None
-        self._probed_until = float("-inf")
-        self._open_seconds = INITIAL_OPEN_SECONDS
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the service counts as away, half-open included."""
-        return self._open_until is not None
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether the last call got no answer, or a 5xx."""
-        return self._failures > 0
-
-    def record_success(self) -> None:
-        """Close the circuit: the service answered a call, if only with a refusal."""
-        if self.is_open:
-            log.warning("replicate.circuit_closed")
-        self._failures, self._open_until, self._open_seconds = 0, None, INITIAL_OPEN_SECONDS
-
-    def record_failure(self) -> None:
-        """Count a call without an answer, or with a 5xx."""
-        self._failures += 1
-        now = self._clock.monotonic()
-        if self._open_until is None:
-            if self._failures >= FAILURES_TO_OPEN:
-                self._open(now)
-        elif now >= self._open_until:
-            self._open_seconds = min(self._open_seconds * 2, MAX_OPEN_SECONDS)
-            self._open(now)
-
-    def admit(self) -> None:
-        """Admit a new request, or raise `BackendDown`. A half-open circuit admits one request, to probe the service."""
-        self.raise_if_open()
-        now = self._clock.monotonic()
-        if not self.is_open:
-            return
-        if now < self._probed_until:
-            raise _make_down_error(self._probed_until - now)
-        self._probed_until = now + PROBE_SECONDS
-
-    def raise_if_open(self) -> None:
-        """Raise `BackendDown` unless the circuit is closed or half-open: the probe itself must pass."""
-        now = self._clock.monotonic()
-        if self._open_until is not None and now < self._open_until:
-            raise _make_down_error(self._open_until - now)
-
-    def check(self) -> None:
-        """Raise `BackendDown` while the service counts as away. Changes nothing."""
-        if self._open_until is not None:
-            raise _make_down_error(max(0.0, self._open_until - self._clock.monotonic()))
-
-    def _open(self, now: float) -> None:
-        self._open_until = now + self._open_seconds
-        self._probed_until = float("-inf")
-        log.error("replicate.circuit_opened", extra={"failures": self._failures, "seconds": self._open_seconds})
-
-
-def _make_down_error(seconds: float) -> BackendDown:
-    return BackendDown(f"The model service cannot be reached right now. Try again {format_wait(seconds)}.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import httpx
 
+from bot.backends.circuit_breaker import format_wait
 from bot.core.errors import (
     BackendBusy,
     BackendDown,
@@ -66,13 +67,6 @@ def read_error(response: httpx.Response, *, now: datetime) -> BackendError:
 def make_busy_error(seconds: float) -> BackendBusy:
     """Return the error for a service that is busy for `seconds`."""
     return BackendBusy(f"The model service is busy. Try again {format_wait(seconds)}.", retry_after_seconds=seconds)
-
-
-def format_wait(seconds: float) -> str:
-    """Return a wait as the end of a sentence, rounded up: "in 15 seconds"."""
-    whole = max(1, math.ceil(seconds))
-    wait = "a second" if whole == 1 else f"{whole} seconds" if whole < 120 else f"{math.ceil(whole / 60)} minutes"
-    return f"in {wait}"
 
 
 def read_wait_seconds(response: httpx.Response, *, now: datetime) -> float | None:

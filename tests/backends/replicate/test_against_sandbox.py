@@ -59,7 +59,7 @@ async def replicate(sandbox: Sandbox) -> AsyncIterator[ReplicateBackend]:
 
 
 async def submit(backend: ReplicateBackend, model: Model, inputs: dict[str, JSON]) -> str:
-    return await backend.submit(model, inputs, job="j1", cancel_after_seconds=60)
+    return await backend.submit(model, inputs, job="j1", run="r1", cancel_after_seconds=60)
 
 
 async def watch(backend: ReplicateBackend, model: Model, backend_id: str) -> list[RunEvent]:
@@ -173,10 +173,10 @@ async def test_an_unclear_create_is_found_again(replicate: ReplicateBackend) -> 
     with pytest.raises(SubmitUnclear):
         await submit(replicate, PAINTER, inputs)
 
-    found = await replicate.find(PAINTER, inputs, created_after=began)
+    found = await replicate.find(PAINTER, inputs, run="r1", created_after=began)
 
     assert len(found) == 1
-    assert await replicate.find(PAINTER, SMALL, created_after=began) == []
+    assert await replicate.find(PAINTER, SMALL, run="r1", created_after=began) == []
     assert isinstance((await watch(replicate, PAINTER, found[0].backend_id))[-1], RunEnded)
 
 
@@ -186,7 +186,7 @@ async def test_find_follows_pages(replicate: ReplicateBackend) -> None:
     for seed in range(1, 121):
         await submit(replicate, PINNED_PAINTER, {**HANG, "seed": seed})
 
-    found = await replicate.find(PINNED_PAINTER, {**HANG, "seed": 0}, created_after=began)
+    found = await replicate.find(PINNED_PAINTER, {**HANG, "seed": 0}, run="r1", created_after=began)
 
     assert [snapshot.backend_id for snapshot in found] == [first]
 

@@ -4,8 +4,8 @@ import contextlib
 
 import pytest
 
+from bot.backends.circuit_breaker import FAILURES_TO_OPEN, INITIAL_OPEN_SECONDS, CircuitBreaker
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.create_limiter import FAILURES_TO_OPEN, INITIAL_OPEN_SECONDS, CircuitBreaker
 from bot.core.errors import BackendDown, SubmitUnclear
 from tests.backends.clock import LeapingClock
 from tests.backends.replicate.samples import PAINTER, make_prediction
@@ -20,7 +20,7 @@ def clock() -> LeapingClock:
 @pytest.fixture
 def circuit(clock: LeapingClock) -> CircuitBreaker:
     """A circuit that has just opened."""
-    circuit = CircuitBreaker(clock)
+    circuit = CircuitBreaker(clock, "replicate")
     for _ in range(FAILURES_TO_OPEN - 1):
         circuit.record_failure()
     circuit.admit()
@@ -91,7 +91,7 @@ def refuses_after(circuit: CircuitBreaker, clock: LeapingClock, seconds: float) 
 
 
 def test_failures_that_are_not_in_a_row_open_nothing(clock: LeapingClock) -> None:
-    circuit = CircuitBreaker(clock)
+    circuit = CircuitBreaker(clock, "replicate")
     for _ in range(50):
         circuit.record_failure()
         circuit.record_success()
@@ -125,7 +125,7 @@ async def test_broken_creates_open_the_circuit(client_backend: ReplicateBackend,
     server.script("POST", "/v1/predictions", ScriptedResponse({}, 502))
     for _ in range(FAILURES_TO_OPEN):
         with contextlib.suppress(SubmitUnclear):
-            await client_backend.submit(PAINTER, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+            await client_backend.submit(PAINTER, {"prompt": "a fox"}, job="j1", run="r1", cancel_after_seconds=60)
 
     with pytest.raises(BackendDown):
         client_backend.check()

@@ -62,7 +62,7 @@ async def test_find_gives_equal_runs_oldest_first_over_all_pages(
     server.script("GET", "/v1/predictions", ScriptedResponse({"next": following, "results": [newest, other]}))
     server.script("GET", "/v1/predictions/page2", ScriptedResponse({"next": None, "results": [oldest]}))
 
-    found = await client_backend.find(PAINTER, INPUTS, created_after=NOON)
+    found = await client_backend.find(PAINTER, INPUTS, run="r1", created_after=NOON)
 
     assert [snapshot.backend_id for snapshot in found] == ["a", "c"]
     assert [asked.token for asked in server.received] == [f"Bearer {TOKEN}"] * 2
@@ -75,7 +75,7 @@ async def test_find_stops_at_the_first_run_that_is_too_old(
     page = {"next": server.url + "/v1/predictions?cursor=c2", "results": [make_prediction(id="new", input=INPUTS), old]}
     server.script("GET", "/v1/predictions", ScriptedResponse(page))
 
-    found = await client_backend.find(PAINTER, INPUTS, created_after=NOON)
+    found = await client_backend.find(PAINTER, INPUTS, run="r1", created_after=NOON)
 
     assert [snapshot.backend_id for snapshot in found] == ["new"]
     assert len(server.received) == 1
@@ -101,7 +101,7 @@ async def test_find_knows_the_model_and_every_input_sent(
     candidate = make_prediction(model="Stability-AI/SDXL", input=INPUTS) | changes
     server.script("GET", "/v1/predictions", ScriptedResponse({"next": None, "results": [candidate]}))
 
-    found = await client_backend.find(PINNED_PAINTER, INPUTS, created_after=NOON - timedelta(minutes=1))
+    found = await client_backend.find(PINNED_PAINTER, INPUTS, run="r1", created_after=NOON - timedelta(minutes=1))
 
     assert bool(found) is is_found
 
@@ -114,7 +114,7 @@ async def test_a_page_that_points_elsewhere_is_not_followed(
     )
 
     with pytest.raises(BackendDown):
-        await client_backend.find(PAINTER, INPUTS, created_after=NOON)
+        await client_backend.find(PAINTER, INPUTS, run="r1", created_after=NOON)
 
     assert foreign_server.received == []
 
@@ -131,7 +131,7 @@ async def test_a_list_that_cannot_be_read_is_an_outage_and_not_an_empty_list(
     server.script("GET", "/v1/predictions", broken)
 
     with pytest.raises(BackendDown):
-        await client_backend.find(PAINTER, INPUTS, created_after=NOON)
+        await client_backend.find(PAINTER, INPUTS, run="r1", created_after=NOON)
 
 
 def kept(folder: Path, content: bytes) -> InputFile:
@@ -239,6 +239,6 @@ async def test_each_429_is_counted(
 
     await client_backend.probe()
     with pytest.raises(BackendBusy):
-        await client_backend.submit(PAINTER, INPUTS, job="j1", cancel_after_seconds=60)
+        await client_backend.submit(PAINTER, INPUTS, job="j1", run="r1", cancel_after_seconds=60)
 
     assert value_of("easel_backend_rate_limited_total", backend="replicate") - before == 2

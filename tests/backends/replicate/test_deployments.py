@@ -78,7 +78,7 @@ async def test_a_broken_create_is_not_sent_twice(client_backend: ReplicateBacken
 async def test_a_model_with_a_deployment_runs_on_the_deployment(replicate: ReplicateBackend, sandbox: Sandbox) -> None:
     await make(replicate)
 
-    backend_id = await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
+    backend_id = await replicate.submit(DEPLOYED, SMALL, job="j1", run="r1", cancel_after_seconds=60)
 
     async with aclosing(replicate.watch(DEPLOYED, backend_id)) as events:
         ended = [event async for event in events][-1]
@@ -95,7 +95,7 @@ async def test_a_create_on_a_deployment_names_no_version(
         "POST", "/v1/deployments/sandbox/fast/predictions", ScriptedResponse(make_prediction("starting"), status=201)
     )
 
-    await client_backend.submit(DEPLOYED, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+    await client_backend.submit(DEPLOYED, {"prompt": "a fox"}, job="j1", run="r1", cancel_after_seconds=60)
 
     (asked,) = server.find_requests("POST")
     assert asked.json == {"input": {"prompt": "a fox"}}
@@ -105,11 +105,11 @@ async def test_a_create_on_a_deployment_names_no_version(
 async def test_a_run_of_a_deployment_is_found_and_no_other_run(replicate: ReplicateBackend) -> None:
     await make(replicate)
     began = datetime.now(UTC) - timedelta(seconds=5)
-    deployed = await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
-    pinned = await replicate.submit(PINNED_PAINTER, SMALL, job="j2", cancel_after_seconds=60)
+    deployed = await replicate.submit(DEPLOYED, SMALL, job="j1", run="r1", cancel_after_seconds=60)
+    pinned = await replicate.submit(PINNED_PAINTER, SMALL, job="j2", run="r2", cancel_after_seconds=60)
 
-    by_deployment = await replicate.find(DEPLOYED, SMALL, created_after=began)
-    by_version = await replicate.find(PINNED_PAINTER, SMALL, created_after=began)
+    by_deployment = await replicate.find(DEPLOYED, SMALL, run="r1", created_after=began)
+    by_version = await replicate.find(PINNED_PAINTER, SMALL, run="r1", created_after=began)
 
     assert deployed in [snapshot.backend_id for snapshot in by_deployment]
     assert [snapshot.backend_id for snapshot in by_version] == [pinned]
@@ -135,4 +135,4 @@ def test_runs_match_a_deployment_by_name(told: str | None, ours: str, is_same: b
 
 async def test_a_missing_deployment_is_refused(replicate: ReplicateBackend) -> None:
     with pytest.raises(InputRefused, match="has no model called stability-ai/sdxl"):
-        await replicate.submit(DEPLOYED, SMALL, job="j1", cancel_after_seconds=60)
+        await replicate.submit(DEPLOYED, SMALL, job="j1", run="r1", cancel_after_seconds=60)

@@ -30,7 +30,7 @@ CREATED = ScriptedResponse(make_prediction("starting"), status=201)
 
 
 async def submit(backend: ReplicateBackend, model: Model = PAINTER, *, seconds: int = 600) -> str:
-    return await backend.submit(model, {"prompt": "a fox", "seed": 7}, job="j1", cancel_after_seconds=seconds)
+    return await backend.submit(model, {"prompt": "a fox", "seed": 7}, job="j1", run="r1", cancel_after_seconds=seconds)
 
 
 def creates(server: ScriptedServer) -> int:
@@ -79,7 +79,9 @@ async def test_the_webhook_address_carries_the_job(server: ScriptedServer, clock
 async def test_half_an_emoji_in_a_prompt_is_no_crash(client_backend: ReplicateBackend, server: ScriptedServer) -> None:
     server.script("POST", "/v1/predictions", CREATED)
 
-    assert await client_backend.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", cancel_after_seconds=60) == "p1"
+    assert (
+        await client_backend.submit(PAINTER, {"prompt": "\ud83d"}, job="j1", run="r1", cancel_after_seconds=60) == "p1"
+    )
 
 
 async def test_a_refused_connection_is_tried_again_and_then_raised(clock: LeapingClock) -> None:

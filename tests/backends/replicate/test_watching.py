@@ -51,7 +51,7 @@ async def submit_run(
     """Submit a run; the create's reply names the stream."""
     address = server.url + STREAM if stream is None else stream
     server.script("POST", "/v1/predictions", ScriptedResponse(make_prediction("starting", stream=address), status=201))
-    await backend.submit(model, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+    await backend.submit(model, {"prompt": "a fox"}, job="j1", run="r1", cancel_after_seconds=60)
 
 
 def make_text_reply(*tokens: str, status: str = "succeeded", **more: Any) -> ScriptedResponse:

@@ -337,7 +337,7 @@ async def submit_run(receiver: ReplicateWebhookReceiver, server: ScriptedServer,
     server.script(
         "POST", "/v1/predictions", ScriptedResponse(make_prediction("starting", stream=server.url + STREAM), status=201)
     )
-    await receiver.backend.submit(model, {"prompt": "a fox"}, job="j1", cancel_after_seconds=60)
+    await receiver.backend.submit(model, {"prompt": "a fox"}, job="j1", run="r1", cancel_after_seconds=60)
 
 
 def watching(receiver: ReplicateWebhookReceiver, told: list[RunEvent], model: Model = PAINTER) -> "asyncio.Task[None]":

@@ -1,0 +1,38 @@
+"""The kinds of backends: opens Replicate and each server of a table `[backends.NAME]`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from aiohttp.web import RouteDef
+
+from bot.backends.replicate.backend import ReplicateBackend
+from bot.core.backend import Backend, BackendConfig, BackendKind, RunNotificationHandler
+from bot.core.clock import Clock
+
+OpenBackend: TypeAlias = Callable[[BackendConfig, Clock, str | None], Backend]
+"""Opens a backend: its table, the clock, and the bot's public address or None."""
+
+
+@runtime_checkable
+class WebhookBackend(Protocol):
+    """A backend whose server calls the bot."""
+
+    def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
+        """Return the routes of the server's webhooks. `take` stores each webhook once."""
+        ...
+
+
+def open_replicate(config: BackendConfig, clock: Clock, public_url: str | None) -> Backend:
+    """Return a further server with Replicate's API, without webhooks: their route belongs to the first account."""
+    return ReplicateBackend(config.url, config.key, clock, config=config)
+
+
+KINDS: Mapping[BackendKind, OpenBackend] = {
+    BackendKind.REPLICATE: open_replicate,
+}
+"""How to open a server of each kind."""
+
+
+def open_backends(configs: Sequence[BackendConfig], clock: Clock, public_url: str | None) -> dict[str, Backend]:
+    """Return a backend for each table, by name."""
+    return {config.name: KINDS[config.kind](config, clock, public_url) for config in configs}
