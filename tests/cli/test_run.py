@@ -21,8 +21,7 @@ from bot.cli.run import return_freed_memory
 def read_megabytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
 
-if sys.argv[1] == "tuned":
-    return_freed_memory()
+return_freed_memory()
 for _ in range(2):
     blocks, small = [], []
     for _ in range(8):
@@ -79,15 +78,9 @@ async def test_worker_threads_yield_to_the_event_loop() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library's options are glibc's")
 def test_large_freed_blocks_return_to_the_system() -> None:
-    # A tracer of coverage would allocate between the blocks, and change what "plain" gives back.
+    # A tracer of coverage would allocate between the blocks, and change the free space around them.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    returned = [
-        int(
-            subprocess.run(
-                [sys.executable, "-c", FREEING, how], capture_output=True, check=True, env=environment
-            ).stdout
-        )
-        for how in ("plain", "tuned")
-    ]
+    freeing = subprocess.run([sys.executable, "-c", FREEING], capture_output=True, check=True, env=environment)
 
-    assert returned[0] < 100 < returned[1]
+    # Without the option nearly always none of the 134 MB: a small block stands above each large block in the heap.
+    assert int(freeing.stdout) > 100
