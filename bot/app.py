@@ -296,6 +296,7 @@ def make_discord_config(settings: Settings) -> DiscordConfig:
     """Return the Discord connection's configuration, from the settings."""
     return DiscordConfig(
         token=_reveal_secret(settings.discord_token),
+        data_dir=settings.data_dir,
         api_url=settings.discord_api_url,
         gateway_url=settings.discord_gateway_url or "",
         cdn_url=settings.discord_cdn_url,

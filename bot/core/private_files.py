@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import sys
 from pathlib import Path
 
 FILE_MODE, FOLDER_MODE = 0o600, 0o700
@@ -39,3 +40,16 @@ def is_readable_by_others(path: Path) -> bool:
         return os.name != "nt" and bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:
         return False
+
+
+def lock_file(descriptor: int) -> None:
+    """Lock an open file for this process until the file is closed or the process ends. Raise `OSError` if locked."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

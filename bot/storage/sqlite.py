@@ -5,9 +5,7 @@ the write fails with "database is locked", however long the timeout: hence a sin
 """
 
 import asyncio
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ import sqlalchemy as sa
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.errors import DatabaseInUse, Unavailable
 from bot.core.fair_queue import FairQueue
-from bot.core.private_files import create_private_file, create_private_folder, restrict
+from bot.core.private_files import create_private_file, create_private_folder, lock_file, restrict
 from bot.storage.connection import Parameters, Row, translate_errors
 
 T = TypeVar("T")
@@ -384,7 +382,7 @@ class FileLock:
             create_private_file(lock)
             self._file = lock.open("ab")
         try:
-            _lock(self._file.fileno())
+            lock_file(self._file.fileno())
         except OSError as error:
             self._file.close()
             raise DatabaseInUse(
@@ -434,15 +432,3 @@ def _create_engine(path: Path, pragmas: Sequence[str]) -> sa.Engine:
 def _fetch(result: sa.CursorResult[Any]) -> FetchedRows:
     count = result.rowcount
     return FetchedRows(result.all() if result.returns_rows else (), count)
-
-
-def _lock(descriptor: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

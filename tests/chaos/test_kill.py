@@ -103,7 +103,7 @@ async def _wait_until_delivered(folder: Path) -> None:
 
 def _count_open_jobs(folder: Path) -> int:
     """Return the number of jobs whose person has no answer yet."""
-    return int(_read_rows(folder, "SELECT count(*) FROM jobs WHERE notified_at IS NULL")[0][0])
+    return len(_read_rows(folder, "SELECT id FROM jobs WHERE notified_at IS NULL"))
 
 
 async def _check_paid_once(http: aiohttp.ClientSession, url: str, folder: Path) -> None:

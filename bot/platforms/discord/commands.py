@@ -209,10 +209,11 @@ class DiscordCommands:
         member_names: Mapping[str, str] | None = None,
     ) -> None:
         context = self._context
-        response = context.responder.begin(interaction, is_private=declaration.is_private)
+        is_ask = declaration.task is not None
+        response = context.responder.begin(interaction, is_private=declaration.is_private, is_ask=is_ask)
         # The response claims a command that no request key protects from a second process, and its answer is private in
         # any case. An ask is committed first: its job, or the refusal, is the response.
-        if declaration.task is None and not await context.responder.defer_pending(response):
+        if not is_ask and not await context.responder.defer_pending(response):
             return
 
         async def handle() -> tuple[MessageRef, Reply | None]:

@@ -1,6 +1,7 @@
 """Holds the credentials and addresses for Discord. Free of discord.py, which is loaded only if Discord is used."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 OFFICIAL_CDN = "https://cdn.discordapp.com"
 
@@ -10,6 +11,7 @@ class DiscordConfig:
     """`api_url` ends in `/api/v10`; an empty `gateway_url` asks Discord for the address."""
 
     token: str
+    data_dir: Path
     api_url: str = "https://discord.com/api/v10"
     gateway_url: str = ""
     cdn_url: str = OFFICIAL_CDN

@@ -9,6 +9,7 @@ from typing import Any
 import discord
 from aiohttp.web import RouteDef
 
+from bot.core.background_tasks import BackgroundTasks
 from bot.core.clock import Clock
 from bot.core.errors import Unavailable, UserError
 from bot.core.platform import Platform
@@ -16,6 +17,7 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.media.media import Media
 from bot.platforms.discord.chat import DiscordChat
 from bot.platforms.discord.config import DiscordConfig
+from bot.platforms.discord.deferrals import DeferralJournal, DeferralRecovery
 from bot.platforms.discord.discord_py_internals import RawRequests, make_parsers_tolerant, use_api, use_gateway
 from bot.platforms.discord.errors import CLOSE_REASONS, REFUSED_TOKEN, REQUEST_ERRORS
 from bot.platforms.discord.events import DiscordEventRouter, GuildGreeter
@@ -122,6 +124,7 @@ class DiscordConnection:
         self._intents = discord.Intents(guilds=True, messages=True)
         self._client = DiscordClient(self._intents, config, self._create_router)
         self._running: asyncio.Task[None] | None = None
+        self._tasks = BackgroundTasks("discord")
 
     @property
     def platform(self) -> Platform:
@@ -131,7 +134,8 @@ class DiscordConnection:
         moderation, clock = self._dispatcher.services.moderation, self._clock
         edit_limits = DiscordEditLimits(clock)
         self._api = DiscordRestApi(client, edit_limits, clock)
-        responder = InteractionResponder(self._api, clock)
+        self._journal = DeferralJournal(self._config.data_dir)
+        responder = InteractionResponder(self._api, clock, self._journal)
         self._threads = DiscordThreads(client, self._api, self._database)
         self._platform = DiscordPlatform(
             client, self._api, responder, self._threads, edit_limits, moderation, self._media, clock
@@ -169,6 +173,8 @@ class DiscordConnection:
     async def listen(self) -> None:
         """Register the commands and connect to the gateway."""
         await self._register()
+        recovery = DeferralRecovery(self._journal, self._api, self._database, self._clock)
+        self._tasks.spawn(recovery.answer(self._journal.open()), "deferrals of dead processes")
         is_connected = asyncio.create_task(self._wait_for_shard())
         self._running = asyncio.create_task(self._run(), name="discord")
         with contextlib.suppress(TimeoutError):
@@ -186,8 +192,10 @@ class DiscordConnection:
         # Requests go last: handlers that still run end with their requests.
         if self._running is not None:
             await asyncio.gather(self._running, return_exceptions=True)
+        await self._tasks.cancel()
         await self._threads.close()
         await self._api.close()
+        self._journal.close()
 
     def routes(self) -> Sequence[RouteDef]:
         return ()

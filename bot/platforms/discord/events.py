@@ -84,6 +84,8 @@ class DiscordEventRouter:
                 await self._dispatch(interaction)
             except Exception:  # any error: the user waits for an answer
                 await self._apologise(interaction)
+            # Not after a cancellation: the user has no answer yet.
+            self._context.responder.settle(interaction)
 
     async def _dispatch(self, interaction: discord.Interaction) -> None:
         data: Any = interaction.data or {}

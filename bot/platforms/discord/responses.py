@@ -21,7 +21,8 @@ from bot.core.clock import Clock
 from bot.core.errors import Unavailable
 from bot.core.platform import MessageLost
 from bot.core.replies import MessageRef
-from bot.platforms.discord.channels import parse_interaction_id
+from bot.platforms.discord.channels import build_request_key, parse_interaction_id
+from bot.platforms.discord.deferrals import Deferral, DeferralJournal
 from bot.platforms.discord.discord_py_internals import Payload
 from bot.platforms.discord.errors import (
     ALREADY_ACKNOWLEDGED,
@@ -36,12 +37,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DEFER_AFTER_SECONDS = 2.0
-"""An ask is committed within this time as a rule, and answered with its message; a slower ask shows "is thinking".
-
-A kill after the deferral and before the commit leaves "is thinking" for ever, so the deferral comes late: with one
-second, bursts of 50 asks right after a start met the deferral on a busy machine.
-"""
+DEFER_AFTER_SECONDS = 1.0
+"""An ask is committed within this time as a rule, and answered with its message; a slower ask shows "is thinking"."""
 
 # Discord waits 3 seconds from sending the interaction; the rest is travel time.
 RESPONSE_TIMEOUT_SECONDS = 2.7
@@ -77,6 +74,8 @@ class InteractionResponse:
     interaction: discord.Interaction
     is_private: bool
     """Whether "is thinking" is shown to the user alone."""
+    is_ask: bool = True
+    """Whether a job is to begin, rather than a command to be carried out."""
     is_update: bool = False
     """Whether the first message is the pressed message."""
     message_id: str = ""
@@ -103,19 +102,24 @@ class GivenResponse:
 class InteractionResponder:
     """Sends the first responses, and finds out after a crash or a lost connection whether a response arrived."""
 
-    def __init__(self, api: DiscordRestApi, clock: Clock) -> None:
+    def __init__(self, api: DiscordRestApi, clock: Clock, journal: DeferralJournal) -> None:
         self._api = api
         self._clock = clock
+        self._journal = journal
         # By token: a job knows its interaction by the token in the address of its placeholder.
         self._responses: RecentItems[str, InteractionResponse] = RecentItems(_MOST_REMEMBERED_RESPONSES)
 
-    def begin(self, interaction: discord.Interaction, *, is_private: bool) -> InteractionResponse:
+    def begin(self, interaction: discord.Interaction, *, is_private: bool, is_ask: bool = True) -> InteractionResponse:
         """Return the response to an interaction, not sent yet."""
-        response = self._responses[interaction.token] = InteractionResponse(interaction, is_private)
+        response = self._responses[interaction.token] = InteractionResponse(interaction, is_private, is_ask)
         return response
 
+    def settle(self, interaction: discord.Interaction) -> None:
+        """Note that a handler has ended: the interaction is answered, or has a job that answers."""
+        self._journal.settle(interaction.token)
+
     async def run(self, response: InteractionResponse, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return the result of work that leads to a response; defer if the work takes longer than two seconds.
+        """Return the result of work that leads to a response; defer if the work takes longer than a second.
 
         Cancel the work and return None if the deferral finds that another process was first.
         """
@@ -139,6 +143,7 @@ class InteractionResponder:
         async with response.lock:
             if response.is_sent:
                 return True
+            self._record(response)
             data = {"flags": EPHEMERAL} if response.is_private else None
             response.outcome, told = await self._respond(response, DEFERRED_MESSAGE_RESPONSE, data)
             if not response.is_sent:
@@ -146,6 +151,11 @@ class InteractionResponder:
             with contextlib.suppress(Unavailable):
                 response.message_id = _read_message_id(told) or await self._find_message_id(response.interaction.token)
             return bool(response.message_id)
+
+    def _record(self, response: InteractionResponse) -> None:
+        interaction, began_at = response.interaction, self._clock.now().timestamp()
+        key = build_request_key(interaction)
+        self._journal.record(Deferral(interaction.token, key, is_ask=response.is_ask, began_at=began_at))
 
     async def defer_update(self, interaction: discord.Interaction) -> InteractionResponse | None:
         """Acknowledge a press without a new message. Return None if another process was first."""
