@@ -68,8 +68,6 @@ def draft_entry(published: ModelSchema, *, today: date, key: str = "", task: Tas
     """
     if published.fields is None:
         raise DraftingError(f"{published.ref} publishes no schema to draft from.")
-    if not (published.output is None or published.output.is_text or published.output is OutputKind.PICTURES):
-        raise DraftingError(f"{published.ref} gives {published.output}, which no platform shows yet.")
     task = task or _guess_task(published)
     key = key or derive_key(published.ref)
     rules = map_options(task, published)
@@ -227,7 +225,7 @@ def _list_todo(
 ) -> Iterator[str]:
     if published.output is None:
         yield "The schema does not say what it gives: check output."
-    for option in _REQUIRED_OPTIONS[task]:
+    for option in _REQUIRED_OPTIONS.get(task, ()):
         if option not in rules and not (option == "prompt" and "messages" in rules):
             yield f"/{task} always gives {option}, and no field of this model looks like it: name one in inputs."
     for field in _list_unmapped_fields(published, rules):

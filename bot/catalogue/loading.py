@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from bot.core.backend import BackendConfig, BackendKind, LostRuns
 from bot.core.errors import EaselError
+from bot.core.file_types import ANY_MEDIA, MediaKind
 from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, Task
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
@@ -131,7 +132,7 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
             backend=table.get("backend", BUILT_IN_BACKEND),
             ref=table["ref"],
             version=table.get("version", ""),
-            output=_parse_output(table["output"]),
+            output=OutputKind(table["output"]),
             price=_parse_price(table["price"]),
             max_seconds=int(table["max_seconds"]),
             usual_seconds=float(table["usual_seconds"]),
@@ -162,13 +163,6 @@ def _check_finishing(models: list[Model]) -> None:
             )
 
 
-def _parse_output(name: str) -> OutputKind:
-    output = OutputKind(name)
-    if not (output.is_text or output is OutputKind.PICTURES):
-        raise ValueError(f"no platform shows {output} yet")
-    return output
-
-
 def _parse_deployment(name: str) -> str:
     if name and not re.fullmatch(r"[^/\s]+/[^/\s]+", name):
         raise ValueError(f"a deployment is named owner/name, not {name!r}")
@@ -185,6 +179,12 @@ def _parse_max_files(files: object) -> int:
     if not isinstance(files, int) or isinstance(files, bool) or files < 1:
         raise ValueError(f"files is the number of files that the model takes, 1 at least, not {files!r}")
     return files
+
+
+def _parse_media(media: str | list[str]) -> tuple[MediaKind, ...]:
+    if media == "any":
+        return ANY_MEDIA
+    return tuple(MediaKind(kind) for kind in ([media] if isinstance(media, str) else media))
 
 
 def _parse_price(table: Mapping[str, Any]) -> Price:
@@ -233,6 +233,8 @@ def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
         also=rule.get("also", {}),
         is_file=bool(rule.get("file", False)) or "files" in rule,
         is_file_list="files" in rule,
+        media=_parse_media(rule.get("media", MediaKind.PICTURE)),
+        max_seconds=rule.get("max_seconds"),
         mask_style=MaskStyle(rule.get("mask", MaskStyle.WHITE)),
         max_files=_parse_max_files(rule.get("files", 1)),
     )

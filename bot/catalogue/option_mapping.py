@@ -104,7 +104,7 @@ def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
     """Return the entry's `inputs`: a rule for each option with a field in the model. A field serves one option."""
     rules: dict[str, InputTable] = {}
     used_fields: set[str] = set()
-    for option, names in FIELD_NAMES[task].items():
+    for option, names in FIELD_NAMES.get(task, {}).items():
         for name in names:
             field = published.find_field(name)
             if field is None or name in used_fields or (rule := _make_rule(option, field)) is None:

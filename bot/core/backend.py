@@ -164,6 +164,8 @@ class InputFile:
     width_pixels: int = 0
     """The size of a picture as sent to the model; 0 where unknown, as for the files of a stored job."""
     height_pixels: int = 0
+    duration_seconds: float = 0
+    """The length of a sound or video; 0 where unknown."""
 
 
 InputValue: TypeAlias = JSON | InputFile | tuple[InputFile, ...]

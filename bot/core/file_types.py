@@ -1,7 +1,7 @@
 """Types of files, told by their first bytes: file names and claimed types are never trusted."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +17,32 @@ class MediaKind(StrEnum):
     VIDEO = "video"
     FILE = "file"
     """Any other file: offered as a download, never shown in place."""
+
+    @property
+    def noun(self) -> str:
+        """The kind in a sentence: "sound" for audio."""
+        return "sound" if self is MediaKind.AUDIO else str(self)
+
+
+PICTURES = (MediaKind.PICTURE,)
+RECORDINGS = (MediaKind.AUDIO, MediaKind.VIDEO)
+ANY_MEDIA = tuple(MediaKind)
+
+
+def format_kinds(kinds: Sequence[MediaKind]) -> str:
+    """Return the kinds in a sentence: "a sound or a video", or "a file" for all kinds."""
+    return "a file" if MediaKind.FILE in kinds else " or ".join(f"a {kind.noun}" for kind in kinds)
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """The facts in a file's header: MIME type, width and height in pixels as stored, and length in seconds."""
+
+    mime: str
+    width: int = 0
+    height: int = 0
+    duration_seconds: float | None = None
+    """The length of a sound or video; None where the file does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +67,7 @@ FILE_TYPES: Mapping[str, FileType] = {
         ("audio/ogg", "ogg", MediaKind.AUDIO),
         ("audio/flac", "flac", MediaKind.AUDIO),
         ("audio/mp4", "m4a", MediaKind.AUDIO),
+        ("audio/webm", "weba", MediaKind.AUDIO),
         ("video/mp4", "mp4", MediaKind.VIDEO),
         ("video/webm", "webm", MediaKind.VIDEO),
         ("video/quicktime", "mov", MediaKind.VIDEO),
@@ -56,6 +83,15 @@ FILE_TYPES: Mapping[str, FileType] = {
 def find_kind(mime: str) -> MediaKind:
     """Return the kind of a type; a download for an unknown type."""
     return FILE_TYPES[mime].kind if mime in FILE_TYPES else MediaKind.FILE
+
+
+def guess_kind(mime: str) -> MediaKind:
+    """Return the kind that a claimed type stands for: platforms name a file's type before the file is read."""
+    family = "audio" if mime == "application/ogg" else mime.partition("/")[0].strip().lower()
+    return _FAMILIES.get(family, MediaKind.FILE)
+
+
+_FAMILIES = {"image": MediaKind.PICTURE, "audio": MediaKind.AUDIO, "video": MediaKind.VIDEO}
 
 
 _MAGIC = (
@@ -80,6 +116,8 @@ _BRANDS = {
 }
 _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"crx ")
 _EBML = b"\x1a\x45\xdf\xa3"
+# The element DocType: id, length of one to eight bytes, text.
+_WEBM = re.compile(rb"\x42\x82.{1,8}webm", re.DOTALL)
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]", re.DOTALL
 )
@@ -97,7 +135,7 @@ def _detect_mime(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         return "" if head[8:12] in _STILL_BRANDS else _BRANDS.get(head[8:12], "video/mp4")
     if head.startswith(_EBML):
-        return "video/webm" if b"webm" in head[:64] else ""
+        return "video/webm" if _WEBM.search(head[:128]) else ""
     if _is_mpeg_audio(head):
         return "audio/mpeg"
     return "image/svg+xml" if _SVG.match(head) else ""

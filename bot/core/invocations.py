@@ -1,10 +1,11 @@
 """Calls of commands, conversations, and actions that wait for a confirmation."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.file_types import MediaKind, guess_kind
 from bot.core.json import JSON
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
@@ -61,6 +62,11 @@ class Attachment:
     read: Callable[[], Awaitable[bytes]] = field(repr=False)
     """Download the bytes; may raise a `UserError`. Called at most once, after the cheap checks."""
 
+    @property
+    def kind(self) -> MediaKind:
+        """The kind that the platform claims."""
+        return guess_kind(self.mime)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", mend_file_name(self.name))
         object.__setattr__(self, "mime", mend_file_name(self.mime))
@@ -78,8 +84,8 @@ def name_file(option: str, n: int) -> str:
     return option if n == 0 else f"{option}{n + 1}"
 
 
-FindPicture = Callable[[], Awaitable[Attachment | None]]
-"""Finds the last picture of a channel or thread."""
+FindFile = Callable[[Sequence[MediaKind]], Awaitable[Attachment | None]]
+"""Finds the last file of some kinds in a channel or thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +128,8 @@ class Invocation:
     """Users of this workspace that options name, from the platform: none needs to have used the bot."""
     earlier_messages: tuple[EarlierMessage, ...] = ()
     """The thread's messages before this call, oldest first; read when the conversation is new."""
-    find_picture: FindPicture | None = None
-    """Finds the picture for a required option that was left out; None for a platform whose pictures the jobs know."""
+    find_file: FindFile | None = None
+    """Finds the file for a required option that was left out; None for a platform whose files the jobs know."""
     drawing_prompt: str = ""
     """The prompt of a chat message that may have been meant for /imagine: the answer offers to draw the prompt."""
     rank: Rank = Rank.USER

@@ -131,6 +131,8 @@ class Output:
     alt: str = ""
     is_flagged: bool = False
     expires_at: datetime | None = None
+    duration_seconds: float | None = None
+    """The length of a sound or video, None where unknown."""
 
     @property
     def kind(self) -> MediaKind | None:

@@ -26,11 +26,21 @@ request ids itself."""
 # Pictures and files
 
 MAX_ATTACHMENT_BYTES = 20 * 1024 * 1024
-"""A picture that a person gives: cameras' largest pictures are smaller, and each upload stands in memory as a whole."""
+"""A file that a person gives: cameras' largest pictures are smaller, and each upload stands in memory as a whole."""
+
+MAX_SOUND_SECONDS = 4 * 60 * 60
+"""A sound that a person gives: 20 MB of speech as phones record it. Models bill by length."""
+
+MAX_VIDEO_SECONDS = 30 * 60
+"""A video that a person gives: no model of 2026 looks at more, and 20 MB of a longer one show nothing clearly."""
+
+MAX_CONTAINER_PARTS = 100_000
+"""Parts of a sound or video that are read one by one: an MP3 of 43 minutes has so many, and the rest is estimated; a
+video of a million empty boxes takes seconds otherwise."""
 
 MAX_OUTPUT_BYTES = 256 * 1024 * 1024
-"""A picture of a model: a PNG of 150 million pixels of an enlarged photograph is smaller. It is kept on disk while it
-is checked, and sent in parts."""
+"""A file of a model: a PNG of 150 million pixels of an enlarged photograph is smaller, and so is a minute of video in
+4K. It is kept on disk while it is checked, and sent in parts."""
 
 MAX_OUTPUT_FILES = 10
 """Files of a model that are kept for one job: a message shows ten, and the reply says how many are left out."""

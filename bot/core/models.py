@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 
-from bot.core.file_types import MediaKind
+from bot.core.file_types import PICTURES, MediaKind
 from bot.core.json import JSON, is_same_value
 
 
@@ -19,6 +19,10 @@ class Task(StrEnum):
     REMOVE_BACKGROUND = "removebg"
     RESTORE = "restore"
     CAPTION = "caption"
+    TRANSCRIBE = "transcribe"
+    SPEAK = "speak"
+    MUSIC = "music"
+    VIDEO = "video"
     CHAT = "chat"
 
 
@@ -205,6 +209,10 @@ class InputRule:
     expands: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     also: Mapping[str, JSON] = field(default_factory=dict)
     is_file: bool = False
+    media: tuple[MediaKind, ...] = PICTURES
+    """The kinds of files that the model accepts."""
+    max_seconds: float | None = None
+    """For sounds and videos: the longest that the model accepts."""
     is_file_list: bool = False
     """Whether the model's field takes a list of files."""
     max_files: int = 1

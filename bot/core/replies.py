@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.file_types import MediaKind, find_kind
+
 
 class Tone(StrEnum):
     """The kind of a message. Platforms choose colour and icon by the tone."""
@@ -58,8 +60,29 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class ResultFile:
+    """One stored sound, video or download. A platform plays what it can, and offers the rest as a download."""
+
+    sha256: str
+    mime: str
+    name: str
+    """The file name for display and download, such as `sea-shanty-1.mp3`."""
+    size_bytes: int
+    alt: str = ""
+    duration_seconds: float | None = None
+    width: int = 0
+    height: int = 0
+    is_flagged: bool = False
+
+    @property
+    def kind(self) -> MediaKind:
+        """The kind, as decided by the file's bytes."""
+        return find_kind(self.mime)
+
+
+@dataclass(frozen=True, slots=True)
 class Button:
-    """A button for a next step. `action` is a key of `dispatch.button_actions`; `n` counts the pictures from 1."""
+    """A button for a next step. `action` is a key of `dispatch.button_actions`; `n` counts the files from 1."""
 
     action: str
     label: str
@@ -90,6 +113,8 @@ class Reply:
     tone: Tone = Tone.PLAIN
     is_private: bool = False
     files: tuple[TextFile, ...] = ()
+    result_files: tuple[ResultFile, ...] = ()
+    """Sounds, videos and downloads that a job made; pictures stand in `pictures`."""
     is_visual: bool = False
     """Whether the job will deliver pictures: some platforms need another kind of message for pictures."""
     request_summary: str = ""

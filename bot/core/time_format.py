@@ -94,3 +94,10 @@ def _parse_date(text: str, zone: str) -> datetime | None:
 def format_end(until: datetime, zone: str) -> str:
     """Return "until 12 March 2027, 14:00 UTC", or "until a moderator ends it" for `FOREVER`."""
     return "until a moderator ends it" if until >= FOREVER else f"until {format_moment(until, zone)}"
+
+
+def format_length(seconds: float) -> str:
+    """Return the length of a recording: "0:12", "1:02:30"."""
+    minutes, left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"

@@ -31,6 +31,7 @@ from bot.catalogue.catalogue import Catalogue
 from bot.conversations.conversations import Conversations
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UserError
+from bot.core.file_types import PICTURES, MediaKind, format_kinds
 from bot.core.invocations import Attachment, Invocation, Link, name_file
 from bot.core.json import JSON
 from bot.core.models import Model, Task
@@ -130,6 +131,8 @@ class Option:
     """The most files of an option for files."""
     is_list: bool = False
     """Whether the field is a tuple of files."""
+    media: tuple[MediaKind, ...] = PICTURES
+    """The kinds of files of an option for files."""
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -148,7 +151,10 @@ class Declaration:
     rank: Rank
     is_private: bool
     contexts: Mapping[str, str]
-    """Kinds of message with the command in their menu, and the label there, e.g. `{"picture": "Upscale"}`."""
+    """Kinds of message with the command in their menu, and the label there, e.g. `{"picture": "Upscale"}`.
+
+    A message with a `recording` has a sound or a video; the kinds of the command's first option for files decide.
+    """
     works_anywhere: bool = False
     """Whether the command also works in a workspace without permission."""
 
@@ -171,6 +177,20 @@ class Declaration:
         """The first option for a file, if any."""
         return next((option for option in self.options if option.kind is OptionKind.FILE), None)
 
+    @property
+    def media(self) -> tuple[MediaKind, ...]:
+        """The kinds of files of the first option for files; empty without such an option."""
+        option = self.file_option
+        return option.media if option is not None else ()
+
+    @property
+    def _files_noun(self) -> str:
+        return f"{self.media[0].noun}s" if len(self.media) == 1 else "files"
+
+    def explain_no_file(self) -> str:
+        """Return the sentence for a message without a file of the command's kinds."""
+        return f"There is no {format_kinds(self.media).removeprefix('a ')} in that message."
+
     def assign_files(self, files: Sequence[F]) -> dict[str, F]:
         """Return the files of a message by name for the first option for files; one file alone takes the first file.
 
@@ -181,7 +201,7 @@ class Declaration:
             return {}
         if option.is_list and len(files) > option.max_files:
             raise BadOption(
-                f"/{self.name} takes at most {option.max_files} pictures, and that message has {len(files)}.",
+                f"/{self.name} takes at most {option.max_files} {self._files_noun}, and that message has {len(files)}.",
                 option=option.name,
             )
         return dict(zip(option.file_names, files, strict=False))
@@ -199,14 +219,16 @@ def option(
     words: bool = False,
     name: str = "",
     max_files: int = 1,
+    media: tuple[MediaKind, ...] = PICTURES,
 ) -> Any:
     """Declare an option of a command: the question, the bounds, and the default.
 
-    `name` is the option's name, by default the field's; `max_files` the most files of a field that is a tuple.
+    `name` is the option's name, by default the field's; `max_files` the most files of a field that is a tuple,
+    `media` the kinds of files.
     """
     limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
     metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata={**metadata, "media": media})
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(option,))

@@ -67,26 +67,26 @@ class Dispatcher:
         # Recorded after the checks and before the command: moderators and the audit name people by these rows.
         await self.services.jobs.record_user(invocation.user)
         await self.services.moderation.record_users(invocation.mentioned_users)
-        invocation = await self._add_last_picture(declaration, replace(invocation, rank=rank))
+        invocation = await self._add_last_file(declaration, replace(invocation, rank=rank))
         try:
             return await fill_form(form, invocation).answer(invocation, self.services)
         except ConfirmationRequired as confirmation_required:
             return await self.confirmations.ask(invocation, confirmation_required)
 
-    async def _add_last_picture(self, declaration: Declaration, invocation: Invocation) -> Invocation:
-        """Fill a required picture that was left out with the last picture of the channel or thread, if there is one."""
+    async def _add_last_file(self, declaration: Declaration, invocation: Invocation) -> Invocation:
+        """Fill a required file that was left out with the last such file of the channel or thread, if there is one."""
         option = declaration.file_option
         if option is None or not option.is_required or option.name in invocation.attachments:
             return invocation
         if str(invocation.options.get(option.name) or "").strip():
             return invocation
-        if invocation.find_picture is not None:
-            picture = await invocation.find_picture()
+        if invocation.find_file is not None:
+            file = await invocation.find_file(option.media)
         else:
-            picture = await self.services.jobs.find_last_picture(invocation.user, invocation.channel)
-        if picture is None:
+            file = await self.services.jobs.find_last_file(invocation.user, invocation.channel, option.media)
+        if file is None:
             return invocation
-        return replace(invocation, attachments={**invocation.attachments, option.name: picture})
+        return replace(invocation, attachments={**invocation.attachments, option.name: file})
 
     async def _handle_press(self, press: ButtonPress) -> Reply | None:
         if press.action in confirmation.CONFIRMATION_ACTIONS:

@@ -1,10 +1,11 @@
 """Turn plain words into an invocation: a mention, a direct message, or the next message of a conversation."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
-from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindPicture, Invocation
+from bot.core.file_types import ANY_MEDIA, HEAD_BYTES, RECORDINGS, MediaKind, detect_file_type
+from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindFile, Invocation
 from bot.core.limits import MAX_ATTACHMENT_BYTES
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
@@ -38,28 +39,28 @@ async def invocation_from_text(
     earlier: tuple[EarlierMessage, ...] = (),
     placeholder: MessageRef | None = None,
     name_mentions: Callable[[str], str] = str,
-    find_picture: FindPicture | None = None,
+    find_file: FindFile | None = None,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    The first picture goes to the option for files; text files join the words. Quoted are words and files of a forwarded
-    or shared message, and the files of the message replied to: the words join those of a chat, the files count where
-    `files` is empty, and a picture among them may be left out. `name_mentions` replaces the platform's ids of people
-    and channels in words: options for people and channels take the ids. `find_picture` finds the last picture of the
-    place. Raise a `UserError` for an empty message or a file of another kind.
+    The first file of the command's kinds goes to the option for files; text files join the words. Quoted are words and
+    files of a forwarded or shared message, and the files of the message replied to: the words join those of a chat, the
+    files count where `files` is empty, and a picture among them may be left out. `name_mentions` replaces the
+    platform's ids of people and channels in words: options for people and channels take the ids. `find_file` finds the
+    last file of the place. Raise a `UserError` for an empty message or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
-    pictures = [file for file in files if _is_picture(file)]
-    call = parse_plain_text(text, services.menu, has_picture=bool(pictures))
+    call = parse_plain_text(text, services.menu, given={file.kind for file in files})
     declaration = find_command(services.menu, call.command).declaration
+    fitting = [file for file in files if file.kind in declaration.media]
     options = convert_words(declaration, call.options, name_mentions)
     if call.command == DEFAULT_COMMAND:
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
-        message = await _append_text_files(words, files, has_picture=bool(pictures))
-        if is_quoted and words and pictures and not _has_seeing_model(services):
+        message = await _append_text_files(words, files, services.menu)
+        if is_quoted and words and fitting and not _has_seeing_model(services):
             # The words can be answered all the same; the model is told of the picture, so the answer can tell too.
-            message += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
-            pictures = []
+            message += f"\n\n(A picture belongs to this, which you cannot see: {fitting[0].name})"
+            fitting = []
         _check_length(message, files, declaration)
         options["message"] = message
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
@@ -70,11 +71,11 @@ async def invocation_from_text(
         request_key=request_key,
         options=options,
         # A file of another kind goes to a command too, which says what the file is.
-        attachments=declaration.assign_files(pictures if call.command == DEFAULT_COMMAND else pictures or files),
+        attachments=declaration.assign_files(fitting if call.command == DEFAULT_COMMAND else fitting or files),
         placeholder=placeholder,
         earlier_messages=earlier,
         drawing_prompt=name_mentions(drawing_prompt),
-        find_picture=find_picture,
+        find_file=find_file,
     )
 
 
@@ -88,16 +89,17 @@ def convert_words(
     }
 
 
-def parse_plain_text(text: str, menu: Menu, *, has_picture: bool = False) -> ParsedCommand:
+def parse_plain_text(text: str, menu: Menu, *, given: Collection[MediaKind] = ()) -> ParsedCommand:
     """Return the command at the beginning of the text if the text cannot be prose, else /chat.
 
-    A slash, an option, a colon after the name (`imagine: a fox`), or a picture with the text shows the intention.
+    A slash, an option, a colon after the name (`imagine: a fox`), or a file of the command's kinds with the text shows
+    the intention. `given` are the kinds of the files with the text.
     """
     text = text.strip()
     # A slash shows the intention: report a mistake instead of asking a model about "/imagin a fox".
     if text.startswith("/"):
         return parse_command(text, menu)
-    return _parse_certain_command(text, menu, has_picture) or ParsedCommand(DEFAULT_COMMAND, {"message": text})
+    return _parse_certain_command(text, menu, given) or ParsedCommand(DEFAULT_COMMAND, {"message": text})
 
 
 def find_drawing_prompt(text: str, menu: Menu) -> str:
@@ -109,7 +111,7 @@ def find_drawing_prompt(text: str, menu: Menu) -> str:
     return prompt.strip() if is_fitting else ""
 
 
-def _parse_certain_command(text: str, menu: Menu, has_picture: bool) -> ParsedCommand | None:
+def _parse_certain_command(text: str, menu: Menu, given: Collection[MediaKind]) -> ParsedCommand | None:
     colon = _NAME_WITH_COLON.match(text)
     try:
         call = parse_command(f"{colon[1]} {text[colon.end() :]}" if colon else text, menu)
@@ -126,7 +128,9 @@ def _parse_certain_command(text: str, menu: Menu, has_picture: bool) -> ParsedCo
         is_certain = colon is not None or bool(call.named_options)
     else:
         file = declaration.file_option
-        has_file = file is not None and (has_picture or str(call.options.get(file.name, "")).startswith(_LINK_STARTS))
+        has_file = file is not None and (
+            any(kind in file.media for kind in given) or str(call.options.get(file.name, "")).startswith(_LINK_STARTS)
+        )
         is_certain = colon is not None or bool(call.named_options) or has_file or not call.options
     return call if is_certain else None
 
@@ -146,9 +150,9 @@ def _has_seeing_model(services: Services) -> bool:
     return any("image" in model.inputs for model in services.catalogue.list_for_task(Task.CHAT))
 
 
-def has_picture(files: Sequence[Attachment]) -> bool:
-    """Return whether one of the files may be a picture, by the platform's MIME types."""
-    return any(_is_picture(file) or _has_unknown_type(file) for file in files)
+def guess_kinds(files: Sequence[Attachment]) -> set[MediaKind]:
+    """Return the kinds that the files may have, by the platform's MIME types: any, where a type is unknown."""
+    return set(ANY_MEDIA) if any(map(_has_unknown_type, files)) else {file.kind for file in files}
 
 
 def _has_unknown_type(file: Attachment) -> bool:
@@ -156,7 +160,7 @@ def _has_unknown_type(file: Attachment) -> bool:
 
 
 async def _identify(file: Attachment) -> Attachment:
-    """Return a file that the platform does not know as a picture if the bytes are a picture's."""
+    """Return a file that the platform does not know with the kind that the bytes tell."""
     if not _has_unknown_type(file) or file.size_bytes > MAX_ATTACHMENT_BYTES:
         return file
     data = await file.read()
@@ -164,11 +168,9 @@ async def _identify(file: Attachment) -> Attachment:
     async def read() -> bytes:
         return data
 
-    return Attachment(file.name, "image/*" if is_picture(data) else file.mime, len(data), read)
-
-
-def _is_picture(file: Attachment) -> bool:
-    return file.mime.startswith("image/")
+    file_type = detect_file_type(data[:HEAD_BYTES])
+    known = file_type.mime if file_type is not None else file.mime
+    return Attachment(file.name, "image/*" if is_picture(data) else known, len(data), read)
 
 
 def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
@@ -176,18 +178,25 @@ def may_continue_conversation(conversation: Conversation, user: User, join: str)
     return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
 
 
-async def _append_text_files(text: str, files: Sequence[Attachment], *, has_picture: bool) -> str:
+async def _append_text_files(text: str, files: Sequence[Attachment], menu: Menu) -> str:
     parts = [text] if text else []
     for file in files:
         if is_text_file(file):
             parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
-        elif not _is_picture(file):
-            raise BadFile(f"I cannot read {file.name}: I read pictures and text files.")
-    if not parts and has_picture:
+        elif file.kind is not MediaKind.PICTURE:
+            raise BadFile(f"I cannot read {file.name}: I read pictures and text files.{_advise(file, menu)}")
+    if not parts and files:
         return "What does this picture show?"
     if not parts:
         raise BadOption("You did not say anything. What would you like to know?", option="message")
     return "\n\n".join(parts)
+
+
+def _advise(file: Attachment, menu: Menu) -> str:
+    """Return a sentence with the first command that takes a file of that kind; empty without such a command."""
+    takers = (form.declaration for form in menu if form.declaration.task is not None)
+    taker = next((found for found in takers if file.kind in found.media), None)
+    return f" /{taker.name} takes a {file.kind.noun}." if taker is not None and file.kind in RECORDINGS else ""
 
 
 def is_text_file(file: Attachment) -> bool:

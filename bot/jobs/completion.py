@@ -33,7 +33,7 @@ from bot.core.text import mend_text
 from bot.credits.pricing import BillableOutput, compute_cost_micros
 from bot.jobs.presenting import Result, format_alt_text
 from bot.jobs.work import Work
-from bot.media.media_store import StoredPicture
+from bot.media.media_store import KeptFile
 from bot.storage.database import Transaction
 from bot.streaming.answers import extract_answer, is_blank
 from bot.streaming.safety import sanitize_text
@@ -149,7 +149,7 @@ async def _keep_files(work: Work, sources: Sequence[str | bytes]) -> list[Output
     found = await asyncio.gather(
         *(_fetch(work, source) for source in sources[:MAX_OUTPUT_FILES]), return_exceptions=True
     )
-    kept = [file for file in found if isinstance(file, StoredPicture)]
+    kept = [file for file in found if isinstance(file, KeptFile)]
     errors = [error for error in found if isinstance(error, BaseException)]
     others = [error for error in errors if not isinstance(error, ModelFailed)]
     if others or not kept:
@@ -215,7 +215,7 @@ def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
     return compute_cost_micros(work.model, work.job.inputs, snapshot.metrics, output)
 
 
-async def _fetch(work: Work, source: str | bytes) -> StoredPicture:
+async def _fetch(work: Work, source: str | bytes) -> KeptFile:
     origin = work.backend.config.origin
     for wait in FETCH_RETRY_SECONDS:
         try:
@@ -235,7 +235,7 @@ def _build_text_outputs(work: Work, text: str) -> list[Output]:
     return [] if is_blank(answer) else [Output(work.job.prediction, 1, text=answer)]
 
 
-def _build_file_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Output]:
+def _build_file_outputs(work: Work, kept: Sequence[KeptFile]) -> list[Output]:
     options = dict(work.job.options)
     return [
         Output(
@@ -246,6 +246,7 @@ def _build_file_outputs(work: Work, kept: Sequence[StoredPicture]) -> list[Outpu
             size_bytes=file.size_bytes,
             width=file.width,
             height=file.height,
+            duration_seconds=file.duration_seconds,
             alt=format_alt_text(options, work.model, n, len(kept)),
             is_flagged=work.model.is_adult,
         )

@@ -9,6 +9,7 @@ from bot.conversations.conversations import Question
 from bot.core.backend import list_input_files
 from bot.core.caches import TtlCache
 from bot.core.errors import ConfirmationRequired, Unavailable, UserError
+from bot.core.file_types import PICTURES, MediaKind
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
 from bot.core.models import Model
@@ -176,8 +177,10 @@ class Jobs:
         async with self._services.database.read() as tx:
             return await tx.outputs.list_outputs(job.prediction)
 
-    async def find_last_picture(self, user: User, channel: Channel) -> Attachment | None:
-        """Return the last picture that a job made in a channel or thread, or that a person gave for a job there."""
+    async def find_last_file(
+        self, user: User, channel: Channel, kinds: Sequence[MediaKind] = PICTURES
+    ) -> Attachment | None:
+        """Return the last file of some kinds that a job made in a channel or thread, or that a person gave there."""
         async with self._services.database.read() as tx:
             place = (channel.platform, channel.workspace, channel.id)
             jobs = await tx.jobs.list_recent_in_channel(*place, _MAX_SEARCHED_JOBS)
@@ -188,8 +191,9 @@ class Jobs:
             values = [value if isinstance(value, list) else [value] for value in job.options.values()]
             given = [str(file["sha256"]) for files in values for file in files if isinstance(file, dict)]
             for sha256 in (*made, *given):
-                if (picture := self._services.media.load_attachment(sha256)) is not None:
-                    return picture
+                file = self._services.media.load_attachment(sha256)
+                if file is not None and file.kind in kinds:
+                    return file
         return None
 
     async def cancel(self, job: Job, by: User) -> bool:

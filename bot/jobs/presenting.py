@@ -11,11 +11,20 @@ from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Task
-from bot.core.replies import Button, Picture, Progress, Reply, Tone
+from bot.core.replies import Button, Picture, Progress, Reply, ResultFile, Tone
+from bot.core.time_format import format_length
 from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.streaming.safety import sanitize_text
 
-_VERBS = {Task.IMAGINE: "drawn", Task.EDIT: "edited", Task.UPSCALE: "made larger", Task.RESTORE: "restored"}
+_VERBS = {
+    Task.IMAGINE: "drawn",
+    Task.EDIT: "edited",
+    Task.UPSCALE: "made larger",
+    Task.RESTORE: "restored",
+    Task.SPEAK: "spoken",
+    Task.MUSIC: "composed",
+    Task.VIDEO: "filmed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,15 @@ class Result:
     @property
     def pictures(self) -> list[Output]:
         return [output for output in self.outputs if output.kind is MediaKind.PICTURE]
+
+    @property
+    def files(self) -> list[Output]:
+        """The kept sounds, videos and downloads."""
+        return [output for output in self.outputs if output.kind not in (None, MediaKind.PICTURE)]
+
+    @property
+    def kept_count(self) -> int:
+        return len(self.pictures) + len(self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +87,13 @@ class Presenter:
         return Reply(
             text=text,
             pictures=tuple(_build_picture(job, output, result) for output in result.pictures),
+            result_files=tuple(_build_result_file(job, output, result) for output in result.files),
             note=self._format_note(job, model, result),
             buttons=(
                 *self._build_buttons(job, model, result),
                 Button("delete", "Delete", job.id),
                 # Only a result visible to others can be reported.
-                *([Button("report", "Report", job.id)] if result.pictures and not job.is_private else []),
+                *([Button("report", "Report", job.id)] if result.kept_count and not job.is_private else []),
             ),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
@@ -86,11 +105,13 @@ class Presenter:
         """Return "model · seed · size · seconds · credits", as far as known."""
         seed = job.inputs.get("seed")
         sizes = [f"{output.width}×{output.height}" for output in result.pictures[:1]]
+        lengths = [format_length(output.duration_seconds) for output in result.files[:1] if output.duration_seconds]
         withheld = count_withheld_images(job, model, result)
         return _join_facts(
             model.title,
-            f"seed {seed}" if seed is not None and result.pictures else "",
+            f"seed {seed}" if seed is not None and result.kept_count else "",
             *sizes,
+            *lengths,
             f"{result.seconds:.1f} s" if result.seconds else "",
             _format_free_reason(job)
             or (f"{self.credit_format.format(job.cost_micros)} credits" if job.cost_micros is not None else ""),
@@ -181,17 +202,36 @@ def count_withheld_images(job: Job, model: Model, result: Result) -> int:
 
 
 def _build_picture(job: Job, output: Output, result: Result) -> Picture:
-    extension = FILE_TYPES[output.mime].extension if output.mime in FILE_TYPES else "bin"
-    number = f"-{output.n}" if len(result.pictures) > 1 else ""
     return Picture(
         sha256=output.sha256,
         mime=output.mime,
         width=output.width,
         height=output.height,
         alt=output.alt,
-        name=f"{_format_slug(str(job.options.get('prompt') or job.command))}{number}.{extension}",
+        name=_format_file_name(job, output, result),
         is_flagged=output.is_flagged,
     )
+
+
+def _build_result_file(job: Job, output: Output, result: Result) -> ResultFile:
+    return ResultFile(
+        sha256=output.sha256,
+        mime=output.mime,
+        name=_format_file_name(job, output, result),
+        size_bytes=output.size_bytes,
+        alt=output.alt,
+        duration_seconds=output.duration_seconds,
+        width=output.width,
+        height=output.height,
+        is_flagged=output.is_flagged,
+    )
+
+
+def _format_file_name(job: Job, output: Output, result: Result) -> str:
+    extension = FILE_TYPES[output.mime].extension if output.mime in FILE_TYPES else "bin"
+    number = f"-{output.n}" if result.kept_count > 1 else ""
+    words = str(job.options.get("prompt") or job.options.get("text") or job.command)
+    return f"{_format_slug(words)}{number}.{extension}"
 
 
 def format_alt_text(options: dict[str, JSON], model: Model, n: int, total: int) -> str:

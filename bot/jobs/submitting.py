@@ -98,7 +98,7 @@ async def resume_submission(work: Work, grace_seconds: float = GRACE_SECONDS) ->
 def encode_inputs(inputs: Inputs) -> dict[str, JSON]:
     """Return inputs as rows store them.
 
-    A file becomes `{"sha256", "mime", "size", "width", "height"}`, a tuple of files a list of such objects.
+    A file becomes `{"sha256", "mime", "size", "width", "height", "seconds"}`, a tuple of files a list of such objects.
     """
     return {name: _encode_input(value) for name, value in inputs.items()}
 
@@ -110,13 +110,14 @@ def _encode_input(value: InputValue) -> JSON:
 
 
 def _encode_file(file: InputFile) -> dict[str, JSON]:
-    # Prices count the pixels of given pictures, also after a restart.
+    # Prices count pixels and seconds of given files, also after a restart.
     return {
         "sha256": file.sha256,
         "mime": file.mime,
         "size": file.size_bytes,
         "width": file.width_pixels,
         "height": file.height_pixels,
+        **({"seconds": file.duration_seconds} if file.duration_seconds else {}),
     }
 
 
@@ -139,9 +140,10 @@ def _decode_file(value: JSON, media: Media) -> InputFile:
     assert isinstance(value, dict)  # noqa: S101 - checked by _is_file
     path = media.find_path(str(value["sha256"]))
     if path is None:
-        raise BadFile("The picture this starts from is not kept any more. Please give it again.")
+        raise BadFile("The file this starts from is not kept any more. Please give it again.")
     sides = int(str(value.get("width", 0))), int(str(value.get("height", 0)))
-    return InputFile(str(value["sha256"]), str(value["mime"]), int(str(value["size"])), str(path), *sides)
+    seconds = float(str(value.get("seconds", 0)))
+    return InputFile(str(value["sha256"]), str(value["mime"]), int(str(value["size"])), str(path), *sides, seconds)
 
 
 async def _save_prediction(work: Work) -> PredictionRecord:

@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from bot.core.errors import BadFile, FileTooLarge
+from bot.core.file_types import FileFacts
 from bot.core.limits import (
     MAX_DECODING_BYTES,
     MAX_OUTPUT_PIXELS,
@@ -26,7 +27,7 @@ from bot.core.limits import (
 )
 from bot.core.models import MaskStyle
 from bot.media.color_profiles import MAX_PROFILE_BYTES
-from bot.media.file_kinds import HEAD_BYTES, describe_no_picture
+from bot.media.file_kinds import HEAD_BYTES, describe_refused
 from bot.media.stripping import Buffer, StillPicture, extract_still, read_jpeg_size, shorten_webp_chunk
 
 _MIMES = {
@@ -64,23 +65,14 @@ Image.MAX_IMAGE_PIXELS = MAX_OUTPUT_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """The header of a picture: MIME type, width and height in pixels as stored."""
-
-    mime: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
 class CleanPicture:
     """A picture without metadata, safe to publish, and its facts."""
 
     data: bytes
-    facts: PictureFacts
+    facts: FileFacts
 
 
-def measure(data: Buffer, *, max_pixels: int = MAX_PIXELS) -> PictureFacts:
+def measure(data: Buffer, *, max_pixels: int = MAX_PIXELS) -> FileFacts:
     """Return a picture's facts from its header alone. Raise `BadFile` for no picture, and beyond `max_pixels`."""
     kind = detect_kind(data)
     try:
@@ -88,10 +80,10 @@ def measure(data: Buffer, *, max_pixels: int = MAX_PIXELS) -> PictureFacts:
     except (struct.error, IndexError, ValueError) as error:
         raise BadFile("That picture is damaged or not complete.") from error
     check_pixels(width, height, max_pixels)
-    return PictureFacts(_MIMES[kind], width, height)
+    return FileFacts(_MIMES[kind], width, height)
 
 
-def inspect(data: bytes) -> PictureFacts:
+def inspect(data: bytes) -> FileFacts:
     """Return a picture's facts without decoding.
 
     Raise `BadFile` for no picture, for one of over 25 megapixels, and for one of more parts than the bounds allow.
@@ -99,7 +91,7 @@ def inspect(data: bytes) -> PictureFacts:
     kind = detect_kind(data)
     still = _extract(data, kind)
     with _open_picture(still.data, kind) as picture:
-        return PictureFacts(_MIMES[kind], picture.width, picture.height)
+        return FileFacts(_MIMES[kind], picture.width, picture.height)
 
 
 def estimate_memory_bytes(data: bytes) -> int:
@@ -128,7 +120,7 @@ def clean(data: bytes, *, is_output: bool = False) -> CleanPicture:
         return _encode(_decode_upright(still, kind), kind)
     with _open_picture(still.data, kind) as picture:
         picture.load()
-        facts = PictureFacts(_MIMES[kind], picture.width, picture.height)
+        facts = FileFacts(_MIMES[kind], picture.width, picture.height)
     return CleanPicture(still.data, facts)
 
 
@@ -187,7 +179,7 @@ def shrink(data: bytes, *, max_bytes: int | None = None, max_pixels: int = MAX_P
     still = _extract(data, kind)
     upright = _decode_upright(still, kind)
     if still.orientation == 1 and _fits(data, max_bytes) and upright.width * upright.height <= max_pixels:
-        return CleanPicture(data, PictureFacts(_MIMES[kind], upright.width, upright.height))
+        return CleanPicture(data, FileFacts(_MIMES[kind], upright.width, upright.height))
     return shrink_decoded(upright, kind, max_bytes=max_bytes, max_pixels=max_pixels)
 
 
@@ -254,7 +246,7 @@ def detect_kind(data: Buffer) -> str:
         return "GIF"
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
         return "AVIF"
-    raise BadFile(describe_no_picture(bytes(data[:HEAD_BYTES])))
+    raise BadFile(describe_refused(bytes(data[:HEAD_BYTES])))
 
 
 @contextmanager
@@ -384,7 +376,7 @@ def _encode(picture: Image.Image, kind: str, quality: int = 95) -> CleanPicture:
         options |= {"compress_level": 4}  # twice as quick as the default, some per cent larger
     encoded = BytesIO()
     picture.save(encoded, kind, **options)
-    return CleanPicture(encoded.getvalue(), PictureFacts(_MIMES[kind], picture.width, picture.height))
+    return CleanPicture(encoded.getvalue(), FileFacts(_MIMES[kind], picture.width, picture.height))
 
 
 def build_too_large_error(max_bytes: int) -> FileTooLarge:

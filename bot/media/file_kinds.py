@@ -1,6 +1,15 @@
 """Tells what a file is by its first bytes, in the words of a refusal: names and types of senders are not trusted."""
 
-_PICTURE_FORMATS = "PNG, JPEG, WebP, GIF, AVIF or HEIC, please"
+from collections.abc import Sequence
+
+from bot.core.file_types import PICTURES, MediaKind, detect_file_type, format_kinds
+
+_FORMATS = {
+    MediaKind.PICTURE: ("PNG", "JPEG", "WebP", "GIF", "AVIF", "HEIC"),
+    MediaKind.AUDIO: ("MP3", "WAV", "OGG", "FLAC", "M4A"),
+    MediaKind.VIDEO: ("MP4", "WebM", "MOV"),
+    MediaKind.FILE: ("GLB", "SVG", "ZIP"),
+}
 
 # The signature at the beginning of a file, and what a person calls the file.
 _SIGNATURES = (
@@ -16,10 +25,13 @@ _SIGNATURES = (
     (b"MM\x00*", "a TIFF picture or a camera's raw file"),
     (b"8BPS", "a Photoshop file"),
     (b"\x00\x00\x01\x00", "an icon"),
-    (b"ID3", "a sound"),
-    (b"fLaC", "a sound"),
-    (b"OggS", "a sound"),
-    (b"\x1aE\xdf\xa3", "a video"),
+    (b"\x1aE\xdf\xa3", "a Matroska video"),
+    (b"FORM", "an AIFF sound"),
+    (b"#!AMR", "an AMR sound"),
+    (b"\x30\x26\xb2\x75", "a Windows Media file"),
+    (b"MThd", "a MIDI file"),
+    (b"\xff\xf1", "a bare AAC sound"),
+    (b"\xff\xf9", "a bare AAC sound"),
     (b"MZ", "a program"),
     (b"\x7fELF", "a program"),
 )
@@ -45,17 +57,24 @@ def is_heif(data: bytes) -> bool:
     return bool(brands & _HEIF_BRANDS) and not brands & _AVIF_BRANDS
 
 
-def describe_no_picture(data: bytes) -> str:
-    """Return the sentence that refuses a file that is no picture, with what the file is where that is known."""
-    name = _find_name(bytes(data[:HEAD_BYTES]))
-    return f"{f'That is {name},' if name else 'That file is'} not a picture I can read: {_PICTURE_FORMATS}."
+def describe_refused(data: bytes, wanted: Sequence[MediaKind] = PICTURES, kind: MediaKind | None = None) -> str:
+    """Return the sentence that refuses a file of another kind, with the file's kind where known."""
+    name = f"a {kind.noun}" if kind in _FORMATS and kind is not MediaKind.FILE else _find_name(bytes(data[:HEAD_BYTES]))
+    *formats, last = (name for kind in wanted for name in _FORMATS[kind])
+    return (
+        f"{f'That is {name},' if name else 'That file is'} not {format_kinds(wanted)} I can read: "
+        f"{', '.join(formats)} or {last}, please."
+    )
 
 
 def _find_name(head: bytes) -> str:
     if not head:
         return "an empty file"
-    if _read_brands(head) or head[:4] == b"RIFF":
-        return "a video or a sound"
+    file_type = detect_file_type(head)
+    if file_type is not None and file_type.kind is not MediaKind.FILE:
+        return f"a {file_type.kind.noun}"
+    if head[:4] == b"RIFF":
+        return "an AVI video" if head[8:11] == b"AVI" else ""
     found = next((name for signature, name in _SIGNATURES if head.startswith(signature)), "")
     return found or _find_text_name(head)
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from bot.core.errors import BadFile, FileTooLarge
+from bot.core.file_types import FileFacts
 from bot.core.limits import MAX_DECODING_BYTES, MAX_OUTPUT_PIXELS
 from bot.media.decoding import (
     CleanPicture,
-    PictureFacts,
     detect_kind,
     measure,
     shrink_decoded,
@@ -51,7 +51,7 @@ class LargePicture:
     """A picture without metadata but its orientation, in pieces that refer to the mapped file."""
 
     pieces: Sequence[bytes | memoryview]
-    facts: PictureFacts
+    facts: FileFacts
 
 
 def estimate_reduced_memory_bytes(data: Buffer) -> int:
@@ -93,7 +93,7 @@ def shrink_large(data: Buffer, *, max_bytes: int | None = None, max_pixels: int 
     return shrink_decoded(reduced, kind, max_bytes=max_bytes, max_pixels=max_pixels)
 
 
-def find_reduction(facts: PictureFacts, max_pixels: int) -> int:
+def find_reduction(facts: FileFacts, max_pixels: int) -> int:
     """Return the smallest whole divisor of the sides that leaves at most `max_pixels`."""
     reduction = max(1, isqrt(facts.width * facts.height // max_pixels))
     while ceil(facts.width / reduction) * ceil(facts.height / reduction) > max_pixels:
@@ -101,8 +101,8 @@ def find_reduction(facts: PictureFacts, max_pixels: int) -> int:
     return reduction
 
 
-def _turn_facts(facts: PictureFacts, orientation: int) -> PictureFacts:
-    return PictureFacts(facts.mime, facts.height, facts.width) if orientation > 4 else facts
+def _turn_facts(facts: FileFacts, orientation: int) -> FileFacts:
+    return FileFacts(facts.mime, facts.height, facts.width) if orientation > 4 else facts
 
 
 def _make_orientation(kind: str, orientation: int) -> bytes:
@@ -116,7 +116,7 @@ def _make_orientation(kind: str, orientation: int) -> bytes:
 # JPEG.
 
 
-def _measure_coefficients(data: Buffer, facts: PictureFacts) -> int:
+def _measure_coefficients(data: Buffer, facts: FileFacts) -> int:
     """Return the memory for the coefficients of a progressive JPEG, a little for any other."""
     is_progressive = extract_still(data, "JPEG").is_progressive
     return facts.width * facts.height * _PROGRESSIVE_BYTES_PER_PIXEL if is_progressive else _STRIP_BYTES
@@ -190,7 +190,7 @@ class _PngHeader:
         return max(1, self.depth * _CHANNELS[self.color_type] // 8)
 
 
-def _decode_png(data: memoryview, facts: PictureFacts, reduction: int) -> Image.Image:
+def _decode_png(data: memoryview, facts: FileFacts, reduction: int) -> Image.Image:
     """Return a PNG, upright, with sides divided by `reduction`."""
     header = _read_header(data)
     if header.is_interlaced or header.pixel_bytes not in _COLOR_TYPES_BY_PIXEL_BYTES:

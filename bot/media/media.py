@@ -1,4 +1,4 @@
-"""Takes pictures in from attachments, links and backends, checked, cleaned and stored; and gives them out again."""
+"""Takes files in from attachments, links and backends, checked, cleaned and stored; and gives them out again."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from bot.core.errors import (
     Unavailable,
     UnsafeAddress,
 )
-from bot.core.file_types import HEAD_BYTES, MediaKind, detect_file_type
+from bot.core.file_types import HEAD_BYTES, RECORDINGS, FileFacts, MediaKind, detect_file_type, find_kind
 from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
@@ -39,7 +39,6 @@ from bot.media.decoding import (
     CleanPicture,
     DecodingLines,
     Line,
-    PictureFacts,
     build_too_large_error,
     clean,
     convert_mask,
@@ -49,10 +48,11 @@ from bot.media.decoding import (
     shrink,
 )
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
-from bot.media.file_kinds import is_heif
+from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
-from bot.media.media_store import MediaFile, MediaStore, Pieces, StoredPicture, compute_sha256, get_mime
+from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
+from bot.media.recordings import check_length, measure_recording
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -81,12 +81,14 @@ _WANTED = {
 _MAX_CONCURRENT_FETCHES = 16
 _MAX_KEPT_PREVIEWS = 8
 
+_ANY_PICTURE = InputRule(is_file=True)
+
 # A bound of their own: slow links of users must not delay the outputs of paid runs.
 _MAX_CONCURRENT_LINKS = 8
 
 
 class Media:
-    """Stores cleaned pictures under `data_dir`.
+    """Stores cleaned files under `data_dir`.
 
     `allowed_origins` are configured origins (a local backend) from which outputs may come, besides public https.
     """
@@ -122,22 +124,20 @@ class Media:
         self._fetching_links = asyncio.Semaphore(_MAX_CONCURRENT_LINKS)
 
     async def load_input(self, source: Attachment | Link, rule: InputRule | None = None) -> InputFile:
-        """Store a user's picture, within the rule's `max_pixels`, and return it as a model's input.
+        """Store a user's file of a kind of the rule, within the rule's bounds, and return it as a model's input.
 
         Raises as `take_attachment` and `take_url` do.
         """
-        max_pixels = None if rule is None else rule.max_pixels
+        rule = rule or _ANY_PICTURE
         stored = await (
-            self.take_url(source.url, max_pixels=max_pixels)
-            if isinstance(source, Link)
-            else self.take_attachment(source, max_pixels=max_pixels)
+            self.take_url(source.url, rule) if isinstance(source, Link) else self.take_attachment(source, rule)
         )
         return build_input_file(stored)
 
     async def load_inputs(
         self, sources: Sequence[Attachment | Link], rule: InputRule | None = None
     ) -> tuple[InputFile, ...]:
-        """Store a user's pictures, one after the other. Raise as `load_input` does: then no picture is kept."""
+        """Store a user's files, one after the other. Raise as `load_input` does: then no file is kept."""
         files: list[InputFile] = []
         try:
             for source in sources:
@@ -193,14 +193,14 @@ class Media:
                 # At once: a request that gives the same file meanwhile must not find a file about to go.
                 self._forget_size(self._store.remove_now(file.sha256))
 
-    async def take_attachment(self, attachment: Attachment, *, max_pixels: int | None = None) -> StoredPicture:
-        """Store a user's attachment. Raise `BadFile`, or the error of reading the attachment."""
+    async def take_attachment(self, attachment: Attachment, rule: InputRule = _ANY_PICTURE) -> KeptFile:
+        """Store a user's attachment, of a kind of the rule. Raise `BadFile`, or the error of reading the attachment."""
         self._check_size(attachment.size_bytes)
         # Each file that waits for its decoding is in memory: further files wait before they are read.
         async with self._taking:
             data = await attachment.read()
             self._check_size(len(data))
-            return await self._keep(data, Line.UPLOADS, max_pixels)
+            return await self._keep_upload(data, rule)
 
     async def download(
         self,
@@ -218,18 +218,18 @@ class Media:
             url, max_bytes=self._max_attachment_bytes, is_trusted=is_trusted, headers=headers, check_hop=check_hop
         )
 
-    async def take_url(self, url: str, *, max_pixels: int | None = None) -> StoredPicture:
-        """Store the file at a user's link. Raise `UnsafeAddress`, `BadFile` or `Unavailable`."""
+    async def take_url(self, url: str, rule: InputRule = _ANY_PICTURE) -> KeptFile:
+        """Store the file at a user's link, of a kind of the rule. Raise `UnsafeAddress`, `BadFile` or `Unavailable`."""
         try:
             async with self._fetching_links:
                 fetched = await self._fetcher.fetch(url, max_bytes=self._max_attachment_bytes)
-                return await self._keep(fetched.data, Line.UPLOADS, max_pixels)
+                return await self._keep_upload(fetched.data, rule)
         except OutputGone as error:
             raise BadFile("There is no file at that address.") from error
 
     async def take_output(
         self, source: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = ""
-    ) -> StoredPicture:
+    ) -> KeptFile:
         """Store the output of a backend, an address or a file's bytes, of the kind that the model should give.
 
         `origin` is the backend's own: an address there is fetched also on this machine or in a private network.
@@ -300,28 +300,30 @@ class Media:
         return self._previews[sha256]
 
     def load_attachment(self, sha256: str) -> Attachment | None:
-        """Return a stored picture as an attachment of a command, None if no longer stored.
+        """Return a stored file as an attachment of a command, None if no longer stored.
 
         Of a picture larger than a person may give, the attachment is a smaller copy.
         """
         path = self._store.find_path(sha256)
         if path is None:
             return None
-        size_bytes = path.stat().st_size
+        size_bytes, mime = path.stat().st_size, get_mime(path)
 
         async def read() -> bytes:
-            if size_bytes > self._max_attachment_bytes or await asyncio.to_thread(_is_large_file, path):
+            if find_kind(mime) is not MediaKind.PICTURE:
+                self._check_size(size_bytes)
+            elif size_bytes > self._max_attachment_bytes or await asyncio.to_thread(_is_large_file, path):
                 return (await self.make_smaller(path, max_bytes=self._max_attachment_bytes)).data
             return await asyncio.to_thread(path.read_bytes)
 
-        return Attachment(path.name, get_mime(path), min(size_bytes, self._max_attachment_bytes), read)
+        return Attachment(path.name, mime, min(size_bytes, self._max_attachment_bytes), read)
 
     def find_path(self, sha256: str) -> Path | None:
-        """Return the path of a stored picture, or None."""
+        """Return the path of a stored file, or None."""
         return self._store.find_path(sha256)
 
     async def remove(self, sha256: str) -> bool:
-        """Delete a stored picture; return whether the picture existed."""
+        """Delete a stored file; return whether the file existed."""
         self._previews.pop(sha256, None)
         size_bytes = await self._store.remove(sha256)
         self._unclaimed.pop(sha256, None)
@@ -329,19 +331,36 @@ class Media:
         return size_bytes is not None
 
     async def list_files(self) -> list[MediaFile]:
-        """Return every stored picture, the longest unused first."""
+        """Return every stored file, the longest unused first."""
         files = await self._store.list_files()
         # Files being written may be missing in the listing: counted twice for a moment, they do no harm.
         self._used_bytes = sum(file.size_bytes for file in files) + self._writing_bytes
         return files
 
     def is_used_since(self, file: MediaFile) -> bool:
-        """Return whether a listed picture was stored again after the listing."""
+        """Return whether a listed file was stored again after the listing."""
         return self._store.is_used_since(file)
 
     async def close(self) -> None:
         """Close connections."""
         await self._fetcher.close()
+
+    async def _keep_upload(self, data: bytes, rule: InputRule) -> KeptFile:
+        """Store a person's file. The bytes decide the kind. Raise `BadFile` for a kind that the rule does not name."""
+        file_type = detect_file_type(data[:HEAD_BYTES])
+        kind = MediaKind.PICTURE if file_type is None or is_heif(data) else file_type.kind
+        if kind is MediaKind.PICTURE:
+            if kind not in rule.media:
+                raise BadFile(describe_refused(data, rule.media))
+            return await self._keep(data, Line.UPLOADS, rule.max_pixels)
+        facts = FileFacts(file_type.mime) if file_type is not None else FileFacts("")
+        if kind in RECORDINGS and set(rule.media) & set(RECORDINGS):
+            facts = await asyncio.to_thread(measure_recording, data)
+            kind = find_kind(facts.mime)
+        if kind not in rule.media:
+            raise BadFile(describe_refused(data, rule.media, kind))
+        check_length(facts, rule.max_seconds)
+        return await self._save([data], facts, Line.UPLOADS)
 
     async def _keep(
         self,
@@ -349,7 +368,7 @@ class Media:
         line: Line,
         max_pixels: int | None = None,
         convert: Callable[[bytes], CleanPicture] = clean,
-    ) -> StoredPicture:
+    ) -> KeptFile:
         if line is Line.UPLOADS and is_heif(data):
             data = await self._convert_heif(data)
 
@@ -361,18 +380,20 @@ class Media:
         picture = await self._decode(estimate_memory_bytes, data, line, work)
         return await self._save([picture.data], picture.facts, line)
 
-    async def _keep_output(self, file: BinaryIO, output: OutputKind) -> StoredPicture:
+    async def _keep_output(self, file: BinaryIO, output: OutputKind) -> KeptFile:
         """Store a model's file, whole: within the bounds of outputs. The bytes decide the file's kind."""
         with _map_file(file) as data:
             file_type = detect_file_type(data[:HEAD_BYTES])
             if file_type is None:
                 raise BadFile("That file is of a kind that I do not know.")
-            if not output.accepts(file_type.kind):
-                raise ModelFailed(
-                    f"The model gave {_GIVEN[file_type.kind]} instead of {_WANTED[output]}. You were not charged."
-                )
-            if file_type.kind is not MediaKind.PICTURE:
-                return await self._save([memoryview(data)], PictureFacts(file_type.mime, 0, 0), Line.OUTPUTS)
+            facts = FileFacts(file_type.mime)
+            if file_type.kind in RECORDINGS:
+                facts = await asyncio.to_thread(measure_recording, data)
+            kind = find_kind(facts.mime)
+            if not output.accepts(kind):
+                raise ModelFailed(f"The model gave {_GIVEN[kind]} instead of {_WANTED[output]}. You were not charged.")
+            if kind is not MediaKind.PICTURE:
+                return await self._save([memoryview(data)], facts, Line.OUTPUTS)
             if _is_large(data):
                 large = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: clean_large(data))
                 # The pieces refer to the mapped file, which is unmapped with the last of them.
@@ -382,7 +403,7 @@ class Media:
             )
             return await self._save([picture.data], picture.facts, Line.OUTPUTS)
 
-    async def _save(self, pieces: Pieces, facts: PictureFacts, line: Line) -> StoredPicture:
+    async def _save(self, pieces: Pieces, facts: FileFacts, line: Line) -> KeptFile:
         sha256 = await asyncio.to_thread(compute_sha256, *pieces)
         size_bytes = sum(len(piece) for piece in pieces) if self._store.find_path(sha256) is None else 0
         if size_bytes:
@@ -412,7 +433,7 @@ class Media:
                         await self._has_room.wait()
         # An output was paid for: its file is kept, and the next deletion makes up for the file.
         if line is Line.UPLOADS and not self._fits(size_bytes):
-            raise Unavailable("There is no room for another picture just now. Please try again in a minute.")
+            raise Unavailable("There is no room for another file just now. Please try again in a minute.")
         self._used_bytes = (self._used_bytes or 0) + size_bytes
         self._writing_bytes += size_bytes
 
@@ -446,9 +467,17 @@ async def make_no_preview(_: str) -> None:
     """Return no smaller copy: each picture is shown itself."""
 
 
-def build_input_file(stored: StoredPicture) -> InputFile:
-    """Return a stored picture as a model's input."""
-    return InputFile(stored.sha256, stored.mime, stored.size_bytes, str(stored.path), stored.width, stored.height)
+def build_input_file(stored: KeptFile) -> InputFile:
+    """Return a stored file as a model's input."""
+    return InputFile(
+        stored.sha256,
+        stored.mime,
+        stored.size_bytes,
+        str(stored.path),
+        stored.width,
+        stored.height,
+        stored.duration_seconds or 0,
+    )
 
 
 @contextlib.contextmanager

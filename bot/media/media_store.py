@@ -1,4 +1,4 @@
-"""Stores pictures on disk by the SHA-256 of their content, written whole or not at all."""
+"""Stores files on disk by the SHA-256 of their content, written whole or not at all."""
 
 import asyncio
 import hashlib
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
 from bot.core.errors import InternalError
-from bot.core.file_types import FILE_TYPES
+from bot.core.file_types import FILE_TYPES, FileFacts
 from bot.core.private_files import create_private_folder
-from bot.media.decoding import PictureFacts, inspect
+from bot.media.decoding import inspect
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -23,8 +23,8 @@ Pieces: TypeAlias = Sequence[bytes | memoryview]
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPicture:
-    """A stored picture: hash, MIME type, size in bytes, and width and height in pixels."""
+class KeptFile:
+    """A stored file: hash, MIME type, size in bytes, width and height in pixels, and length in seconds."""
 
     sha256: str
     mime: str
@@ -32,6 +32,7 @@ class StoredPicture:
     width: int
     height: int
     path: Path
+    duration_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +50,15 @@ class MediaStore:
     def __init__(self, data_dir: Path | str) -> None:
         self._root = Path(data_dir) / "media"
 
-    async def save(self, data: bytes, mime: str) -> StoredPicture:
+    async def save(self, data: bytes, mime: str) -> KeptFile:
         """Write a picture unless stored already. After the return the picture survives a power cut."""
         if mime not in FILE_TYPES:
             raise InternalError(f"no extension for {mime}")
         facts = await asyncio.to_thread(inspect, data)
         return await self.save_pieces([data], replace(facts, mime=mime), compute_sha256(data))
 
-    async def save_pieces(self, pieces: Pieces, facts: PictureFacts, sha256: str) -> StoredPicture:
-        """Write a measured picture, given in pieces with its hash; see `save`."""
+    async def save_pieces(self, pieces: Pieces, facts: FileFacts, sha256: str) -> KeptFile:
+        """Write a measured file, given in pieces with its hash; see `save`."""
         return await asyncio.to_thread(self._save, pieces, facts, sha256)
 
     def open_temporary(self) -> BinaryIO:
@@ -114,7 +115,7 @@ class MediaStore:
     def _path(self, sha256: str, extension: str) -> Path:
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
 
-    def _save(self, pieces: Pieces, facts: PictureFacts, sha256: str) -> StoredPicture:
+    def _save(self, pieces: Pieces, facts: FileFacts, sha256: str) -> KeptFile:
         path = self._path(sha256, FILE_TYPES[facts.mime].extension)
         if not path.is_file():
             create_private_folder(path.parent)
@@ -122,7 +123,7 @@ class MediaStore:
         else:
             path.touch()  # retention counts from the last save
         size_bytes = sum(len(piece) for piece in pieces)
-        return StoredPicture(sha256, facts.mime, size_bytes, facts.width, facts.height, path)
+        return KeptFile(sha256, facts.mime, size_bytes, facts.width, facts.height, path, facts.duration_seconds)
 
 
 def compute_sha256(*pieces: bytes | memoryview) -> str:
@@ -139,7 +140,8 @@ def _get_used_at(facts: os.stat_result) -> datetime:
 
 def get_mime(path: Path) -> str:
     """Return the MIME type of a stored file, by extension."""
-    return next(mime for mime, file_type in FILE_TYPES.items() if path.suffix == f".{file_type.extension}")
+    found = (mime for mime, file_type in FILE_TYPES.items() if path.suffix == f".{file_type.extension}")
+    return next(found, "application/octet-stream")
 
 
 def _write_whole(path: Path, pieces: Pieces) -> None:

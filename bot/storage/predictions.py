@@ -162,6 +162,7 @@ def _row_from_output(output: Output) -> dict[str, Any]:
         "alt": output.alt,
         "is_flagged": output.is_flagged,
         "expires_at": output.expires_at,
+        "duration_seconds": output.duration_seconds,
     }
 
 
@@ -178,4 +179,5 @@ def _output_from_row(row: sa.Row[Any]) -> Output:
         alt=row.alt,
         is_flagged=row.is_flagged,
         expires_at=row.expires_at,
+        duration_seconds=row.duration_seconds,
     )

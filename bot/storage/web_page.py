@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from bot.core import limits
 from bot.core.json import JSON
 from bot.core.people import PersonKey, Rank
-from bot.core.replies import Button, Picture, Progress, Reply, Stage, TextFile, Tone
+from bot.core.replies import Button, Picture, Progress, Reply, ResultFile, Stage, TextFile, Tone
 from bot.storage.connection import Rows, Statements
 from bot.storage.personal_data import PAGE
 from bot.storage.policies import Policy, PolicyStore
@@ -303,8 +303,9 @@ def count_characters(message: PageMessage) -> int:
     """Return the approximate length of a message in JSON, without the contents of files."""
     reply = message.reply
     words = len(reply.text) + len(reply.note) + len(reply.request_summary)
-    pictures = sum(len(picture.alt) + len(picture.name) for picture in reply.pictures)
-    return _FIXED_CHARACTERS * (1 + len(reply.pictures) + len(reply.files)) + words + pictures
+    made: tuple[Picture | ResultFile, ...] = (*reply.pictures, *reply.result_files)
+    described = sum(len(file.alt) + len(file.name) for file in made)
+    return _FIXED_CHARACTERS * (1 + len(made) + len(reply.files)) + words + described
 
 
 def without_file_contents(message: PageMessage) -> PageMessage:
@@ -335,6 +336,7 @@ def reply_from_json(kept: dict[str, Any]) -> Reply:
             "progress": Progress(**progress | {"stage": Stage(progress["stage"])}) if progress else None,
             "buttons": tuple(Button(**button) for button in kept.get("buttons", ())),
             "files": tuple(TextFile(**file) for file in kept.get("files", ())),
+            "result_files": tuple(ResultFile(**file) for file in kept.get("result_files", ())),
             "tone": Tone(kept.get("tone", Tone.PLAIN)),
         }
     )

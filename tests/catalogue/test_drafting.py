@@ -149,9 +149,11 @@ def test_a_schema_that_fits_no_command_is_refused() -> None:
         draft_entry(replace(FOX, fields=None), today=TODAY)
 
 
-def test_an_output_that_no_platform_shows_is_refused_also_with_a_task() -> None:
-    with pytest.raises(DraftingError, match="acme/fox gives audio, which no platform shows yet."):
-        draft_entry(make_schema(PICTURE, output=OutputKind.AUDIO), today=TODAY, task=Task.IMAGINE)
+def test_a_model_of_sounds_can_be_drafted_for_a_task() -> None:
+    draft = draft_entry(make_schema(make_field("prompt"), output=OutputKind.AUDIO), today=TODAY, task=Task.MUSIC)
+
+    assert 'task = "music"' in draft.text
+    assert 'output = "audio"' in draft.text
 
 
 def test_a_task_can_be_named() -> None:

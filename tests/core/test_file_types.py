@@ -1,23 +1,13 @@
 """Types of files by their first bytes, whatever a name says."""
 
 import io
-import wave
 import zipfile
 
 import pytest
 
 from bot.core.file_types import FILE_TYPES, HEAD_BYTES, MediaKind, detect_file_type
 from tests.media.pictures import encode_picture
-
-
-def make_wav() -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(8_000)
-        sound.writeframes(bytes(1_600))
-    return buffer.getvalue()
+from tests.media.recordings import RECORDINGS, make_mp4, make_webm
 
 
 def make_zip() -> bytes:
@@ -33,21 +23,18 @@ SAMPLES = {
     "image/webp": encode_picture("WEBP"),
     "image/gif": encode_picture("GIF"),
     "image/avif": encode_picture("AVIF"),
-    "audio/mpeg": b"\xff\xfb\x90\x64" + bytes(413),
-    "audio/wav": make_wav(),
-    "audio/ogg": b"OggS\x00\x02" + bytes(50),
-    "audio/flac": b"fLaC\x00\x00\x00\x22" + bytes(50),
-    "audio/mp4": b"\x00\x00\x00\x20ftypM4A \x00\x00\x02\x00isomiso2" + bytes(50),
-    "video/mp4": b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41" + bytes(50),
-    "video/webm": b"\x1a\x45\xdf\xa3\x9f\x42\x86\x81\x01\x42\x82\x84webm" + bytes(50),
-    "video/quicktime": b"\x00\x00\x00\x14ftypqt  \x00\x00\x02\x00qt  " + bytes(50),
+    **{mime: make() for mime, make in RECORDINGS.items()},
+    "audio/mp4": make_mp4(brand=b"M4A ", has_video=False),
+    "audio/webm": make_webm(has_video=False),
+    "video/quicktime": make_mp4(brand=b"qt  "),
     "model/gltf-binary": b"glTF\x02\x00\x00\x00" + bytes(50),
     "image/svg+xml": b'<?xml version="1.0"?>\n<!-- a fox -->\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "application/zip": make_zip(),
 }
 
 
-@pytest.mark.parametrize("mime", FILE_TYPES)
+# Of a WebM without pictures only the tracks tell the kind: see `bot.media.recordings`.
+@pytest.mark.parametrize("mime", FILE_TYPES.keys() - {"audio/webm"})
 def test_each_type_is_told_by_its_bytes(mime: str) -> None:
     found = detect_file_type(SAMPLES[mime][:HEAD_BYTES])
 

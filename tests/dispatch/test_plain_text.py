@@ -10,6 +10,7 @@ import tomlkit
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands import MENU
 from bot.core.errors import BadFile, BadOption
+from bot.core.file_types import MediaKind
 from bot.core.invocations import Attachment, EarlierMessage, TurnRole
 from bot.dispatch.plain_text import invocation_from_text, may_continue_conversation, parse_plain_text
 from tests.bench import Bench, make_attachment
@@ -69,9 +70,9 @@ def test_talk_keeps_every_word() -> None:
 
 
 def test_a_picture_with_the_text_makes_the_command_certain() -> None:
-    assert parse_plain_text("caption the smallest bird", MENU, has_picture=True).command == "caption"
-    assert parse_plain_text("imagine a fox in this style", MENU, has_picture=True).command == "imagine"
-    assert parse_plain_text("Chat GPT or you, who is better?", MENU, has_picture=True).options == {
+    assert parse_plain_text("caption the smallest bird", MENU, given={MediaKind.PICTURE}).command == "caption"
+    assert parse_plain_text("imagine a fox in this style", MENU, given={MediaKind.PICTURE}).command == "imagine"
+    assert parse_plain_text("Chat GPT or you, who is better?", MENU, given={MediaKind.PICTURE}).options == {
         "message": "Chat GPT or you, who is better?"
     }
 

@@ -248,14 +248,14 @@ class ScriptedBackend:
         succeeded = run.state is PredictionState.SUCCEEDED
         asked = run.inputs.get("num_outputs")
         count = script.pictures if script.pictures is not None else (asked if isinstance(asked, int) else 1)
-        is_picture = run.model.output is OutputKind.PICTURES
+        has_files = not run.model.output.is_text
         return RunSnapshot(
             backend_id=run.id,
             state=run.state,
             files=(make_data_url(script.picture),) * count
-            if succeeded and is_picture and not script.outputs_are_gone
+            if succeeded and has_files and not script.outputs_are_gone
             else (),
-            text="".join(script.words) if succeeded and not is_picture and not script.outputs_are_gone else "",
+            text="".join(script.words) if succeeded and not has_files and not script.outputs_are_gone else "",
             error=script.error if run.state is PredictionState.FAILED else "",
             metrics=script.metrics,
             created_at=run.created_at,

@@ -1,26 +1,28 @@
 """Completing a job: outputs are fetched and kept, and the real cost of each run counts."""
 
+import asyncio
+import wave
 from pathlib import Path
 
 import pytest
 
 from bot.core.backend import RunMetrics
 from bot.core.errors import BackendDown
+from bot.core.file_types import MediaKind
 from bot.core.limits import MAX_OUTPUT_FILES
 from bot.core.models import OutputKind
 from bot.core.replies import Tone
-from bot.media.media_store import StoredPicture
+from bot.media.media_store import KeptFile
 from tests.bench import Bench
 from tests.core.test_file_types import SAMPLES
 from tests.fakes.backend import make_data_url, make_png
+from tests.media.recordings import make_wav
 
 
 async def test_fetching_an_output_is_retried(bench: Bench) -> None:
     fetch, failures = bench.app.media.take_output, [BackendDown("away"), BackendDown("away")]
 
-    async def unsteady(
-        url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = ""
-    ) -> StoredPicture:
+    async def unsteady(url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = "") -> KeptFile:
         if failures:
             raise failures.pop()
         return await fetch(url, output)
@@ -33,7 +35,7 @@ async def test_fetching_an_output_is_retried(bench: Bench) -> None:
 
 
 async def test_an_output_that_cannot_be_fetched_is_not_charged(bench: Bench) -> None:
-    async def away(url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = "") -> StoredPicture:
+    async def away(url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = "") -> KeptFile:
         raise BackendDown("What the model made could not be fetched. You were not charged.")
 
     bench.app.media.take_output = away  # type: ignore[method-assign,assignment]  # no network
@@ -85,7 +87,7 @@ async def test_pictures_beside_a_file_of_another_kind_are_kept(bench: Bench, mon
     fetch = bench.app.media.take_output
     urls = [make_data_url(make_png()), make_data_url(SAMPLES["application/zip"])]
 
-    async def take(_: str, output: OutputKind, *, origin: str) -> StoredPicture:
+    async def take(_: str, output: OutputKind, *, origin: str) -> KeptFile:
         return await fetch(urls.pop(0), output)
 
     monkeypatch.setattr(bench.app.media, "take_output", take)
@@ -113,3 +115,35 @@ async def test_an_endless_answer_is_kept_up_to_the_bound(bench: Bench) -> None:
     end = list(bench.platform.messages.values())[-1].text
     assert end.endswith("…\n\n8 more characters were left out: I keep at most 100,000.")
     assert bench.last_message.reply.tone is Tone.DONE
+
+
+MUSIC_TOML = """
+[tune]
+title = "Tune"
+task = "imagine"
+ref = "ana/tune"
+output = "audio"
+price = { tiers = [{ per = "audio_output_count", usd = "0.02" }], source = "a test", read_on = 2026-12-01 }
+max_seconds = 60
+usual_seconds = 5
+inputs = { prompt = "prompt", count = "count" }
+"""
+
+
+async def test_a_sound_is_kept_with_its_length_and_shown(tmp_path: Path) -> None:
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text(MUSIC_TOML, encoding="utf-8")
+    bench = await Bench.open(tmp_path, catalogue_path=catalogue)
+    bench.backend.will(picture=make_wav(2))
+
+    await bench.say("/imagine a sea shanty")
+
+    [file] = bench.last_message.reply.result_files
+    [output] = await bench.app.jobs.list_outputs(await bench.get_job())
+    await bench.close()
+    assert (file.name, file.kind, file.duration_seconds) == ("a-sea-shanty.wav", MediaKind.AUDIO, 2)
+    assert bench.last_message.reply.pictures == ()
+    assert bench.last_message.reply.note.startswith("Tune · 0:02 · ")
+    assert [button.action for button in bench.last_message.reply.buttons] == ["again", "delete", "report"]
+    assert (output.mime, output.duration_seconds) == ("audio/wav", 2)
+    assert await asyncio.to_thread(wave.open, str(bench.app.media.find_path(file.sha256)))

@@ -94,7 +94,7 @@ async def test_a_picture_without_room_is_refused_in_a_sentence(tmp_path: Path, m
     await bench.close()
 
     assert reply is not None
-    assert reply.text == "There is no room for another picture just now. Please try again in a minute."
+    assert reply.text == "There is no room for another file just now. Please try again in a minute."
     assert list_files(bench) == []
 
 

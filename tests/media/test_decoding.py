@@ -11,7 +11,8 @@ from PIL import Image, ImageCms, ImageStat
 from PIL.PngImagePlugin import PngInfo
 
 from bot.core.errors import BadFile
-from bot.media.decoding import PictureFacts, clean, inspect, shrink
+from bot.core.file_types import FileFacts
+from bot.media.decoding import clean, inspect, shrink
 from tests.media.pictures import (
     GPS_TAG,
     SECRET,
@@ -38,7 +39,7 @@ def make_tiff() -> bytes:
 
 @pytest.mark.parametrize(("kind", "mime"), KINDS.items())
 def test_a_picture_is_measured_by_its_content(kind: str, mime: str) -> None:
-    assert inspect(encode_picture(kind)) == PictureFacts(mime, 60, 40)
+    assert inspect(encode_picture(kind)) == FileFacts(mime, 60, 40)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_other_bombs_are_refused_too(data: bytes) -> None:
 
 
 def test_25_megapixels_are_taken_and_one_pixel_more_is_refused() -> None:
-    assert inspect(make_png_bomb(5_000, 5_000)) == PictureFacts("image/png", 5_000, 5_000)
+    assert inspect(make_png_bomb(5_000, 5_000)) == FileFacts("image/png", 5_000, 5_000)
     with pytest.raises(BadFile, match=TOO_MANY_PIXELS):
         inspect(make_png_bomb(5_000, 5_001))
 
@@ -141,7 +142,7 @@ def test_camera_and_place_are_removed_and_pixels_stay(kind: str) -> None:
 def test_a_picture_is_turned_upright_before_its_exif_goes(kind: str) -> None:
     cleaned = clean(encode_picture(kind, exif=make_exif(orientation=6)))
 
-    assert cleaned.facts == PictureFacts(KINDS[kind], 40, 60)
+    assert cleaned.facts == FileFacts(KINDS[kind], 40, 60)
     assert SECRET not in cleaned.data
     red, green, blue = open_picture(cleaned.data).convert("RGB").getpixel((20, 5))  # type: ignore[misc]  # three for RGB
     assert (red > 200, green < 60, blue < 60) == (True, True, True)
@@ -206,7 +207,7 @@ def test_a_progressive_jpeg_keeps_its_scans() -> None:
 def test_an_animation_becomes_its_first_frame(data: bytes, mime: str) -> None:
     cleaned = clean(data)
 
-    assert cleaned.facts == PictureFacts(mime, 30, 30)
+    assert cleaned.facts == FileFacts(mime, 30, 30)
     frame = open_picture(cleaned.data)
     assert not getattr(frame, "is_animated", False)
     assert frame.convert("RGB").getpixel((15, 15))[0] > 200  # type: ignore[index]  # three for RGB
@@ -262,7 +263,7 @@ def test_an_orientation_in_xmp_alone_turns_nothing_as_in_browsers(kind: str) -> 
 
     cleaned = clean(data)
 
-    assert cleaned.facts == PictureFacts(KINDS[kind], 60, 40)
+    assert cleaned.facts == FileFacts(KINDS[kind], 60, 40)
     assert b"tiff:Orientation" not in cleaned.data
     assert open_picture(cleaned.data).tobytes() == open_picture(data).tobytes()
 
@@ -285,7 +286,7 @@ def test_a_picture_that_fits_stays_unchanged() -> None:
 def test_a_picture_of_too_many_pixels_becomes_smaller() -> None:
     small = shrink(encode_picture("PNG", (400, 200)), max_pixels=20_000)
 
-    assert small.facts == PictureFacts("image/png", 200, 100)
+    assert small.facts == FileFacts("image/png", 200, 100)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.core.errors import BadFile, FileTooLarge
-from bot.media.file_kinds import describe_no_picture, is_heif, is_picture
+from bot.media.file_kinds import describe_refused, is_heif, is_picture
 from bot.media.media import Media
 from tests.bench import make_attachment
 from tests.fakes.backend import make_png
@@ -91,8 +91,8 @@ async def test_a_picture_with_too_many_pixels_is_refused_before_decoding(tmp_pat
         (b"", "an empty file"),
         (b"BM....", "a BMP picture"),
         (b"ID3....", "a sound"),
-        (b"RIFF....WAVEfmt ", "a video or a sound"),
-        (b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isommp42", "a video or a sound"),
+        (b"RIFF....WAVEfmt ", "a sound"),
+        (b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00isommp42", "a video"),
         (b"<?xml version='1.0'?><svg xmlns='x'/>", "an SVG drawing"),
         (b"<!DOCTYPE html><html>", "a web page"),
         ("Лиса бежит.".encode(), "a text"),
@@ -101,7 +101,7 @@ async def test_a_picture_with_too_many_pixels_is_refused_before_decoding(tmp_pat
 def test_a_file_that_is_no_picture_is_named(data: bytes, name: str) -> None:
     expected = f"That is {name}, not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
 
-    assert describe_no_picture(data) == expected
+    assert describe_refused(data) == expected
     assert not is_picture(data)
 
 
@@ -109,6 +109,6 @@ def test_pictures_are_known_by_their_bytes() -> None:
     assert is_picture(make_png())
     assert is_picture(make_heic())
     assert is_heif(make_heic())
-    assert describe_no_picture(b"\x01\x02\x03\x04") == (
+    assert describe_refused(b"\x01\x02\x03\x04") == (
         "That file is not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
     )

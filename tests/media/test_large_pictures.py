@@ -12,10 +12,9 @@ from PIL import Image, ImageChops
 
 from benchmarks.pictures import measure_in_process
 from bot.core.errors import BadFile, FileTooLarge, ModelFailed, OutputTooLarge
-from bot.core.file_types import FILE_TYPES, MediaKind
-from bot.core.models import OutputKind
+from bot.core.file_types import FILE_TYPES, FileFacts, MediaKind
+from bot.core.models import InputRule, OutputKind
 from bot.media import large_pictures
-from bot.media.decoding import PictureFacts
 from bot.media.large_pictures import clean_large, shrink_large
 from bot.media.media import Media
 from tests.core.test_file_types import SAMPLES
@@ -84,7 +83,7 @@ def test_a_jpeg_is_made_smaller_upright(options: dict[str, Any]) -> None:
 
     small = shrink_large(data, max_pixels=130_000)
 
-    assert small.facts == PictureFacts("image/jpeg", *((300, 400) if "exif" in options else (400, 300)))
+    assert small.facts == FileFacts("image/jpeg", *((300, 400) if "exif" in options else (400, 300)))
     assert SECRET not in small.data
 
 
@@ -156,7 +155,7 @@ async def test_a_large_output_can_be_given_to_the_next_command(tmp_path: Path) -
 
     again = media.load_attachment(kept.sha256)
     assert again is not None
-    given = await media.take_attachment(again, max_pixels=2_000_000)
+    given = await media.take_attachment(again, InputRule(max_pixels=2_000_000))
 
     assert given.width == given.height
     assert 1_900_000 < given.width * given.height <= 2_000_000

@@ -12,12 +12,12 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher
 from bot.media.media import FindPath
 from bot.platforms.console.commands import NAME, build_invocation
-from bot.platforms.console.files import write_pictures, write_text
+from bot.platforms.console.files import MadeFile, write_files, write_text
 from bot.platforms.console.messages import Printer
 
 
 class ConsolePlatform:
-    """Prints messages to `out` and errors to `err`, and writes pictures to the path `output` if given."""
+    """Prints messages to `out` and errors to `err`, and writes made files to the path `output` if given."""
 
     name = NAME
     limits = MessageLimits(max_length=1_000_000)
@@ -90,11 +90,12 @@ class ConsolePlatform:
             raise UserError(self._printer.get_unprinted(reply.text))
         self._printer.show(reply)
         self._printer.end()
-        if reply.pictures and self._output is not None:
-            for line in await asyncio.to_thread(write_pictures, reply.pictures, self._output, self._find_path):
+        made: tuple[MadeFile, ...] = (*reply.pictures, *reply.result_files)
+        if made and self._output is not None:
+            for line in await asyncio.to_thread(write_files, made, self._output, self._find_path):
                 self._printer.print_line(line)
-        elif reply.pictures:
-            names = ", ".join(picture.name for picture in reply.pictures)
+        elif made:
+            names = ", ".join(file.name for file in made)
             self._printer.print_line(f"Made {names}. Add --output NAME to keep it.")
         for file in reply.files:
             self._printer.print_line(await asyncio.to_thread(write_text, file, self._output))

@@ -17,7 +17,7 @@ from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.plain_text import (
     DEFAULT_COMMAND,
-    has_picture,
+    guess_kinds,
     invocation_from_text,
     may_continue_conversation,
     parse_plain_text,
@@ -196,7 +196,7 @@ class DiscordChat:
         """Return the place for a mention: the channel for commands, else a new thread or a reply chain."""
         message, services = incoming.message, self._context.dispatcher.services
         text, discord_channel, files = incoming.text, incoming.discord_channel, incoming.files or incoming.quoted_files
-        if parse_plain_text(text, services.menu, has_picture=has_picture(files)).command != DEFAULT_COMMAND:
+        if parse_plain_text(text, services.menu, given=guess_kinds(files)).command != DEFAULT_COMMAND:
             return incoming.channel
         me = message.guild.me if message.guild else None
         may_open = me is not None and can_open_thread(discord_channel, discord_channel.permissions_for(me))
@@ -222,7 +222,7 @@ class DiscordChat:
             quoted_files=incoming.quoted_files,
             earlier=await self._read_earlier_messages(incoming, conversation),
             name_mentions=lambda words: replace_mentions(words, names, guild),
-            find_picture=lambda: self._reader.find_last_picture(incoming.discord_channel, incoming.message),
+            find_file=lambda kinds: self._reader.find_last_file(incoming.discord_channel, kinds, incoming.message),
         )
         reply = await self._context.dispatcher.handle(invocation)
         if reply is not None:

@@ -233,7 +233,7 @@ class DiscordCommands:
                 attachments=files,
                 placeholder=message,
                 is_private=declaration.is_private,
-                find_picture=lambda: self._reader.find_last_picture(interaction.channel),
+                find_file=lambda kinds: self._reader.find_last_file(interaction.channel, kinds),
                 mentioned_users=tuple(User(NAME, user.workspace, id_, name) for id_, name in names),
             )
             return message, await context.dispatcher.handle(invocation)

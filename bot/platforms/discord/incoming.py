@@ -7,6 +7,7 @@ from typing import Any
 
 import discord
 
+from bot.core.file_types import MediaKind
 from bot.core.invocations import Attachment
 from bot.core.time_format import format_moment
 from bot.platforms.discord.errors import REQUEST_ERRORS
@@ -67,19 +68,21 @@ class DiscordMessageReader:
             messages.insert(0, head)
         return [message for message in messages if message.type in (*USER_MESSAGE_TYPES, *_COMMAND_ANSWER_TYPES)]
 
-    async def find_last_picture(self, channel: Any, before: discord.abc.Snowflake | None = None) -> Attachment | None:
-        """Return the last picture in a channel or thread, of people or of the bot; the thread's head counts."""
+    async def find_last_file(
+        self, channel: Any, kinds: Sequence[MediaKind], before: discord.abc.Snowflake | None = None
+    ) -> Attachment | None:
+        """Return the last file of some kinds in a channel or thread, of people or of the bot; the head counts."""
         try:
             async for message in channel.history(limit=_MAX_SEARCHED_MESSAGES, before=before):
-                if (picture := self._find_picture(_resolve_starter(message))) is not None:
-                    return picture
+                if (file := self._find_file(_resolve_starter(message), kinds)) is not None:
+                    return file
         except REQUEST_ERRORS:  # without the permission to read the history
             return None
         head = await _fetch_head(channel)
-        return self._find_picture(head) if head is not None else None
+        return self._find_file(head, kinds) if head is not None else None
 
-    def _find_picture(self, message: discord.Message) -> Attachment | None:
-        return next((file for file in self.list_files(message) if file.mime.startswith("image/")), None)
+    def _find_file(self, message: discord.Message, kinds: Sequence[MediaKind]) -> Attachment | None:
+        return next((file for file in self.list_files(message) if file.kind in kinds), None)
 
 
 def _resolve_starter(message: discord.Message) -> discord.Message:

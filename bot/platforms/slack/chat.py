@@ -132,8 +132,8 @@ class SlackChat:
                 quoted_words=await self._reader.read_quoted_words(installed.id, event),
                 quoted_files=self._reader.list_quoted_files(installed.id, event),
                 name_mentions=lambda words: replace_mentions(words, names),
-                find_picture=lambda: self._reader.find_last_picture(
-                    installed.id, place.id, str(event.get("thread_ts") or ""), before=str(event["ts"])
+                find_file=lambda kinds: self._reader.find_last_file(
+                    installed.id, place.id, kinds, str(event.get("thread_ts") or ""), before=str(event["ts"])
                 ),
             )
             if invocation.command == DEFAULT_COMMAND:

@@ -66,7 +66,7 @@ class SlackCommands:
         declaration = find_command(self._menu, parsed.command).declaration
         names = await self._users.get_names(team, str(body.get("text") or ""))
         options = convert_words(declaration, parsed.options, lambda words: replace_mentions(words, names))
-        attachments = await self._find_last_picture(declaration, parsed, target)
+        attachments = await self._find_last_file(declaration, parsed, target)
         if _lacks_required_option(declaration, {**options, **attachments}):
             origin = SlackFormOrigin(parsed.command, target.channel)
             await self.open_form(body, target, declaration, origin, options)
@@ -82,18 +82,18 @@ class SlackCommands:
         )
         await self._replies.answer(invocation, target)
 
-    async def _find_last_picture(
+    async def _find_last_file(
         self, declaration: Declaration, parsed: ParsedCommand, target: ReplyTarget
     ) -> dict[str, Attachment]:
-        """Return the last picture of the channel for a required picture that was left out; empty if there is none."""
+        """Return the last file of the channel for a required file that was left out; empty if there is none."""
         option = declaration.file_option
         if option is None or not option.is_required or option.name in parsed.options:
             return {}
         # A form opens within three seconds of the command only.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SEARCH_SECONDS):
-                picture = await self._reader.find_last_picture(target.team, target.channel)
-                return {option.name: picture} if picture is not None else {}
+                file = await self._reader.find_last_file(target.team, target.channel, option.media)
+                return {option.name: file} if file is not None else {}
         return {}
 
     async def handle_picture_shortcut(self, body: Body, team: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bot.core.errors import BadFile, OutputGone, Unavailable
+from bot.core.file_types import MediaKind
 from bot.core.invocations import Attachment
 from bot.media.media import Media
 from bot.platforms.slack.errors import ignore_refusal
@@ -83,8 +84,10 @@ class SlackMessageReader:
                 break
         return last if root and root[0] in last else [*root, *last[1:]]
 
-    async def find_last_picture(self, team: str, channel: str, thread: str = "", before: str = "") -> Attachment | None:
-        """Return the last picture of a thread, or of a channel without `thread`, of people or of the bot."""
+    async def find_last_file(
+        self, team: str, channel: str, kinds: Sequence[MediaKind], thread: str = "", before: str = ""
+    ) -> Attachment | None:
+        """Return the last file of some kinds of a thread, or of a channel without `thread`, of people or of the bot."""
         if thread:
             messages = (await self.list_earlier(team, channel, thread, before))[::-1]
         else:
@@ -95,8 +98,8 @@ class SlackMessageReader:
             messages = list(response.get("messages") or ())
         for message in messages:
             files = [*self.list_files(team, message), *self.list_quoted_files(team, message)]
-            if (picture := next((file for file in files if file.mime.startswith("image/")), None)) is not None:
-                return picture
+            if (found := next((file for file in files if file.kind in kinds), None)) is not None:
+                return found
         return None
 
     def _list_block_pictures(self, team: str, blocks: Sequence[Mapping[str, Any]]) -> list[Attachment]:

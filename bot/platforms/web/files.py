@@ -1,4 +1,4 @@
-"""Files over HTTP: the page's own assets, kept pictures, and text files of messages."""
+"""Files over HTTP: the page's own assets, kept pictures, sounds, videos and downloads, and text files of messages."""
 
 import asyncio
 import hashlib
@@ -11,10 +11,11 @@ from urllib.parse import quote
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from bot.core.file_types import HEAD_BYTES, MediaKind, detect_file_type
+from bot.core.file_types import HEAD_BYTES, FileType, MediaKind, detect_file_type
 from bot.core.limits import PICTURE_SECONDS
 from bot.core.replies import TextFile
 from bot.media.media import FindPath, MakePreview
+from bot.media.media_store import get_mime
 from bot.platforms.web.auth import NO_STORE
 
 _STATIC_FOLDER = Path(__file__).parent / "static"
@@ -55,14 +56,14 @@ def serve_asset(asset: Asset | None, request: web.Request) -> web.Response:
 
 
 class PictureResponse(web.FileResponse):
-    """A picture, sent within `PICTURE_SECONDS`."""
+    """A kept file, sent within `PICTURE_SECONDS`; a player asks for ranges of it."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         try:
             async with asyncio.timeout(PICTURE_SECONDS):
                 return await super().prepare(request)
         except TimeoutError as error:
-            raise ConnectionResetError("the reader of a picture is too slow") from error
+            raise ConnectionResetError("the reader of a file is too slow") from error
 
 
 async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.StreamResponse:
@@ -70,9 +71,9 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
     path = find_path(sha256) if _SHA256.fullmatch(sha256) else None
     head = await asyncio.to_thread(_read_head, path) if path else None
     if path is None or head is None:
-        raise web.HTTPNotFound(text="That picture is not kept any more.")
+        raise web.HTTPNotFound(text="That file is not kept any more.")
     file_type = detect_file_type(head)
-    mime = file_type.mime if file_type and file_type.kind is not MediaKind.FILE else "application/octet-stream"
+    mime = _choose_mime(path, file_type)
     headers = {
         "Content-Type": mime,
         "Cache-Control": _FOREVER,
@@ -82,6 +83,15 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
     if name or mime == "application/octet-stream":
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name or sha256, safe='')}"
     return PictureResponse(path, headers=headers)
+
+
+def _choose_mime(path: Path, file_type: FileType | None) -> str:
+    """Return the type for a browser, by the file's first bytes; of a container of sound alone, the sound's type."""
+    if file_type is None or file_type.kind is MediaKind.FILE:
+        return "application/octet-stream"
+    kept = get_mime(path)
+    is_same_container = kept.partition("/")[2] == file_type.mime.partition("/")[2]
+    return kept if is_same_container else file_type.mime
 
 
 async def serve_preview(sha256: str, find_path: FindPath, make_preview: MakePreview) -> web.StreamResponse:

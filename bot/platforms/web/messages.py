@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from bot.core.file_types import RECORDINGS
 from bot.core.json import JSON
 from bot.core.limits import MAX_PIXELS
-from bot.core.replies import Button, Picture, Progress, TextFile
+from bot.core.replies import Button, Picture, Progress, ResultFile, TextFile
 from bot.storage.web_page import PageMessage
 
 MessageJson = Mapping[str, JSON]
@@ -23,11 +24,15 @@ def message_to_json(message: PageMessage) -> dict[str, JSON]:
         "job": message.job,
         "text": reply.text,
         "pictures": [_picture_to_json(picture) for picture in reply.pictures],
+        "media": [_media_to_json(file) for file in reply.result_files if file.kind in RECORDINGS],
         "progress": _progress_to_json(reply.progress),
         "note": reply.note,
         "buttons": [_button_to_json(button) for button in reply.buttons if button.action not in _HIDDEN_ACTIONS],
         "tone": reply.tone.value,
-        "files": [_file_to_json(message.id, n, file) for n, file in enumerate(reply.files)],
+        "files": [
+            *(_file_to_json(message.id, n, file) for n, file in enumerate(reply.files)),
+            *(_download_to_json(file) for file in reply.result_files if file.kind not in RECORDINGS),
+        ],
         "created": message.created_at.isoformat(),
     }
 
@@ -51,12 +56,34 @@ def _utf16_length(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
+def _media_to_json(file: ResultFile) -> JSON:
+    return {
+        "kind": str(file.kind),
+        "src": f"/media/{file.sha256}",
+        "download": _format_download(file.sha256, file.name),
+        "name": file.name,
+        "alt": file.alt,
+        "width": file.width,
+        "height": file.height,
+        "flagged": file.is_flagged,
+    }
+
+
+def _download_to_json(file: ResultFile) -> JSON:
+    # Types that a browser could run, such as SVG, are links to downloads only.
+    return {"href": _format_download(file.sha256, file.name), "download": file.name}
+
+
+def _format_download(sha256: str, name: str) -> str:
+    return f"/media/{sha256}?name={quote(name, safe='')}"
+
+
 def _picture_to_json(picture: Picture) -> JSON:
     address = f"/media/{picture.sha256}"
     is_large = picture.width * picture.height > MAX_PIXELS
     return {
         "url": f"{address}?preview=1" if is_large else address,
-        "download": f"{address}?name={quote(picture.name, safe='')}",
+        "download": _format_download(picture.sha256, picture.name),
         "name": picture.name,
         "alt": picture.alt,
         "width": picture.width,

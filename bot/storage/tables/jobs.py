@@ -233,6 +233,7 @@ outputs = sa.Table(
     text_column("alt"),
     flag_column("is_flagged"),
     time_column("expires_at", is_optional=True),
+    sa.Column("duration_seconds", sa.Float),
     sa.CheckConstraint("n >= 1 AND size_bytes >= 0 AND width >= 0 AND height >= 0", name="outputs_not_negative"),
     sa.Index("outputs_sha256", "sha256"),
     sa.Index("outputs_expires_at", "expires_at"),

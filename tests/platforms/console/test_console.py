@@ -9,7 +9,7 @@ import pytest
 from bot.core.errors import OutOfCredits
 from bot.core.invocations import Invocation
 from bot.core.platform import Destination
-from bot.core.replies import MessageRef, Picture, Progress, Reply, Stage, TextFile, Tone
+from bot.core.replies import MessageRef, Picture, Progress, Reply, ResultFile, Stage, TextFile, Tone
 from bot.dispatch.dispatcher import format_error
 from bot.platforms.console.platform import ConsolePlatform
 from tests.fakes.dispatcher import DispatcherScript, make_scripted_dispatcher
@@ -235,3 +235,17 @@ async def test_a_text_file_is_written_or_printed(bench: ConsoleBench, output: st
         assert (code, "I cannot write" in bench.err.getvalue()) == (1, True)
     else:
         assert bench.out.getvalue() == "1 jobs.\nname,credits\r\nAna,3\n"
+
+
+async def test_a_sound_is_written_with_its_length(tmp_path: Path) -> None:
+    console = ConsoleBench(tmp_path, output=tmp_path / "shanty.mp3")
+    (tmp_path / "kept").write_bytes(b"sound")
+    sound = ResultFile("kept", "audio/wav", "shanty.wav", 5, duration_seconds=72)
+
+    code = await console.run("a shanty", Reply(result_files=(sound,), tone=Tone.DONE))
+
+    assert code == 0
+    assert (tmp_path / "shanty.mp3").read_bytes() == b"sound"
+    assert console.out.getvalue() == (
+        f"→ {tmp_path / 'shanty.mp3'} (1:12, 1 kB) — a WAV file, whatever its name says\n"
+    )

@@ -8,8 +8,9 @@ from PIL import Image
 
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
-from bot.core.replies import Picture, Reply, TextFile, Tone
+from bot.core.replies import Picture, Reply, ResultFile, TextFile, Tone
 from tests.media.pictures import make_png_bomb
+from tests.media.recordings import make_wav
 from tests.platforms.web.page_bench import HOME, OWNER, PageBench
 from tests.platforms.web.web_bot import open_web_bot
 
@@ -113,3 +114,41 @@ async def test_the_page_shows_a_large_picture_in_a_smaller_copy_and_offers_the_w
             assert await response.read() == picture
             assert response.headers["Content-Disposition"].startswith("attachment")
     assert (shown["width"], shown["height"]) == (6_001, 6_001)
+
+
+async def test_a_player_asks_for_a_part_of_a_sound(page_bench: PageBench, tmp_path: Path) -> None:
+    sound = make_wav(1)
+    (tmp_path / SHA256).write_bytes(sound)
+
+    part = await page_bench.get(f"/media/{SHA256}", headers={"Range": "bytes=1000-1099"})
+    beyond = await page_bench.get(f"/media/{SHA256}", headers={"Range": f"bytes={len(sound)}-"})
+
+    assert (part.status, await part.read()) == (206, sound[1000:1100])
+    assert part.headers["Content-Range"] == f"bytes 1000-1099/{len(sound)}"
+    assert part.headers["Content-Type"] == "audio/wav"
+    assert part.headers["X-Content-Type-Options"] == "nosniff"
+    assert beyond.status == 416
+
+
+async def test_a_message_has_players_and_downloads(page_bench: PageBench) -> None:
+    files = (
+        ResultFile(SHA256, "audio/wav", "shanty.wav", 9_000, alt="a shanty", duration_seconds=12.4),
+        ResultFile("cd" * 32, "image/svg+xml", "logo.svg", 90),
+    )
+    await page_bench.platform.post(Destination(OWNER, HOME, "k", "a1"), Reply(result_files=files))
+
+    [message] = await page_bench.messages()
+
+    assert [(file["kind"], file["src"]) for file in message["media"]] == [("audio", f"/media/{SHA256}")]
+    assert message["media"][0]["download"] == f"/media/{SHA256}?name=shanty.wav"
+    assert message["files"] == [{"href": f"/media/{'cd' * 32}?name=logo.svg", "download": "logo.svg"}]
+
+
+async def test_a_drawing_with_a_script_is_a_download_only(page_bench: PageBench, tmp_path: Path) -> None:
+    (tmp_path / SHA256).write_bytes(b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>')
+
+    response = await page_bench.get(f"/media/{SHA256}")
+
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    assert response.headers["Content-Disposition"].startswith("attachment")
+    assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"

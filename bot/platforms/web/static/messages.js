@@ -59,7 +59,7 @@ class View {
 	constructor(message, log) {
 		Object.assign(this, { message: {}, log });
 		const { id, who } = message;
-		this.parts = ["words", "pictures", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
+		this.parts = ["words", "pictures", "media", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
 		this.node = el("article", { id, class: `message ${who}`, "aria-label": who === "bot" ? "Easel" : "You" });
 		this.node.view = this;
 		this.markdown = new Markdown(this.words);
@@ -83,7 +83,7 @@ class View {
 			if (from !== this.message.text.length) return false;
 			parts.text = this.message.text + append;
 		}
-		const { pictures, buttons, tone, note, files } = Object.assign(this.message, parts);
+		const { pictures, media, buttons, tone, note, files } = Object.assign(this.message, parts);
 		this.node.dataset.tone = tone;
 		this.note.replaceChildren(note, ...files.map((file) => el("a", file, " ", file.download)));
 		if ("text" in parts) this.drawWords();
@@ -91,6 +91,7 @@ class View {
 		const shown = JSON.stringify([pictures, buttons, tone]);
 		if (shown !== this.shown) this.drawPictures();
 		this.shown = shown; // pictures would flicker if drawn again
+		if ("media" in parts) this.media.replaceChildren(...media.map((file) => player(file))); // a player would stop
 		return true;
 	}
 
@@ -194,6 +195,17 @@ class View {
 			return false;
 		}
 	}
+}
+
+/** Returns a player of a sound or video, with a link to its file. */
+function player({ kind, src, download: href, name, alt, width, height, flagged }) {
+	const controls = { controls: true, preload: "metadata", "aria-label": alt };
+	// The first frame is the poster.
+	const node = kind === "video" ? el("video", { ...controls, src: `${src}#t=0.01`, playsInline: true, width, height }) : el("audio", { ...controls, src });
+	const link = el("a", { class: "tool", href, download: name, "aria-label": `Download ${name}` }, icon("download"));
+	if (!flagged) return el("figure", {}, node, link);
+	const figure = el("figure", {}, el("button", { class: "press", onclick: () => figure.replaceChildren(node, link) }, "Sensitive · show"));
+	return figure;
 }
 
 function spell(seconds) {
