@@ -16,6 +16,8 @@ from bot.storage.database import Database
 from tests.bench import Bench
 from tests.postgres import PostgresServer, find_binaries, run_server
 
+pytest_plugins = ["tests.trunk_coverage"]
+
 # A slow machine is no failure.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")

@@ -1,0 +1,32 @@
+"""Limits the measurement of coverage to the tests of the trunk: tracing takes as long again as the other tests."""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from coverage import Coverage
+
+TESTS = Path(__file__).parent
+TRUNK_FOLDERS = {
+    *("dispatch", "jobs", "credits", "moderation", "streaming", "catalogue", "conversations", "media", "core"),
+    *("commands", "faults", "storage"),
+}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The bots and sandboxes that tests start as processes would be traced too. The workers still need the variable.
+    if hasattr(config, "workerinput"):
+        os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    coverage = Coverage.current()
+    if coverage is None or item.path.relative_to(TESTS).parts[0] in TRUNK_FOLDERS:
+        return (yield)
+    coverage.stop()
+    try:
+        return (yield)
+    finally:
+        coverage.start()
