@@ -17,7 +17,7 @@ from bot.backend_registry import WebhookBackend, open_backends
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
-from bot.commands import MENU
+from bot.commands import list_menu
 from bot.conversations.conversations import Conversations
 from bot.core.backend import Backend
 from bot.core.clock import Clock, SystemClock
@@ -35,6 +35,7 @@ from bot.dispatch.confirmation import Confirmations
 from bot.dispatch.declaration import Services
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
+from bot.dispatch.paint_links import PaintLinks
 from bot.dispatch.roles import Authorizer
 from bot.jobs.inbox import Inbox
 from bot.jobs.job_queues import JobQueues
@@ -128,8 +129,10 @@ class App:
         self.retention = Retention(job_services, self.jobs.personal_data, limits)
 
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
+        links = PaintLinks(self.database, self.clock, self.media, settings.public_url or "")
+        menu = list_menu(has_public_page=settings.public_url is not None)
         services = Services(
-            self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, MENU
+            self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, links, menu
         )
         confirmations = Confirmations(self.database, self.clock, self.media)
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)

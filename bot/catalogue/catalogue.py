@@ -1,13 +1,27 @@
 """Choose a model for a task, and turn a command's options into the model's inputs, within the model's bounds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bot.core.backend import InputFile, Inputs, InputValue
 from bot.core.errors import BadOption, UnknownName
+from bot.core.jobs import Job, Output
 from bot.core.json import JSON
-from bot.core.models import InputRule, Model, OutputKind, Price, Task
+from bot.core.models import ASPECTS, InputRule, Model, OutputKind, Price, Task
 
 _MAX_SUGGESTIONS = 3
+
+_FINISHED_OPTIONS = ("prompt", "negative", "aspect", "count", "seed")
+_MAX_RATIO_DIFFERENCE = 0.06
+"""Models round sides: 1344 by 768 is meant as 16:9, which differs by 2 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishRequest:
+    """The options of /imagine that draw a draft on the finer model: the same words, seed, number and shape."""
+
+    model: Model
+    options: Mapping[str, JSON]
 
 
 class Catalogue:
@@ -84,10 +98,30 @@ class Catalogue:
             return original
         return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
 
-    def find_finer(self, draft: Model) -> Model | None:
-        """Return the model on offer that finishes a draft model's pictures, or None."""
+    def plan_finish(self, job: Job, picture: Output) -> FinishRequest | None:
+        """Return the request that finishes a draft, `picture` being one of its pictures.
+
+        Return None for a model without a finer one on offer, and where the finer model could not draw the same: it
+        takes no seed or another shape, or the draft started from a picture.
+        """
+        draft = self.get(job.model)
         finer = self._models.get(draft.finish)
-        return finer if finer is not None and not finer.price.objection else None
+        is_drawn = job.command == Task.IMAGINE and not any(isinstance(value, dict) for value in job.options.values())
+        if finer is None or finer.price.objection or not is_drawn:
+            return None
+        options = {name: job.options.get(name) for name in _FINISHED_OPTIONS}
+        options["aspect"] = options["aspect"] or _find_aspect(picture.width, picture.height)
+        options["seed"] = job.inputs.get(draft.inputs["seed"].name) if "seed" in draft.inputs else None
+        if options["count"] == 1 and "count" not in finer.inputs:
+            del options["count"]
+        if not options["aspect"] or options["seed"] is None:
+            return None
+        given = {name: value for name, value in options.items() if value is not None}
+        try:
+            self.build_inputs(finer, given)
+        except BadOption:
+            return None
+        return FinishRequest(finer, given)
 
     def build_inputs(self, model: Model, options: Inputs) -> dict[str, InputValue]:
         """Return a command's options as inputs. Raise `BadOption` with the bounds, or with models for the option."""
@@ -104,6 +138,21 @@ class Catalogue:
                 accepted = "one file" if most == 1 else f"at most {most} files"
                 raise BadOption(f"{model.title} takes {accepted} as {name}, not {len(value)}.{hint}", option=name)
         return _apply_input_rules(model, options)
+
+
+def _find_aspect(width: int, height: int) -> str:
+    """Return the nearest shape on offer; empty if none is near."""
+    if not width or not height:
+        return ""
+    nearest = min(ASPECTS, key=lambda aspect: _compare_ratio(aspect, width, height))
+    return nearest if _compare_ratio(nearest, width, height) <= _MAX_RATIO_DIFFERENCE else ""
+
+
+def _compare_ratio(aspect: str, width: int, height: int) -> float:
+    """Return the difference of two ratios, as a share."""
+    across, down = map(int, aspect.split(":"))
+    ratio = (width / height) / (across / down)
+    return max(ratio, 1 / ratio) - 1
 
 
 def _suggest_models(models: Iterable[Model]) -> str:

@@ -16,7 +16,7 @@ import aiohttp
 
 from bot.app import App, make_discord_config
 from bot.cli.terminal import print_errors
-from bot.commands import MENU
+from bot.commands import list_menu
 from bot.core.errors import EaselError, UserError
 from bot.core.private_files import is_readable_by_others
 from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_settings
@@ -168,7 +168,8 @@ class _DiscordInspection:
             from bot.platforms.discord.inspection import inspect_application
 
             try:
-                self._result = (settings, await inspect_application(make_discord_config(settings), MENU))
+                menu = list_menu(has_public_page=settings.public_url is not None)
+                self._result = (settings, await inspect_application(make_discord_config(settings), menu))
             except UserError as error:
                 self._result = (settings, error)
         return self._result[1]

@@ -6,7 +6,7 @@ After a change run `python3 run.py generate`: README and the Slack manifest list
 from bot.commands.audit import Audit
 from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
-from bot.commands.edit import Edit, RemoveBackground, Restore
+from bot.commands.edit import Edit, PaintedEdit, RemoveBackground, Restore
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.jobs import Cancel, Show, WorkspaceJobs
@@ -84,3 +84,8 @@ MENU: tuple[type[Command], ...] = (
     Resume,
     Setup,
 )
+
+
+def list_menu(*, has_public_page: bool) -> tuple[type[Command], ...]:
+    """Return the menu of a bot: the painter of masks is offered where people reach the page."""
+    return tuple(PaintedEdit if form is Edit and has_public_page else form for form in MENU)

@@ -1,9 +1,13 @@
 """/edit, /removebg and /restore: change given pictures."""
 
+from dataclasses import replace
+
 from bot.core.backend import InputFile, InputValue
-from bot.core.errors import BadOption
+from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.models import ASPECTS, Model, Task
+from bot.core.replies import Reply
+from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 
 
@@ -21,7 +25,7 @@ class Edit(Command):
     guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=100)
     format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
 
-    async def answer(self, invocation: Invocation, services: Services) -> None:
+    async def answer(self, invocation: Invocation, services: Services) -> Reply | None:
         model = await services.choose_model(
             invocation.user,
             Task.EDIT,
@@ -29,8 +33,12 @@ class Edit(Command):
             required_option="mask" if self.mask else "image",
             file_count=len(self.images),
         )
-        images, mask = await self._load_files(model, services)
-        options: dict[str, InputValue] = {
+        options = self._build_options(*await self._load_files(model, services))
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+        return None
+
+    def _build_options(self, images: tuple[InputFile, ...], mask: InputFile | None) -> dict[str, InputValue]:
+        return {
             "prompt": self.prompt,
             "image": images,
             "mask": mask,
@@ -40,7 +48,6 @@ class Edit(Command):
             "guidance": self.guidance,
             "format": self.format,
         }
-        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
 
     async def _load_files(self, model: Model, services: Services) -> tuple[tuple[InputFile, ...], InputFile | None]:
         """Return the pictures and the mask. A mask belongs to a single picture."""
@@ -51,6 +58,39 @@ class Edit(Command):
             raise BadOption("A mask belongs to one picture: give one picture with it.", option="mask")
         image, mask = await media.load_masked(self.images[0], self.mask, model.inputs)
         return (image,), mask
+
+
+@command("edit", task=Task.EDIT, contexts={"picture": "Edit"})
+class PaintedEdit(Edit):
+    """Change a picture by words, alone or with further pictures as references."""
+
+    paint: bool = option("Paint the part that may change? You get a link to a page.", default=False, on_page=False)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply | None:
+        if not self.paint:
+            return await Edit.answer(self, invocation, services)
+        services.paint_links.check(invocation)
+        if self.mask is not None or len(self.images) > 1:
+            raise BadOption("Paint on one picture, without a mask of your own.", option="paint")
+        model = await services.choose_model(invocation.user, Task.EDIT, self.model, required_option="mask")
+        images = await services.media.load_inputs(self.images, model.inputs.get("image"))
+        try:
+            # The picture stands in for the mask, which has the same size.
+            inputs = services.catalogue.build_inputs(model, self._build_options(images, images[0]))
+            estimate = estimate_cost(model, inputs)
+            price = services.credits.formatter.format_estimate(estimate)
+            reply = await services.paint_links.offer(
+                replace(invocation, options={**invocation.options, "model": model.key}),
+                images[0],
+                model.title,
+                price,
+                estimate.max_micros,
+            )
+        except UserError:
+            services.media.release(images)
+            raise
+        services.media.claim(images)
+        return reply
 
 
 @command("removebg", task=Task.REMOVE_BACKGROUND, contexts={"picture": "Remove background"})

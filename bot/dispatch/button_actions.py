@@ -6,7 +6,6 @@ Most actions build an invocation from the job, so the dispatcher checks ranks, p
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from bot.catalogue.finishing import plan_finish
 from bot.core.errors import BadOption, JobNotFound, NotAllowed
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import Job
@@ -184,7 +183,7 @@ class ButtonActions:
     async def finish(self, press: ButtonPress, job: Job) -> Invocation:
         """Draw a draft on the finer model: the same words, seed, number and shape."""
         outputs = await self.services.jobs.list_outputs(job)
-        request = plan_finish(self.services.catalogue, job, outputs[0]) if outputs else None
+        request = self.services.catalogue.plan_finish(job, outputs[0]) if outputs else None
         if request is None:
             raise JobNotFound("No finer model can draw this picture any more. Please ask again.")
         return await self._build_invocation(press, job, Task.IMAGINE, {**request.options, "model": request.model.key})
@@ -291,15 +290,14 @@ class _ButtonForm:
 _FORMS: Mapping[str, _ButtonForm] = {
     "edit": _ButtonForm("Edit prompt"),
     "remix": _ButtonForm("Remix", "imagine", ("prompt", "strength", "model", "count", "seed")),
-    "change": _ButtonForm("Edit picture", "edit", ("prompt", "model", "aspect", "seed")),
+    "change": _ButtonForm("Edit picture", "edit", ("prompt", "model", "aspect", "seed", "paint")),
     "ask": _ButtonForm("Ask more", "chat", ("message",)),
 }
 
 
-def get_form_option_names(action: str) -> tuple[str, ...]:
-    """Return the options in the form of an action, most important first; empty for all options of the command."""
-    form = _FORMS.get(action)
-    return form.option_names if form else ()
+def get_form_option_names(command: str) -> tuple[str, ...]:
+    """Return the options in the form of a picture's command, most important first; empty for all options."""
+    return next((form.option_names for form in _FORMS.values() if form.command == command), ())
 
 
 FORM_ACTIONS = frozenset(_FORMS)

@@ -40,6 +40,7 @@ from bot.core.replies import Reply
 from bot.credits.credits import Credits
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.notices import Notices
+from bot.dispatch.paint_links import PaintLinks
 from bot.jobs.jobs import Jobs
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
@@ -133,6 +134,8 @@ class Option:
     """Whether the field is a tuple of files."""
     media: tuple[MediaKind, ...] = PICTURES
     """The kinds of files of an option for files."""
+    on_page: bool = True
+    """Whether the page's forms offer the option: the page may have a better way."""
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -220,6 +223,7 @@ def option(
     name: str = "",
     max_files: int = 1,
     media: tuple[MediaKind, ...] = PICTURES,
+    on_page: bool = True,
 ) -> Any:
     """Declare an option of a command: the question, the bounds, and the default.
 
@@ -228,7 +232,7 @@ def option(
     """
     limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
     metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
-    return dataclasses.field(default=default, metadata={**metadata, "media": media})
+    return dataclasses.field(default=default, metadata={**metadata, "media": media, "on_page": on_page})
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(option,))
@@ -256,6 +260,7 @@ class Services:
     moderation: Moderation
     notices: Notices
     media: Media
+    paint_links: PaintLinks
     menu: Sequence[type[Command]]
 
     async def choose_model(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.finishing import plan_finish
 from bot.core.backend import Inputs
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
@@ -145,7 +144,7 @@ class Presenter:
 
     def _build_finish_button(self, job: Job, result: Result) -> list[Button]:
         """Return the button that draws a draft on the finer model, with the price."""
-        request = plan_finish(self.catalogue, job, result.pictures[0])
+        request = self.catalogue.plan_finish(job, result.pictures[0])
         if request is None:
             return []
         price = self._format_price(request.model, request.options)

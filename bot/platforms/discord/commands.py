@@ -183,7 +183,7 @@ class DiscordCommands:
         data = _read_data(interaction)
         message_id, label = str(data["target_id"]), str(data["name"])
         self._pictures[_build_picture_key(interaction, message_id)] = pictures
-        draft = FormDraft(declaration, {}, label, get_form_option_names(label.lower()))
+        draft = FormDraft(declaration, {}, label, get_form_option_names(declaration.name))
         custom_id = build_custom_id(declaration.name, message_id, prefix=ASK_PREFIX)
         form = render_modal(draft, custom_id, self._context.dispatcher.services)
         await self._context.responder.respond(interaction, FORM_RESPONSE, form)

@@ -81,7 +81,7 @@ def _declaration_to_json(declaration: Declaration) -> JSON:
         "name": declaration.name,
         "description": declaration.description,
         "rank": declaration.rank.name.lower(),
-        "options": [_option_to_json(option) for option in declaration.options],
+        "options": [_option_to_json(option) for option in declaration.options if option.on_page],
     }
 
 

@@ -38,6 +38,17 @@ async def read_message_request(request: web.Request, take_place: Callable[[], Aw
     """
     if not request.content_type.startswith("multipart/"):
         return _parse_message_request(await read_json(request), {})
+    body, files = await read_files(request, lambda _: take_place())
+    return _parse_message_request(body, files)
+
+
+async def read_files(
+    request: web.Request, take_place: Callable[[Mapping[str, Any]], Awaitable[None]]
+) -> tuple[Mapping[str, Any], Mapping[str, Attachment]]:
+    """Return the JSON and the files by name of a multipart body. Raise HTTP 400 or 413.
+
+    `take_place` is awaited with the JSON before the first file.
+    """
     _refuse_too_long(request, UPLOAD_BYTES + JSON_BYTES)
     try:
         return await _read_multipart(request, take_place)
@@ -78,7 +89,9 @@ def parse_text(body: Mapping[str, Any], name: str) -> str:
     return mend_text(value)
 
 
-async def _read_multipart(request: web.Request, take_place: Callable[[], Awaitable[None]]) -> MessageRequest:
+async def _read_multipart(
+    request: web.Request, take_place: Callable[[Mapping[str, Any]], Awaitable[None]]
+) -> tuple[Mapping[str, Any], Mapping[str, Attachment]]:
     reader = await request.multipart()
     body: dict[str, Any] | None = None
     files: dict[str, Attachment] = {}
@@ -88,12 +101,12 @@ async def _read_multipart(request: web.Request, take_place: Callable[[], Awaitab
             raise web.HTTPBadRequest(text=f"Send at most {_MAX_FILES} files at once.")
         if body is None:
             body = _parse_object(await _read_part(part, JSON_BYTES))
-            await take_place()
+            await take_place(body)
             continue
         content = await _read_part(part, left)
         left -= len(content)
         files[part.name or ""] = _build_attachment(part, content)
-    return _parse_message_request(body or {}, files)
+    return body or {}, files
 
 
 async def _read_part(part: BodyPartReader, limit: int) -> bytes:

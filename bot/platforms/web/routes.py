@@ -26,6 +26,7 @@ from bot.platforms.web.auth import NAME, NO_STORE, Access, Authenticator, Route
 from bot.platforms.web.event_stream import PING_SECONDS, STREAMS_PER_USER, EventStreams
 from bot.platforms.web.job_details import JobDetails
 from bot.platforms.web.messages import message_to_json
+from bot.platforms.web.painting import PaintRoutes
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.request_guard import REQUEST_USER, RequestGuard
 from bot.platforms.web.request_parsing import MessageRequest
@@ -65,6 +66,7 @@ class PageRoutes:
         self._uploads = UploadPlaces()
         self._paces = RecentItems[str, TokenBucket](limits.MAX_PACED_USERS)
         self._tasks = BackgroundTasks("web")
+        self._painting = PaintRoutes(dispatcher, find_path, self._assets, self._uploads, self._tasks)
 
     def routes(self) -> list[web.RouteDef]:
         """Return all routes of the page, for the server."""
@@ -85,6 +87,7 @@ class PageRoutes:
                 Route("POST", "/api/say", Access.WRITE, self._say),
                 Route("POST", "/api/press", Access.WRITE, self._press),
                 Route("POST", "/api/delete", Access.WRITE, self._delete),
+                *self._painting.routes(),
                 *self._authenticator.routes(),
             ]
         )

@@ -173,7 +173,7 @@ class Poem(Command):
 
 
 async def test_a_long_private_answer_comes_on_several_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.app.MENU", (*MENU, Poem))
+    monkeypatch.setattr("bot.commands.MENU", (*MENU, Poem))
     async with open_town(tmp_path) as town:
         interaction = await town.ana.use_command("poem")
         await town.wait_until(lambda: "Line 199" in "".join(message.text for message in interaction.private_replies))

@@ -9,6 +9,14 @@ export async function read(path, query = {}) {
 	return response.json();
 }
 
+/** Posts JSON once; returns the response. Throws a sentence. */
+export async function post(path, body) {
+	const response = await fetch(path, { method: "POST", ...pack(body, []) }).catch(() => null);
+	if (!response) throw new Error("Easel does not answer. Please try again in a moment.");
+	if (!response.ok) throw await readError(response);
+	return response;
+}
+
 /** Sends a body, with files by option name; tries again while the bot is away. Throws a sentence. */
 export async function send(path, body, files = {}) {
 	const whole = pack({ ...body, request_id: newId() }, Object.entries(files));

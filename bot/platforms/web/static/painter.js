@@ -194,7 +194,7 @@ class Painter {
 }
 
 /** Draws the strokes over a whole canvas, whatever its size; returns the context. */
-function drawStrokes(canvas, { strokes, width, height }, colour) {
+export function drawStrokes(canvas, { strokes, width, height }, colour) {
 	const context = canvas.getContext("2d");
 	context.setTransform(1, 0, 0, 1, 0, 0);
 	context.clearRect(0, 0, canvas.width, canvas.height);
