@@ -5,7 +5,7 @@ import logging
 import shutil
 import socket
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -97,11 +97,7 @@ class App:
         self.connections: list[PlatformConnection] = []
 
         all_owners = (*settings.admin_users, *owners)
-        models = load_catalogue(settings.catalogue_path or BUILT_IN_PATH)
-        if backends is None:
-            # Without a token for Replicate its models are not on offer beside servers of the owner.
-            models = [model for model in models if model.backend in self.backends]
-        catalogue = Catalogue(models)
+        catalogue = _create_catalogue(settings, self.backends if backends is None else None)
         formatter = CreditFormatter(settings.credit_micros)
         moderation = _create_moderation(settings, self.database, self.clock, all_owners)
         self.notices = Notices(self.platforms, moderation, all_owners)
@@ -260,6 +256,13 @@ def _measure_free_bytes(folder: Path) -> int:
 
 async def _check_part(part: Backend | PlatformConnection) -> None:
     part.check()
+
+
+def _create_catalogue(settings: Settings, backends: Container[str] | None) -> Catalogue:
+    """Return the models of the catalogue's file; with `backends`, those alone that these backends run."""
+    models = load_catalogue(settings.catalogue_path or BUILT_IN_PATH)
+    # Without a token for Replicate its models are not on offer beside servers of the owner.
+    return Catalogue([model for model in models if backends is None or model.backend in backends])
 
 
 def _create_moderation(settings: Settings, database: Database, clock: Clock, all_owners: Sequence[Owner]) -> Moderation:
