@@ -35,6 +35,7 @@ STAMP = VENV / "installed"
 BOT_LOCK = "requirements.lock"
 TEST_LOCK = "requirements-dev.lock"
 BROWSER_LOCK = "requirements-browser.lock"  # 200 MB that only the page's own tests need: installed by .ci/run
+SERVERS_LOCK = "requirements-servers.lock"  # real model servers for the tests of backends: installed by .ci/run
 
 
 def main(arguments: list[str]) -> None:
@@ -159,6 +160,7 @@ def write_locks(options: list[str]) -> None:
         BOT_LOCK: ["pyproject.toml"],
         TEST_LOCK: ["pyproject.toml", "--group=dev", f"--constraint={BOT_LOCK}"],
         BROWSER_LOCK: ["--group=browser", f"--constraint={TEST_LOCK}"],
+        SERVERS_LOCK: ["--group=servers", f"--constraint={TEST_LOCK}"],
     }
     for lock, sources in wanted.items():
         subprocess.run([*compiling, *plain, *sources, f"--output-file={lock}"], check=True)

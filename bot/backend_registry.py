@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from aiohttp.web import RouteDef
 
+from bot.backends.openai.backend import OpenAIBackend
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.backend import Backend, BackendConfig, BackendKind, RunNotificationHandler
 from bot.core.clock import Clock
@@ -28,6 +29,7 @@ def open_replicate(config: BackendConfig, clock: Clock, public_url: str | None) 
 
 
 KINDS: Mapping[BackendKind, OpenBackend] = {
+    BackendKind.OPENAI: OpenAIBackend,
     BackendKind.REPLICATE: open_replicate,
 }
 """How to open a server of each kind."""

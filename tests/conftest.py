@@ -22,7 +22,7 @@ pytest_plugins = ["tests.trunk_coverage"]
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
-OPTIONAL_NEEDS = ("postgres", "browser")
+OPTIONAL_NEEDS = ("postgres", "browser", "servers")
 """Marks of tests with needs beyond Python. Machines without the need skip, or fail with `--require-…` or CI=true."""
 
 skipped: dict[str, list[str]] = {need: [] for need in OPTIONAL_NEEDS}
@@ -33,7 +33,9 @@ class NetworkUsed(RuntimeError):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    for need, thing in zip(OPTIONAL_NEEDS, ("PostgreSQL server", "Chromium with Playwright"), strict=True):
+    for need, thing in zip(
+        OPTIONAL_NEEDS, ("PostgreSQL server", "Chromium with Playwright", "model server"), strict=True
+    ):
         parser.addoption(f"--require-{need}", action="store_true", help=f"fail, rather than skip, without a {thing}")
 
 

@@ -25,6 +25,7 @@ LOCKS = {
     "requirements.lock": PYPROJECT["project"]["dependencies"],
     "requirements-dev.lock": PYPROJECT["project"]["dependencies"] + PYPROJECT["dependency-groups"]["dev"],
     "requirements-browser.lock": PYPROJECT["dependency-groups"]["browser"],
+    "requirements-servers.lock": PYPROJECT["dependency-groups"]["servers"],
 }
 ENTRY = re.compile(r"^(?P<name>[a-z0-9.-]+)==(?P<version>\S+)(?P<marker> ; [^\\]+)? \\$", re.MULTILINE)
 
@@ -223,7 +224,7 @@ def test_each_dependency_is_locked_at_a_version_that_fits(lock: str) -> None:
 def test_each_entry_has_hashes_and_a_dependent(lock: str) -> None:
     locked = parse_lock(lock)
     needed: set[str] = set()
-    unread = [f"easel-bot (pyproject.toml{group})" for group in ("", ":dev", ":browser")]
+    unread = [f"easel-bot (pyproject.toml{group})" for group in ("", ":dev", ":browser", ":servers")]
     while unread:
         parent = unread.pop()
         children = {name for name, entry in locked.items() if parent in to_list(entry["via"])} - needed
@@ -240,10 +241,11 @@ def to_list(value: object) -> list[str]:
 
 
 def test_the_locks_agree() -> None:
-    bot, with_tests, browser = ({name: entry["version"] for name, entry in parse_lock(lock).items()} for lock in LOCKS)
+    bot, with_tests, *others = ({name: entry["version"] for name, entry in parse_lock(lock).items()} for lock in LOCKS)
 
     assert bot.items() <= with_tests.items()
-    assert {name: with_tests.get(name, version) for name, version in browser.items()} == browser
+    for lock in others:
+        assert {name: with_tests.get(name, version) for name, version in lock.items()} == lock
 
 
 @pytest.mark.parametrize("lock", LOCKS)

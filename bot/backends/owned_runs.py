@@ -8,8 +8,19 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from bot.core.backend import PredictionState, RunEnded, RunEvent, RunPreview, RunSnapshot, TextDelta
+from bot.core.backend import (
+    PredictionState,
+    RunEnded,
+    RunEvent,
+    RunPreview,
+    RunProgress,
+    RunSnapshot,
+    RunStarted,
+    TextDelta,
+)
+from bot.core.clock import Clock
 from bot.core.errors import BackendError, ModelFailed, RunLost
 from bot.core.limits import MAX_ENDED_RUNS
 
@@ -30,18 +41,23 @@ class _OwnedRun:
     error: BackendError | None = None
     """The end of a run that ended without `RunEnded`."""
     is_cancelled: bool = False
+    started_at: datetime | None = None
+    """The time of the first sign that the model runs: the price of a second counts from here."""
     task: "asyncio.Task[None] | None" = None
 
     @property
     def has_ended(self) -> bool:
         return self.error is not None or bool(self.events and isinstance(self.events[-1], RunEnded))
 
-    def add(self, event: RunEvent) -> None:
+    def add(self, event: RunEvent, now: datetime) -> None:
+        if self.started_at is None and isinstance(event, RunStarted | RunProgress | RunPreview | TextDelta):
+            self.started_at = now
         match event:
             case RunPreview():
                 self.preview = event
             case RunEnded(snapshot):
-                self.events.append(RunEnded(replace(snapshot, backend_id=self.id)))
+                ended = replace(snapshot, backend_id=self.id, started_at=self.started_at, completed_at=now)
+                self.events.append(RunEnded(ended))
             case TextDelta(text):
                 self.text += text
                 self.events.append(event)
@@ -57,8 +73,9 @@ class _OwnedRun:
 class OwnedRuns:
     """The runs of one backend."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, clock: Clock) -> None:
         self._name = name
+        self._clock = clock
         self._runs: dict[str, _OwnedRun] = {}
 
     async def start(self, run_id: str, events: AsyncGenerator[RunEvent, None], *, max_seconds: float) -> str:
@@ -98,11 +115,8 @@ class OwnedRuns:
             if run.preview is not None and run.preview is not shown:
                 shown = run.preview
                 yield shown
-            if isinstance(run.error, RunLost):
-                raise run.error
             if run.error is not None:
-                yield RunEnded(RunSnapshot(run.id, PredictionState.FAILED, text=run.text, error=str(run.error)))
-                return
+                raise run.error
             if not changed.is_set():
                 await changed.wait()
 
@@ -131,24 +145,32 @@ class OwnedRuns:
         try:
             async with asyncio.timeout(max_seconds), aclosing(events):
                 async for event in events:
-                    run.add(event)
+                    run.add(event, self._clock.now())
             if not run.has_ended:
-                run.error = ModelFailed("The model's server ended the run without a result. You were not charged.")
+                self._fail(run, ModelFailed("The model's server ended the run without a result. You were not charged."))
         except BackendError as error:
-            run.error = error
+            self._fail(run, error)
         except TimeoutError:
-            run.error = ModelFailed("The model's server took too long. You were not charged.")
+            self._fail(run, ModelFailed("The model's server took too long. You were not charged."))
         except asyncio.CancelledError:
             if not run.is_cancelled:
                 run.error = RunLost("I was stopped while this ran.")
                 raise
-            run.add(RunEnded(RunSnapshot(run.id, PredictionState.CANCELED, text=run.text)))
-        except Exception as error:
+            self._end(run, PredictionState.CANCELED)
+        except Exception:  # a reply of a form that nobody foresaw: the run is over in any case
             log.exception("backend.run_broke", extra={"backend": self._name})
-            run.error = ModelFailed("The model's server answered in a way that I do not understand.")
-            run.error.__cause__ = error
+            self._fail(run, ModelFailed("The model's server answered in a way that I do not understand."))
         finally:
             run.notify()
+
+    def _fail(self, run: _OwnedRun, error: BackendError) -> None:
+        """Keep the error. A run that began ends as failed; `RunLost` is for the watches to raise."""
+        run.error = error
+        if run.events and not isinstance(error, RunLost):
+            self._end(run, PredictionState.FAILED, str(error))
+
+    def _end(self, run: _OwnedRun, state: PredictionState, error: str = "") -> None:
+        run.add(RunEnded(RunSnapshot(run.id, state, text=run.text, error=error)), self._clock.now())
 
     def _forget_old_runs(self) -> None:
         ended = [run for run in self._runs.values() if run.has_ended]

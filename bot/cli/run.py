@@ -38,8 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     settings = load_settings()
     if settings.replicate_api_token is None and not load_configured_backends(settings):
         raise SettingsError(
-            "REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example, or docs/backends.md for "
-            "a server of your own."
+            "REPLICATE_API_TOKEN is missing. `python -m bot demo` needs none; see .env.example, and for a server of "
+            "your own docs/backends.md."
         )
     logs.configure_logging(settings.log_level, settings.log_format, settings.list_secrets())
     run_measured(

@@ -1,20 +1,16 @@
 """Builds prompts from turns: the newest turns within the model's budget, in the model's template, made harmless."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 from bot.core.invocations import Turn, TurnRole
 from bot.core.json import JSON
 from bot.core.models import Model
+from bot.core.text import neutralise_control_tokens
 
 # A careful estimate of tokens, by the bytes that a character has in UTF-8: English has four characters per token, code
 # three, Cyrillic more than two; Chinese has less than a token per character, an emoji up to three.
 _TOKENS_PER_CHARACTER = (1 / 3, 1 / 2, 1.0, 3.0)
-
-# Any text of the form <|…|> can switch roles in some chat template, and so can the tags of older templates.
-_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>", re.IGNORECASE)
-_ZERO_WIDTH_SPACE = "\u200b"
 
 
 def count_tokens(text: str) -> int:
@@ -59,11 +55,6 @@ def chain_turns(turns: Sequence[Turn], until: str = "") -> list[Turn]:
             break
         path += [answers[turn.id]] if turn.id in answers else []
     return path
-
-
-def neutralise_control_tokens(text: str) -> str:
-    """Return the text with each control token of a chat template broken by a zero-width space."""
-    return _CONTROL.sub(lambda match: match[0][0] + _ZERO_WIDTH_SPACE + match[0][1:], text)
 
 
 def render_turns(model: Model, system: str, turns: Sequence[Turn]) -> dict[str, JSON]:

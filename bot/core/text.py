@@ -6,6 +6,10 @@ from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
+# Any text of the form <|…|> can switch roles in some chat template, and so can the tags of other templates.
+_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>", re.IGNORECASE)
+_ZERO_WIDTH_SPACE = "\u200b"
+
 
 def mend_text(text: str) -> str:
     """Return the text with U+FFFD for each lone surrogate; two halves that belong together become one character."""
@@ -17,6 +21,11 @@ def mend_text(text: str) -> str:
 def mend_texts(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values with all names and texts mended."""
     return {mend_text(name): mend_text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def neutralise_control_tokens(text: str) -> str:
+    """Return the text with each control token of a chat template broken by a zero-width space."""
+    return _CONTROL.sub(lambda match: match[0][0] + _ZERO_WIDTH_SPACE + match[0][1:], text)
 
 
 def mend_file_name(name: str) -> str:

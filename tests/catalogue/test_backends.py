@@ -20,7 +20,7 @@ ref = "ana/owl"
 output = "pictures"
 usual_seconds = 2
 max_seconds = 60
-price = { tiers = [], source = "own hardware", read_on = 2026-12-01 }
+price = { tiers = [{ per = "run", usd = "0" }], source = "own hardware", read_on = 2026-12-01 }
 inputs = { prompt = "prompt" }
 """
 

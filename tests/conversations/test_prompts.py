@@ -10,13 +10,13 @@ from bot.catalogue.loading import parse_model
 from bot.conversations.prompts import (
     chain_turns,
     count_tokens,
-    neutralise_control_tokens,
     render_prompt,
     render_turns,
     trim_turns,
 )
 from bot.core.invocations import Turn, TurnRole
 from bot.core.models import Model
+from bot.core.text import neutralise_control_tokens
 from tests.catalogue.samples import PRICE
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Servers that speak OpenAI's API: Ollama, llama.cpp, LM Studio, vLLM, OpenRouter, OpenAI and others."""

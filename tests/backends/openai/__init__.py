@@ -1,0 +1,1 @@
+"""The backend for servers with OpenAI's API."""
