@@ -18,7 +18,7 @@ from bot.streaming.safety import sanitize_text
 from bot.streaming.splitter import Splitter
 from tests.work import count_steps, counting
 
-SIGNS = 240
+SIGNS = 160
 MAX_GROWTH = 2.5
 """Linear work doubles with the length, quadratic work grows by four. A split text has a last, cheaper part."""
 
