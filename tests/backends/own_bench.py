@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.invocations import Invocation
-from bot.core.jobs import Job
+from bot.core.jobs import Job, JobState
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.parsing import parse_command
@@ -60,6 +60,12 @@ class OwnBench:
 
     async def wait_until_done(self) -> None:
         await self.wait_until(lambda: self.app.runner.running_count == 0)
+
+    async def wait_until_running(self) -> None:
+        """Wait until the rows know the run of the last job."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (await self.last_job()).state is not JobState.RUNNING:  # noqa: ASYNC110 - rows have no event
+                await asyncio.sleep(0.005)
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE_SECONDS):

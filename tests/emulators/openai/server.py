@@ -77,9 +77,15 @@ class OpenAIServer:
     left: int = 0
     url: str = ""
     released: asyncio.Event = field(default_factory=asyncio.Event)
+    runner: web.AppRunner | None = None
 
     def will(self, **changes: Any) -> None:
         self.script = replace(self.script, **changes)
+
+    async def stop(self) -> None:
+        """Close the port. Harmless the second time."""
+        if self.runner is not None:
+            await self.runner.cleanup()
 
     def routes(self) -> list[web.RouteDef]:
         common = [web.get("/v1/models", self.list_models), web.post("/v1/chat/completions", self.chat)]
@@ -248,6 +254,7 @@ async def open_openai_server(flavour: Flavour = Flavour.OLLAMA, port: int = 0) -
     # A client that leaves cancels its handler, as these servers stop a run then.
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
+    server.runner = runner
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
@@ -255,4 +262,4 @@ async def open_openai_server(flavour: Flavour = Flavour.OLLAMA, port: int = 0) -
         yield server
     finally:
         server.released.set()
-        await runner.cleanup()
+        await server.stop()

@@ -1,0 +1,161 @@
+"""Backends with their servers, each as the contract suite drives it: one `open_…` function for each kind.
+
+A further kind joins with a function here and a line in `MACHINES`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+
+from bot.sandbox.server import Sandbox, SandboxOptions
+from tests.backends.openai.catalogue import BY_PICTURE, BY_TOKENS, make_backend, make_chat_model, make_picture_models
+from tests.backends.own_bench import make_sandbox_changes
+from tests.emulators.openai.server import KEY, Flavour, OpenAIServer, open_openai_server
+from tests.fakes.backend import make_png
+
+
+class Behaviour(Enum):
+    """What the next run does."""
+
+    ENDS = auto()
+    HANGS = auto()
+    FAILS = auto()
+
+
+@dataclass(frozen=True)
+class BackendMachine:
+    """One kind of backend with a server that a test directs."""
+
+    name: str
+    """The backend's name in the catalogue."""
+    catalogue: str
+    direct: Callable[[Behaviour], str]
+    """Direct the next run, and return the command that asks for it."""
+    count_runs: Callable[[], int]
+    """The number of runs that the server ever had."""
+    count_open_runs: Callable[[], int]
+    stop: Callable[[], Awaitable[None]]
+    """Take the server away."""
+    line_with_picture: str
+    has_seen_picture: Callable[[], bool]
+    """Whether a picture given with the last command reached the server."""
+    price_micros: int | None
+    """The exact price of a run that ends; None where the seconds decide."""
+    adopts: bool
+    """Whether the backend finds a run again after a restart."""
+    changes: Mapping[str, object] = field(default_factory=dict)
+    """Settings besides the catalogue."""
+
+
+OpenMachine = Callable[[], AbstractAsyncContextManager[BackendMachine]]
+
+REPLICATE_MODEL = """
+[fox]
+title = "Fox"
+task = "imagine"
+ref = "black-forest-labs/flux-dev"
+output = "pictures"
+usual_seconds = 1
+max_seconds = 60
+price = { tiers = [{ per = "image_output_count", usd = "0.025" }], source = "a page", read_on = 2026-12-01 }
+inputs = { prompt = "prompt", image = { to = "image", file = true } }
+"""
+
+
+@asynccontextmanager
+async def open_replicate_machine() -> AsyncIterator[BackendMachine]:
+    """Replicate's API by the sandbox."""
+    sandbox = Sandbox(SandboxOptions(speed=0, docs=(Path(__file__).parents[2] / "docs" / "running.md",)))
+    await sandbox.start()
+    lines = {
+        Behaviour.ENDS: "/imagine a fox",
+        Behaviour.HANGS: "/imagine a fox fault:hang",
+        Behaviour.FAILS: "/imagine a fox fault:oom",
+    }
+
+    def list_runs() -> list[bool]:
+        return [run.status.is_terminal for run in sandbox.store.list_newest_first()]
+
+    try:
+        yield BackendMachine(
+            name="replicate",
+            catalogue=REPLICATE_MODEL,
+            direct=lines.__getitem__,
+            count_runs=lambda: len(list_runs()),
+            count_open_runs=lambda: list_runs().count(False),
+            stop=sandbox.stop,
+            line_with_picture="/imagine a fox",
+            has_seen_picture=lambda: "image" in next(iter(sandbox.store.list_newest_first())).input,
+            price_micros=25_000,
+            adopts=True,
+            changes=make_sandbox_changes(sandbox.url, sandbox.token),
+        )
+    finally:
+        await sandbox.stop()
+
+
+def _direct_stand_in(server: OpenAIServer, behaviour: Behaviour) -> None:
+    server.script = type(server.script)(
+        picture=make_png(),
+        hangs_after=1 if behaviour is Behaviour.HANGS else None,
+        status=500 if behaviour is Behaviour.FAILS else 200,
+        error="CUDA out of memory",
+    )
+
+
+@asynccontextmanager
+async def open_chat_machine() -> AsyncIterator[BackendMachine]:
+    """Chat with OpenAI's API."""
+    async with open_openai_server(Flavour.VLLM) as server:
+
+        def direct(behaviour: Behaviour) -> str:
+            _direct_stand_in(server, behaviour)
+            return "/chat Hello"
+
+        yield BackendMachine(
+            name="home",
+            catalogue=make_backend(server.url, key_env="MACHINE_KEY") + make_chat_model(BY_TOKENS),
+            direct=direct,
+            count_runs=lambda: len(server.requests),
+            count_open_runs=lambda: server.running,
+            stop=server.stop,
+            line_with_picture="/chat What is this?",
+            has_seen_picture=lambda: "data:image/png" in str(server.requests[-1]),
+            price_micros=100,
+            adopts=False,
+        )
+
+
+@asynccontextmanager
+async def open_pictures_machine() -> AsyncIterator[BackendMachine]:
+    """Pictures with OpenAI's API."""
+    async with open_openai_server(Flavour.OPENAI) as server:
+
+        def direct(behaviour: Behaviour) -> str:
+            _direct_stand_in(server, behaviour)
+            return "/imagine a fox"
+
+        yield BackendMachine(
+            name="home",
+            catalogue=make_backend(server.url, key_env="MACHINE_KEY") + make_picture_models(BY_PICTURE),
+            direct=direct,
+            count_runs=lambda: len(server.requests),
+            count_open_runs=lambda: server.running,
+            stop=server.stop,
+            line_with_picture="/edit make it snow",
+            has_seen_picture=lambda: bool(server.uploads),
+            price_micros=20_000,
+            adopts=False,
+        )
+
+
+MACHINE_KEY = KEY
+"""The key of each machine's server, in the variable `MACHINE_KEY`."""
+MACHINES: Mapping[str, OpenMachine] = {
+    "replicate": open_replicate_machine,
+    "openai chat": open_chat_machine,
+    "openai pictures": open_pictures_machine,
+}
+MACHINES_WITH_KEYS = ("openai chat", "openai pictures")
