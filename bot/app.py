@@ -110,7 +110,7 @@ class App:
             self.media,
             self.backends,
             self.platforms,
-            Presenter(formatter, catalogue, badge),
+            Presenter(formatter, catalogue, badge, (settings.public_url or "").rstrip("/")),
             UsualTimes(self.database, self.clock),
             self.clock,
             JobQueues(MAX_CONCURRENT_RUNS, _list_backend_limits(self.backends.values())),

@@ -73,11 +73,17 @@ class ResultFile:
     width: int = 0
     height: int = 0
     is_flagged: bool = False
+    link: str = ""
+    """The file's address on the page, where other machines reach the page."""
 
     @property
     def kind(self) -> MediaKind:
         """The kind, as decided by the file's bytes."""
         return find_kind(self.mime)
+
+
+MadeFile = Picture | ResultFile
+"""A file that a job made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,11 @@ class Reply:
     """Whether the job will deliver pictures: some platforms need another kind of message for pictures."""
     request_summary: str = ""
     """Requester and prompt, for platforms that hide a typed command from the other users."""
+
+    @property
+    def made_files(self) -> tuple[MadeFile, ...]:
+        """The pictures, and then all other files that the job made."""
+        return (*self.pictures, *self.result_files)
 
 
 @dataclass(frozen=True, slots=True)

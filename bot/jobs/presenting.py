@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from bot.catalogue.catalogue import Catalogue
 from bot.core.backend import Inputs
@@ -61,6 +62,8 @@ class Presenter:
     credit_format: CreditFormatter
     catalogue: Catalogue
     badge: str = ""
+    page_url: str = ""
+    """The page's address for other machines; empty where none reach the page."""
 
     def render_progress(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
         """Return the placeholder, or a later step of an open job."""
@@ -86,7 +89,7 @@ class Presenter:
         return Reply(
             text=text,
             pictures=tuple(_build_picture(job, output, result) for output in result.pictures),
-            result_files=tuple(_build_result_file(job, output, result) for output in result.files),
+            result_files=tuple(self._build_result_file(job, output, result) for output in result.files),
             note=self._format_note(job, model, result),
             buttons=(
                 *self._build_buttons(job, model, result),
@@ -98,6 +101,21 @@ class Presenter:
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
             request_summary=_format_request(job, model),
+        )
+
+    def _build_result_file(self, job: Job, output: Output, result: Result) -> ResultFile:
+        name = _format_file_name(job, output, result)
+        return ResultFile(
+            sha256=output.sha256,
+            mime=output.mime,
+            name=name,
+            size_bytes=output.size_bytes,
+            alt=output.alt,
+            duration_seconds=output.duration_seconds,
+            width=output.width,
+            height=output.height,
+            is_flagged=output.is_flagged,
+            link=f"{self.page_url}/shared/{output.sha256}?name={quote(name, safe='')}" if self.page_url else "",
         )
 
     def _format_note(self, job: Job, model: Model, result: Result) -> str:
@@ -208,20 +226,6 @@ def _build_picture(job: Job, output: Output, result: Result) -> Picture:
         height=output.height,
         alt=output.alt,
         name=_format_file_name(job, output, result),
-        is_flagged=output.is_flagged,
-    )
-
-
-def _build_result_file(job: Job, output: Output, result: Result) -> ResultFile:
-    return ResultFile(
-        sha256=output.sha256,
-        mime=output.mime,
-        name=_format_file_name(job, output, result),
-        size_bytes=output.size_bytes,
-        alt=output.alt,
-        duration_seconds=output.duration_seconds,
-        width=output.width,
-        height=output.height,
         is_flagged=output.is_flagged,
     )
 

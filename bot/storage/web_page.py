@@ -303,7 +303,7 @@ def count_characters(message: PageMessage) -> int:
     """Return the approximate length of a message in JSON, without the contents of files."""
     reply = message.reply
     words = len(reply.text) + len(reply.note) + len(reply.request_summary)
-    made: tuple[Picture | ResultFile, ...] = (*reply.pictures, *reply.result_files)
+    made = reply.made_files
     described = sum(len(file.alt) + len(file.name) for file in made)
     return _FIXED_CHARACTERS * (1 + len(made) + len(reply.files)) + words + described
 

@@ -6,14 +6,12 @@ from pathlib import Path
 
 from bot.core.errors import UserError
 from bot.core.file_types import FILE_TYPES, find_kind
-from bot.core.replies import Picture, ResultFile, TextFile
+from bot.core.replies import MadeFile, Picture, ResultFile, TextFile
 from bot.core.time_format import format_length
 from bot.media.media import FindPath
 
 _OTHER_SUFFIXES = {"image/jpeg": (".jpeg",), "audio/mp4": (".mp4",), "audio/ogg": (".opus",), "audio/webm": (".webm",)}
 _NAMES = {"image/webp": "WebP", "image/jpeg": "JPEG"}
-
-MadeFile = Picture | ResultFile
 
 
 def write_files(files: Sequence[MadeFile], output: Path, find_path: FindPath) -> list[str]:

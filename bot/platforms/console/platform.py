@@ -12,7 +12,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.dispatcher import Dispatcher
 from bot.media.media import FindPath
 from bot.platforms.console.commands import NAME, build_invocation
-from bot.platforms.console.files import MadeFile, write_files, write_text
+from bot.platforms.console.files import write_files, write_text
 from bot.platforms.console.messages import Printer
 
 
@@ -90,7 +90,7 @@ class ConsolePlatform:
             raise UserError(self._printer.get_unprinted(reply.text))
         self._printer.show(reply)
         self._printer.end()
-        made: tuple[MadeFile, ...] = (*reply.pictures, *reply.result_files)
+        made = reply.made_files
         if made and self._output is not None:
             for line in await asyncio.to_thread(write_files, made, self._output, self._find_path):
                 self._printer.print_line(line)

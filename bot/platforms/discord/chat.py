@@ -132,15 +132,15 @@ class DiscordChat:
         me = self._client.user
         return replied_to is not None and me is not None and replied_to.author.id == me.id
 
-    def _is_remark_on_picture(self, incoming: _IncomingMessage) -> bool:
-        """Whether a user comments on a picture of the bot: for other people, unless the text mentions the bot.
+    def _is_remark_on_result(self, incoming: _IncomingMessage) -> bool:
+        """Whether a user comments on a made file of the bot: for other people, unless the text mentions the bot.
 
         A reply notifies the replied author, so `mentions` of such a message always has the bot.
         """
         replied_to, content = incoming.replied_to, incoming.message.content
-        is_picture = replied_to is not None and bool(replied_to.flags.value & HAS_COMPONENTS_V2)
+        is_made = replied_to is not None and bool(replied_to.flags.value & HAS_COMPONENTS_V2 or replied_to.attachments)
         has_mention = incoming.text != content.strip()
-        return is_picture and self._replies_to_bot(incoming.message) and not has_mention
+        return is_made and self._replies_to_bot(incoming.message) and not has_mention
 
     async def _fetch_channel(self, message: discord.Message) -> Any:
         # discord.py drops archived threads from its cache and knows a returning thread by id alone.
@@ -156,9 +156,9 @@ class DiscordChat:
         settings = await moderation.get_settings(NAME, incoming.user.workspace)
         if incoming.channel.thread:
             return await self._find_thread_conversation(incoming, settings)
-        if self._replies_to_bot(incoming.message) and not self._is_remark_on_picture(incoming):
+        if self._replies_to_bot(incoming.message) and not self._is_remark_on_result(incoming):
             return await self._find_reply_conversation(incoming)
-        if not incoming.is_mention or settings.mention == "off" or self._is_remark_on_picture(incoming):
+        if not incoming.is_mention or settings.mention == "off" or self._is_remark_on_result(incoming):
             return None
         # Before a thread is opened: a server that is not allowed gets one sentence and no thread.
         await moderation.admit(incoming.user)
@@ -171,7 +171,7 @@ class DiscordChat:
         if conversation is None:
             is_mention = incoming.is_mention and settings.mention != "off"
             is_request = self._replies_to_bot(incoming.message) or is_mention
-            return incoming.channel if is_request and not self._is_remark_on_picture(incoming) else None
+            return incoming.channel if is_request and not self._is_remark_on_result(incoming) else None
         if may_continue_conversation(conversation, incoming.user, settings.join):
             is_for_others = bool(incoming.message.mentions) and not incoming.is_mention
             return None if is_for_others else incoming.channel

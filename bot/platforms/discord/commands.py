@@ -28,11 +28,11 @@ from bot.platforms.discord.registration import OPTION_TYPES, SUBCOMMAND, SUBCOMM
 from bot.platforms.discord.replies import InteractionContext, build_first_message_ref
 from bot.platforms.discord.responses import FORM_RESPONSE
 
-GivenPictures = list[Attachment | Link]
+GivenFiles = list[Attachment | Link]
 
 _LONGEST_CHOICE = 100
 _MOST_OPEN_FORMS = 1000
-_OLD_FORM = "I restarted while you filled that in, and do not find the picture any more. Please choose it again."
+_OLD_FORM = "I restarted while you filled that in, and do not find the file any more. Please choose it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +111,13 @@ def _fits(value: str) -> bool:
 
 
 class DiscordCommands:
-    """Answers commands. Pictures of open forms are remembered until the forms are submitted."""
+    """Answers commands. Files of open forms are remembered until the forms are submitted."""
 
     def __init__(self, context: InteractionContext) -> None:
         self._context = context
         self._reader = DiscordMessageReader(context.users, context.files)
         self._menu = context.dispatcher.services.menu
-        self._pictures: RecentItems[str, GivenPictures] = RecentItems(_MOST_OPEN_FORMS)
+        self._given_files: RecentItems[str, GivenFiles] = RecentItems(_MOST_OPEN_FORMS)
 
     async def handle_slash(self, interaction: discord.Interaction) -> None:
         call = parse_slash_command(_read_data(interaction))
@@ -134,69 +134,69 @@ class DiscordCommands:
         data = _read_data(interaction)
         declaration = find_message_command(self._menu, str(data["name"]))
         message = data.get("resolved", {}).get("messages", {}).get(str(data.get("target_id")), {})
-        pictures = self._context.files.list_pictures(message)
+        given = [] if declaration is None else self._context.files.list_given(message, declaration.media)
         if declaration is None or declaration.file_option is None:
             await self._context.responder.refuse(interaction, "I do not know that command any more.")
-        elif not pictures:
-            await self._context.responder.refuse(interaction, "There is no picture in that message.")
+        elif not given:
+            await self._context.responder.refuse(interaction, declaration.explain_no_file())
         elif needs_text(declaration):
-            await self._open_form(interaction, declaration, pictures)
+            await self._open_form(interaction, declaration, given)
         else:
-            await self._answer_with_pictures(interaction, declaration, pictures, {})
+            await self._answer_with_files(interaction, declaration, given, {})
 
     async def handle_submission(self, interaction: discord.Interaction, command: str, message_id: str) -> None:
         """Answer the submitted form of a message command."""
         declaration = find_command(self._menu, command).declaration
         options = parse_form(_read_data(interaction))
-        pictures = self._pictures.get(_build_picture_key(interaction, message_id))
-        pictures = pictures or await self._fetch_pictures(interaction, message_id)
-        if not pictures:
+        files = self._given_files.get(_build_files_key(interaction, message_id))
+        files = files or await self._fetch_files(interaction, declaration, message_id)
+        if not files:
             await self._context.responder.refuse(
                 interaction, quote_form_input(format_error(UserError(_OLD_FORM)), options).text
             )
             return
-        await self._answer_with_pictures(interaction, declaration, pictures, options, form_input=options)
+        await self._answer_with_files(interaction, declaration, files, options, form_input=options)
 
-    async def _answer_with_pictures(
+    async def _answer_with_files(
         self,
         interaction: discord.Interaction,
         declaration: Declaration,
-        pictures: GivenPictures,
+        given: GivenFiles,
         options: Mapping[str, OptionValue],
         *,
         form_input: Mapping[str, OptionValue] | None = None,
     ) -> None:
-        """Answer a command with the pictures of a message: links become options, attachments files."""
+        """Answer a command with the files of a message: links become options, attachments files."""
         try:
-            named = declaration.assign_files(pictures)
+            named = declaration.assign_files(given)
         except UserError as error:
             reply = format_error(error)
             await self._context.responder.refuse(interaction, quote_form_input(reply, form_input or {}).text)
             return
-        links = {name: picture.url for name, picture in named.items() if isinstance(picture, Link)}
-        files = {name: picture for name, picture in named.items() if isinstance(picture, Attachment)}
+        links = {name: file.url for name, file in named.items() if isinstance(file, Link)}
+        files = {name: file for name, file in named.items() if isinstance(file, Attachment)}
         await self._answer(interaction, declaration, {**options, **links}, files, form_input=form_input)
 
-    async def _open_form(
-        self, interaction: discord.Interaction, declaration: Declaration, pictures: GivenPictures
-    ) -> None:
+    async def _open_form(self, interaction: discord.Interaction, declaration: Declaration, given: GivenFiles) -> None:
         data = _read_data(interaction)
         message_id, label = str(data["target_id"]), str(data["name"])
-        self._pictures[_build_picture_key(interaction, message_id)] = pictures
+        self._given_files[_build_files_key(interaction, message_id)] = given
         draft = FormDraft(declaration, {}, label, get_form_option_names(declaration.name))
         custom_id = build_custom_id(declaration.name, message_id, prefix=ASK_PREFIX)
         form = render_modal(draft, custom_id, self._context.dispatcher.services)
         await self._context.responder.respond(interaction, FORM_RESPONSE, form)
 
-    async def _fetch_pictures(self, interaction: discord.Interaction, message_id: str) -> GivenPictures:
-        """Return a message's pictures after a restart; an empty list if the bot cannot read the message."""
+    async def _fetch_files(
+        self, interaction: discord.Interaction, declaration: Declaration, message_id: str
+    ) -> GivenFiles:
+        """Return a message's files after a restart; an empty list if the bot cannot read the message."""
         if not message_id.isdecimal() or interaction.channel_id is None:
             return []
         try:
             message = await self._context.api.get_message(interaction.channel_id, message_id)
         except DELIVERY_ERRORS:
             return []
-        return self._context.files.list_pictures(message)
+        return self._context.files.list_given(message, declaration.media)
 
     async def _answer(
         self,
@@ -268,8 +268,8 @@ def _choose_conversation(interaction: discord.Interaction, channel: Channel) -> 
     return replace(channel, thread=build_request_key(interaction), is_reply_chain=True)
 
 
-def _build_picture_key(interaction: discord.Interaction, message_id: str) -> str:
-    # With the channel: a forged message id reaches no picture of another channel.
+def _build_files_key(interaction: discord.Interaction, message_id: str) -> str:
+    # With the channel: a forged message id reaches no file of another channel.
     return f"{interaction.channel_id}:{message_id}"
 
 

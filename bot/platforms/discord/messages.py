@@ -1,4 +1,4 @@
-"""Renders replies as Discord's messages: plain text for chats, components (V2) for pictures, and button rows.
+"""Renders replies as Discord's messages: plain text for chats and players, components (V2) for pictures, button rows.
 
 Discord cannot turn a components message back into a plain message, so a message of pictures has components from its
 placeholder on. Components and embeds: discord.com/developers/docs/components/reference
@@ -25,13 +25,14 @@ _BARS = 10
 
 
 def has_components(reply: Reply) -> bool:
-    return reply.is_visual or bool(reply.pictures)
+    # Components show no player of a sound: a message with sounds, videos or downloads has plain attachments.
+    return not reply.result_files and (reply.is_visual or bool(reply.pictures))
 
 
 def render_payload(reply: Reply, *, names: Sequence[str] = (), remark: str = "") -> Payload:
     """Return the JSON of a message, equal for creates and edits: an absent part removes the part.
 
-    `names` are the uploaded files of the reply's pictures, in order; `remark` joins the note.
+    `names` are the uploads of the reply's pictures, in order; `remark` joins the note.
     """
     note = " · ".join(part for part in (reply.note, remark) if part)
     if has_components(reply):

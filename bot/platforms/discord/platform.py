@@ -300,22 +300,23 @@ class DiscordPlatform:
     async def _prepare(self, message: MessageRef, reply: Reply) -> _PreparedReply:
         if message.workspace == USER_INSTALLS:
             reply = add_ask_button(reply)
-        if not reply.pictures:
+        if not reply.made_files:
             files = [DiscordUpload(file.name, file.text.encode()) for file in reply.files]
             return _PreparedReply(reply, render_payload(reply), files)
-        if any(picture.is_flagged for picture in reply.pictures) and await self._refuses_flagged(message.workspace):
+        if any(file.is_flagged for file in reply.made_files) and await self._refuses_flagged(message.workspace):
             pictures = tuple(picture for picture in reply.pictures if not picture.is_flagged)
+            others = tuple(file for file in reply.result_files if not file.is_flagged)
             text = "\n".join(part for part in (reply.text, "⚠ What the model flagged is not shown here.") if part)
-            reply = replace(reply, text=text, pictures=pictures)
+            reply = replace(reply, text=text, pictures=pictures, result_files=others)
         return await self._render(reply, self._get_upload_limit_bytes(message.workspace))
 
     async def _render(self, reply: Reply, limit_bytes: int) -> _PreparedReply:
-        uploads = await prepare_uploads(reply.pictures, self._media, limit_bytes)
+        uploads = await prepare_uploads(reply.made_files, self._media, limit_bytes)
         names = [upload.name for upload in uploads]
         return _PreparedReply(reply, render_payload(reply, names=names, remark=describe_uploads(uploads)), uploads)
 
     async def _send_shrinking(self, send: Callable[[_PreparedReply], Awaitable[T]], prepared: _PreparedReply) -> T:
-        """Send a reply, with smaller pictures after each refusal for size.
+        """Send a reply, with smaller pictures and fewer other files after each refusal for size.
 
         The known limit is the server's; a proxy may have a lower limit, and several pictures count together.
         """
@@ -325,7 +326,7 @@ class DiscordPlatform:
                 return await send(prepared)
             except discord.HTTPException as error:
                 is_too_large = error.code == REQUEST_TOO_LARGE or error.status == _CONTENT_TOO_LARGE
-                if not is_too_large or not prepared.reply.pictures or limit <= _SMALLEST_LIMIT_BYTES:
+                if not is_too_large or not prepared.reply.made_files or limit <= _SMALLEST_LIMIT_BYTES:
                     raise
             limit //= 2
             prepared = await self._render(prepared.reply, limit)

@@ -57,7 +57,7 @@ class DiscordReplies:
         reply = _mark_public_confirmation(reply, is_private=response.is_private)
         first, *others = await lay_out_whole(reply, self._platform.limits)
         is_private = reply.is_private or response.is_private
-        if not response.is_sent and (reply.pictures or reply.files):
+        if not response.is_sent and (reply.made_files or reply.files):
             await self._responder.defer_pending(response)  # files arrive by an edit
         if not response.is_sent:
             key = build_request_key(response.interaction)

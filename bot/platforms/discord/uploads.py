@@ -1,4 +1,4 @@
-"""Transfers files: fits pictures into Discord's upload limit, and downloads the files that users attach."""
+"""Transfers files: fits made files into Discord's upload limit, and downloads the files that users attach."""
 
 import asyncio
 import io
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import discord
 
 from bot.core.errors import BadFile, FileTooLarge, OutputGone, Unavailable
-from bot.core.file_types import FILE_TYPES
+from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.invocations import Attachment, Link
-from bot.core.replies import Picture
+from bot.core.replies import MadeFile, Picture, ResultFile
 from bot.media.media import Media
 from bot.platforms.discord.config import OFFICIAL_CDN
 
@@ -35,9 +35,16 @@ class DiscordUpload:
     reason: str = ""
 
 
-async def prepare_uploads(pictures: Sequence[Picture], media: Media, limit_bytes: int) -> list[DiscordUpload]:
-    """Return one upload per picture. Reading and shrinking run in a thread."""
-    return [await _prepare_upload(picture, media, limit_bytes) for picture in pictures]
+async def prepare_uploads(made: Sequence[MadeFile], media: Media, limit_bytes: int) -> list[DiscordUpload]:
+    """Return one upload per made file. Reading and shrinking run in a thread."""
+    return [
+        await (
+            _prepare_file(file, media, limit_bytes)
+            if isinstance(file, ResultFile)
+            else _prepare_upload(file, media, limit_bytes)
+        )
+        for file in made
+    ]
 
 
 def open_files(uploads: Sequence[DiscordUpload]) -> list[discord.File]:
@@ -72,6 +79,23 @@ async def _prepare_upload(picture: Picture, media: Media, limit_bytes: int) -> D
     return DiscordUpload(f"{stem}.{FILE_TYPES[small.facts.mime].extension}", small.data, is_shrunk=True)
 
 
+async def _prepare_file(file: ResultFile, media: Media, limit_bytes: int) -> DiscordUpload:
+    noun, path = file.kind.noun, media.find_path(file.sha256)
+    # A message with a player has no gallery: the name alone hides a flagged file (docs, "Spoilers").
+    name = f"SPOILER_{file.name}" if file.is_flagged else file.name
+    try:
+        if path is not None and path.stat().st_size <= limit_bytes:
+            return DiscordUpload(name, await asyncio.to_thread(path.read_bytes))
+    except FileNotFoundError:  # retention deleted the file in between
+        path = None
+    if path is None:
+        return DiscordUpload("", reason=f"a {noun} is not kept any more")
+    size = f"{file.size_bytes / 1_000_000:.1f} MB"
+    if file.link:
+        return DiscordUpload("", reason=f"the {noun} ({size}) is too large to be uploaded here: <{file.link}>")
+    return DiscordUpload("", reason=f"the {noun} ({size}) is too large to be uploaded here; ask for a shorter one")
+
+
 class DiscordFiles:
     """Downloads attachments through the guarded fetcher, from the owner's CDN proxy if there is one."""
 
@@ -90,13 +114,15 @@ class DiscordFiles:
         shown = files or [self._attach_media(item.media) for item in _iterate_gallery(message.components)]
         return shown or [self._attach_picture(url) for embed in message.embeds if (url := _get_picture_url(embed))]
 
-    def list_pictures(self, raw: Mapping[str, Any]) -> list[Attachment | Link]:
-        """Return the pictures in a message's JSON: the attached ones, else those in the components and embeds."""
+    def list_given(self, raw: Mapping[str, Any], kinds: Sequence[MediaKind]) -> list[Attachment | Link]:
+        """Return the files of some kinds in a message's JSON: attached ones, else pictures in components and embeds."""
         for message in (raw, *(snapshot["message"] for snapshot in raw.get("message_snapshots") or ())):
-            files = message.get("attachments") or ()
-            attached = [file for file in files if str(file.get("content_type") or "").startswith("image/")]
+            files = [self.attach(file) for file in message.get("attachments") or ()]
+            attached: list[Attachment | Link] = [file for file in files if file.kind in kinds]
             if attached:
-                return [self.attach(file) for file in attached]
+                return attached
+            if MediaKind.PICTURE not in kinds:
+                continue
             urls = [*_find_in_components(message.get("components") or ()), *_find_in_embeds(message)]
             if urls:
                 return [Link(build_file_url(url, self._cdn_url)) for url in dict.fromkeys(urls)]

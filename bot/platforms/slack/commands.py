@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping
 from typing import Any
 
 from bot.core.errors import UserError
+from bot.core.file_types import format_kinds
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
@@ -26,7 +27,7 @@ from bot.platforms.slack.web_api import SlackWebApi
 
 log = logging.getLogger(__name__)
 
-PICTURE_SHORTCUT = "picture:"
+FILE_SHORTCUT = "picture:"
 FORM_SHORTCUT = "form:"
 _SEARCH_SECONDS = 1.0
 
@@ -96,26 +97,29 @@ class SlackCommands:
                 return {option.name: file} if file is not None else {}
         return {}
 
-    async def handle_picture_shortcut(self, body: Body, team: str) -> None:
-        """Handle a shortcut on a message: the command takes the message's picture and answers in the same thread."""
+    async def handle_file_shortcut(self, body: Body, team: str) -> None:
+        """Handle a shortcut on a message: the command takes the message's file and answers in the same thread."""
         message = body.get("message") or {}
         thread = str(message.get("thread_ts") or message.get("ts") or "")
         target = self._ephemeral_replies.create_target(body, team, str(body["channel"]["id"]), thread)
-        command = str(body["callback_id"]).removeprefix(PICTURE_SHORTCUT)
-        files = message.get("files") or ()
-        pictures = [file for file in files if _is_picture(self._files.create_attachment(team, file))]
+        command = str(body["callback_id"]).removeprefix(FILE_SHORTCUT)
         try:
             declaration = find_command(self._menu, command).declaration
-            declaration.assign_files(pictures)
+            files = [
+                file
+                for file in message.get("files") or ()
+                if self._files.create_attachment(team, file).kind in declaration.media
+            ]
+            declaration.assign_files(files)
         except UserError as error:
             await self._replies.send_error(error, target)
             return
-        if not pictures or declaration.file_option is None:
-            text = "There is no picture in that message. Choose one that shows a picture as a file."
+        if not files or declaration.file_option is None:
+            text = f"{declaration.explain_no_file()} Choose one that shows {format_kinds(declaration.media)} as a file."
             await self._ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
             return
         if any(option.is_required and option.kind is not OptionKind.FILE for option in declaration.options):
-            origin = SlackFormOrigin(command, target.channel, thread, files=tuple(pictures))
+            origin = SlackFormOrigin(command, target.channel, thread, files=tuple(files))
             await self.open_form(body, target, declaration, origin)
             return
         invocation = Invocation(
@@ -124,7 +128,7 @@ class SlackCommands:
             command,
             f"slack:{body['trigger_id']}",
             {},
-            declaration.assign_files([self._files.create_attachment(team, picture) for picture in pictures]),
+            declaration.assign_files([self._files.create_attachment(team, file) for file in files]),
         )
         await self._replies.answer(invocation, target)
 
@@ -216,7 +220,3 @@ class SlackCommands:
 
 def _lacks_required_option(declaration: Declaration, given: Container[str]) -> bool:
     return any(option.is_required and option.name not in given for option in declaration.options)
-
-
-def _is_picture(file: Attachment) -> bool:
-    return file.mime.startswith("image/")

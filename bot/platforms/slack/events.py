@@ -20,7 +20,7 @@ from bot.dispatch.declaration import Services
 from bot.dispatch.parsing import find_command
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
-from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT, SlackCommands
+from bot.platforms.slack.commands import FILE_SHORTCUT, FORM_SHORTCUT, SlackCommands
 from bot.platforms.slack.forms import CALLBACK_ID, find_option, list_suggestions, parse_origin, read_values
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class SlackEventRouter:
         app.action(_ANYTHING)(self._handle_action)
         app.options(_ANYTHING)(self._suggest_options)
         app.view(CALLBACK_ID)(self._handle_submission)
-        app.shortcut(re.compile(f"^{PICTURE_SHORTCUT}"))(self._handle_picture_shortcut)
+        app.shortcut(re.compile(f"^{FILE_SHORTCUT}"))(self._handle_file_shortcut)
         app.shortcut(re.compile(f"^{FORM_SHORTCUT}"))(self._handle_form_shortcut)
         app.event("app_mention")(self._handle_mention)
         app.event("message")(self._handle_message)
@@ -112,8 +112,8 @@ class SlackEventRouter:
             await self._run(handle(body, team, origin), "form")
         await ack()
 
-    async def _handle_picture_shortcut(self, ack: Ack, body: Body, context: Context) -> None:
-        await self._run(self._commands.handle_picture_shortcut(body, _get_team(context, body)), "shortcut")
+    async def _handle_file_shortcut(self, ack: Ack, body: Body, context: Context) -> None:
+        await self._run(self._commands.handle_file_shortcut(body, _get_team(context, body)), "shortcut")
         await ack()
 
     async def _handle_form_shortcut(self, ack: Ack, body: Body, context: Context) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.dispatch.parsing import Menu
 from bot.platforms.slack.chat import SUGGESTED_PROMPTS
-from bot.platforms.slack.commands import FORM_SHORTCUT, PICTURE_SHORTCUT
+from bot.platforms.slack.commands import FILE_SHORTCUT, FORM_SHORTCUT
 from bot.platforms.slack.mrkdwn import truncate
 
 SCOPES = (
@@ -127,16 +127,16 @@ def _takes_id(option: Option) -> bool:
 
 
 def _render_shortcuts(menu: Menu) -> list[dict[str, str]]:
-    """Return a shortcut for each command that takes a posted picture, and a shortcut to the form of /imagine."""
+    """Return a shortcut for each command that takes a posted file, and a shortcut to the form of /imagine."""
     shortcuts = []
     for form in menu:
         declaration = form.declaration
-        if label := declaration.contexts.get("picture"):
+        for kind, label in declaration.contexts.items():
             shortcuts.append(
                 {
-                    "name": _name_shortcut(label),
+                    "name": _name_shortcut(label, kind),
                     "type": "message",
-                    "callback_id": f"{PICTURE_SHORTCUT}{declaration.name}",
+                    "callback_id": f"{FILE_SHORTCUT}{declaration.name}",
                     "description": declaration.description,
                 }
             )
@@ -151,9 +151,9 @@ def _render_shortcuts(menu: Menu) -> list[dict[str, str]]:
     return shortcuts[:_MAX_SHORTCUTS]
 
 
-def _name_shortcut(label: str) -> str:
+def _name_shortcut(label: str, kind: str) -> str:
     """Return "Upscale this picture", or the label alone where Slack's limit leaves no room."""
-    name = f"{label} this picture"
+    name = f"{label} this {kind}"
     return name if len(name) <= _MAX_SHORTCUT_NAME else truncate(label, _MAX_SHORTCUT_NAME)
 
 

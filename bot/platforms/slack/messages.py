@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot.core.file_types import find_kind
 from bot.core.platform import MessageLimits
-from bot.core.replies import STAGE_TEXTS, Button, Picture, Progress, Reply, Stage
+from bot.core.replies import STAGE_TEXTS, Button, MadeFile, Picture, Progress, Reply, Stage
 from bot.dispatch.parsing import Menu
 from bot.platforms.slack.mrkdwn import (
     escape,
@@ -35,8 +36,8 @@ _MAX_ALT = 1000
 _MAX_NOTE = 2000
 _MAX_REQUEST_SUMMARY = 200
 _WITHHELD = (
-    "⚠ {which} flagged as sensitive by the model. Slack cannot hide a picture until somebody opens it, so it is not "
-    "shown here. Other words, or another seed, may draw one that can be."
+    "⚠ {which} flagged as sensitive by the model. Slack cannot hide a {noun} until somebody opens it, so it is not "
+    "shown here. Other words, or another seed, may give one that can be."
 )
 # Image blocks take no webp (docs.slack.dev/reference/block-kit/blocks/image-block).
 _INLINE_MIMES = ("image/png", "image/jpeg", "image/gif")
@@ -56,8 +57,8 @@ def render_blocks(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool =
     if text.strip():
         blocks.append({"type": "markdown", "text": text})
     blocks += [render_picture(picture, file) for picture, file in zip(reply.pictures, files, strict=False) if file]
-    if withheld := sum(picture.is_flagged for picture in reply.pictures):
-        blocks.append({"type": "section", "text": render_plain_text(_format_withheld(withheld, len(reply.pictures)))})
+    if any(file.is_flagged for file in reply.made_files):
+        blocks.append({"type": "section", "text": render_plain_text(_format_withheld(reply.made_files))})
     if reply.progress is not None and not text.strip():
         blocks.append({"type": "section", "text": render_plain_text(format_progress(reply.progress))})
     return [*blocks, *render_footer(reply)]
@@ -78,9 +79,9 @@ def render_alt_text(picture: Picture) -> str:
     return truncate(picture.alt or picture.name, _MAX_ALT)
 
 
-def is_shown_inline(picture: Picture) -> bool:
-    """Return whether an image block may show the picture."""
-    return picture.mime in _INLINE_MIMES and not picture.is_flagged
+def is_shown_inline(file: MadeFile) -> bool:
+    """Return whether an image block may show the file."""
+    return file.mime in _INLINE_MIMES and not file.is_flagged
 
 
 def render_plain_text(text: str) -> Block:
@@ -109,7 +110,7 @@ def parse_button(action: Mapping[str, Any]) -> Button | None:
 
 def render_fallback_text(reply: Reply, *, is_for_one: bool = False) -> str:
     """Return the mrkdwn text for notifications and screen readers, which read no blocks."""
-    alt = reply.pictures[0].alt if reply.pictures else ""
+    alt = reply.made_files[0].alt if reply.made_files else ""
     text = reply.text.strip() or (format_progress(reply.progress) if reply.progress else "") or alt or reply.note
     escaped = escape(truncate_bytes(text.replace("**", "*"), 3_000))
     return truncate_bytes(restore_links(escaped) if is_for_one else escaped, UPDATE_BYTES) or "…"
@@ -159,9 +160,10 @@ def create_prefixer(prefix: str, menu: Menu) -> ReplyTransform:
     return add_prefix
 
 
-def _format_withheld(count: int, total: int) -> str:
-    which = "This picture" if total == 1 else f"{count} of {total} pictures"
-    return _WITHHELD.format(which=f"{which} {'was' if count == 1 else 'were'}")
+def _format_withheld(made: Sequence[MadeFile]) -> str:
+    count, total, noun = sum(file.is_flagged for file in made), len(made), find_kind(made[0].mime).noun
+    which = f"This {noun}" if total == 1 else f"{count} of {total} {noun}s"
+    return _WITHHELD.format(which=f"{which} {'was' if count == 1 else 'were'}", noun=noun)
 
 
 def _render_context(text: str) -> Block:
@@ -170,7 +172,7 @@ def _render_context(text: str) -> Block:
 
 def _group_buttons(reply: Reply) -> list[list[Button]]:
     """Return rows of buttons: of several pictures a row for each, then a row for the buttons of all pictures."""
-    hidden = {n for n, picture in enumerate(reply.pictures, 1) if picture.is_flagged}
+    hidden = {n for n, file in enumerate(reply.made_files, 1) if file.is_flagged}
     shown = [button for button in reply.buttons if button.n not in hidden][:_MAX_BUTTONS]
     if len(reply.pictures) < 2:
         return [shown] if shown else []

@@ -212,8 +212,8 @@ class SlackPlatform:
             if reply.tone in (Tone.DONE, Tone.ERROR) and not is_session_ended:
                 self.statuses.end_session(message)
             return None
-        if reply.pictures:
-            return await self._show_pictures(message, reply)
+        if reply.made_files:
+            return await self._show_files(message, reply)
         if len(reply.text.encode()) > UPDATE_BYTES:
             raise MessageFull(room=UPDATE_BYTES)
         await self._update(message, reply)
@@ -268,10 +268,10 @@ class SlackPlatform:
             self.statuses.end_session(message)
         return ref
 
-    async def _show_pictures(self, message: MessageRef, reply: Reply) -> MessageRef | None:
-        """Attach the pictures to the message; return a new message if Slack refuses files on the old message."""
-        pictures = [picture for picture in reply.pictures if not picture.is_flagged]
-        files = await self.uploads.ensure_uploaded(message, pictures)
+    async def _show_files(self, message: MessageRef, reply: Reply) -> MessageRef | None:
+        """Attach the made files to the message; return a new message if Slack refuses files on the old message."""
+        made = [file for file in reply.made_files if not file.is_flagged]
+        files = await self.uploads.ensure_uploaded(message, made)
         try:
             await self._update(message, reply, file_ids=files)
         except CallRefused as error:
@@ -281,7 +281,7 @@ class SlackPlatform:
         else:
             return None
         # Post before deleting: a crash in between leaves two messages, not zero.
-        ts = await self.uploads.post_pictures(message, pictures, render_blocks(reply))
+        ts = await self.uploads.post_files(message, made, render_blocks(reply))
         await ignore_refusal(
             self._web_api.call(message.workspace, "chat.delete", channel=message.channel, ts=message.id)
         )

@@ -8,11 +8,12 @@ from typing import Any
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.caches import RecentItems
 from bot.core.errors import UserError, new_reference
+from bot.core.file_types import find_kind
 from bot.core.invocations import Invocation
 from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost
-from bot.core.replies import Button, MessageRef, Picture, Reply, Tone
+from bot.core.replies import Button, MadeFile, MessageRef, Picture, Reply, Tone
 from bot.dispatch.confirmation import CONFIRM
 from bot.dispatch.dispatcher import Dispatcher, format_apology, format_error
 from bot.dispatch.forms import fill_form
@@ -115,8 +116,8 @@ class SlackReplies:
                 return
         inline_files = await self._upload_inline(target.team, reply)
         await self.platform.ephemeral_replies.send(target, reply, inline_files)
-        # An ephemeral message takes pictures as image blocks only.
-        left = [picture for picture in reply.pictures if not picture.is_flagged and not is_shown_inline(picture)]
+        # An ephemeral message takes pictures as image blocks only, and no other file.
+        left = [file for file in reply.made_files if not (file.is_flagged or is_shown_inline(file))]
         if reply.files or left:
             await self._send_to_direct_messages(reply, left, user, target)
 
@@ -138,7 +139,7 @@ class SlackReplies:
             Destination(user, channel, request_key, nonce=f"{request_key}:reply"), transformed
         )
         # Slack takes files on an edit, not on a new message.
-        if reply.pictures:
+        if reply.made_files:
             await self.platform.edit(ref, reply)
 
     async def _explain_failure(self, error: CallRefused | CallUnclear, channel: Channel, target: ReplyTarget) -> None:
@@ -155,7 +156,7 @@ class SlackReplies:
         await self.platform.ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
 
     async def _send_to_direct_messages(
-        self, reply: Reply, pictures: Sequence[Picture], user: User, target: ReplyTarget
+        self, reply: Reply, made: Sequence[MadeFile], user: User, target: ReplyTarget
     ) -> None:
         """Send files to the user's direct messages: elsewhere other users would see the files."""
         direct = await self.platform.find_direct_channel(target.team, user.id)
@@ -163,10 +164,11 @@ class SlackReplies:
         if direct is not None and reply.files:
             call = self.platform.uploads.post_text_files(target.team, direct.id, reply.files)
             is_sent = bool(await ignore_refusal(call))
-        if direct is not None and pictures:
+        if direct is not None and made:
             place, blocks = MessageRef(NAME, target.team, direct.id, "", ""), render_footer(Reply(note=reply.note))
-            is_sent &= bool(await ignore_refusal(self.platform.uploads.post_pictures(place, pictures, blocks)))
-        noun, verb = ("picture", "is") if len(pictures) == 1 else ("pictures", "are") if pictures else ("file", "is")
+            is_sent &= bool(await ignore_refusal(self.platform.uploads.post_files(place, made, blocks)))
+        noun = find_kind(made[0].mime).noun if made else "file"
+        noun, verb = (f"{noun}s", "are") if len(made) > 1 else (noun, "is")
         if not is_sent:
             text = f"The {noun} could not be sent to our direct messages. Open them once, and ask again."
             await self.platform.ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))

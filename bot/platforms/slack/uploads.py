@@ -1,4 +1,4 @@
-"""Moves files between Slack and the bot: downloads shared files, uploads pictures and text files."""
+"""Moves files between Slack and the bot: downloads shared files, uploads made files and text files."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from bot.core.clock import Clock
 from bot.core.errors import BadFile, FileTooLarge, OutputGone, Unavailable, UnsafeAddress
 from bot.core.invocations import Attachment
 from bot.core.json import JSON
-from bot.core.replies import MessageRef, Picture, TextFile
+from bot.core.replies import MadeFile, MessageRef, Picture, TextFile
 from bot.media.fetching import FetchedFile
 from bot.media.media import FindPath, Media
 from bot.platforms.slack.errors import CallRefused, CallUnclear, ignore_refusal
@@ -108,7 +108,7 @@ class SlackFiles:
 
 
 class SlackUploads:
-    """Uploads kept pictures and text files. A restart uploads no picture twice: the file ids of messages are stored."""
+    """Uploads kept files and text files. A restart uploads no file twice: the file ids of messages are stored."""
 
     def __init__(self, web_api: SlackWebApi, database: Database, find_path: FindPath, clock: Clock) -> None:
         self._web_api = web_api
@@ -117,33 +117,33 @@ class SlackUploads:
         self._clock = clock
         self._slots = asyncio.Semaphore(_MAX_PARALLEL_UPLOADS)
 
-    async def ensure_uploaded(self, ref: MessageRef, pictures: Sequence[Picture]) -> list[str]:
-        """Return the file id of each picture of a message, after uploading new pictures. A lost picture is left out."""
+    async def ensure_uploaded(self, ref: MessageRef, made: Sequence[MadeFile]) -> list[str]:
+        """Return the file id of each made file of a message, after uploading new files. A lost file is left out."""
         files = await self._get_files(ref)
-        missing = [picture for picture in pictures if picture.sha256 not in files]
-        uploaded = await asyncio.gather(*(self.upload(ref.workspace, picture) for picture in missing))
-        files |= {picture.sha256: file for picture, file in zip(missing, uploaded, strict=True) if file}
+        missing = [one for one in made if one.sha256 not in files]
+        uploaded = await asyncio.gather(*(self.upload(ref.workspace, one) for one in missing))
+        files |= {one.sha256: file for one, file in zip(missing, uploaded, strict=True) if file}
         if missing:
             await self._put_files(ref, files)
-        return [files[picture.sha256] for picture in pictures if picture.sha256 in files]
+        return [files[one.sha256] for one in made if one.sha256 in files]
 
-    async def upload(self, team: str, picture: Picture) -> str:
-        """Upload a picture as a private file of the app; return the file id, or an empty id for a lost picture."""
+    async def upload(self, team: str, made: MadeFile) -> str:
+        """Upload a made file as a private file of the app; return the file id, or an empty id for a lost file."""
         async with self._slots:
-            file = await self._send_picture(team, picture)
+            file = await self._send_file(team, made)
             if file:
-                await self._complete(team, [file], [picture])
+                await self._complete(team, [file], [made])
             return file
 
-    async def post_pictures(self, ref: MessageRef, pictures: Sequence[Picture], blocks: Sequence[Block]) -> str:
-        """Post pictures and blocks as a new message in the channel and thread of `ref`; return the message's ts.
+    async def post_files(self, ref: MessageRef, made: Sequence[MadeFile], blocks: Sequence[Block]) -> str:
+        """Post made files and blocks as a new message in the channel and thread of `ref`; return the message's ts.
 
         Raise `CallUnclear` if the message does not appear.
         """
-        sent = [await self._send_picture(ref.workspace, picture) for picture in pictures]
+        sent = [await self._send_file(ref.workspace, one) for one in made]
         files = [file for file in sent if file]
         share = {"channel_id": ref.channel, "thread_ts": ref.thread or None, "blocks": list(blocks)}
-        await self._complete(ref.workspace, files, pictures, **share)
+        await self._complete(ref.workspace, files, made, **share)
         # The response has no ts: Slack posts the message later, and `files.info` lists the message then.
         for wait_seconds in _POLL_WAITS_SECONDS:
             if ts := await self._find_share(ref, files[0]):
@@ -171,16 +171,17 @@ class SlackUploads:
         for file in (await self._get_files(ref)).values():
             await ignore_refusal(self._web_api.call(ref.workspace, "files.delete", file=file))
 
-    async def _send_picture(self, team: str, picture: Picture) -> str:
-        path = self._find_path(picture.sha256)
+    async def _send_file(self, team: str, made: MadeFile) -> str:
+        path = self._find_path(made.sha256)
         if path is None:
             return ""
         slot = await self._web_api.call(
             team,
             "files.getUploadURLExternal",
-            filename=picture.name,
+            filename=made.name,
             length=path.stat().st_size,
-            alt_txt=render_alt_text(picture),
+            # Slack takes alt text for pictures (docs.slack.dev/reference/methods/files.getUploadURLExternal).
+            alt_txt=render_alt_text(made) if isinstance(made, Picture) else None,
         )
         await self._put_content(str(slot["upload_url"]), path)
         return str(slot["file_id"])
@@ -199,10 +200,10 @@ class SlackUploads:
             except (aiohttp.ClientError, TimeoutError) as error:
                 log.warning("slack.upload_failed", extra={"reason": type(error).__name__})
             await self._clock.sleep(0.5 * 2**attempt)
-        raise CallUnclear("The upload of a picture to Slack broke.")
+        raise CallUnclear("The upload of a file to Slack broke.")
 
-    async def _complete(self, team: str, files: Sequence[str], pictures: Sequence[Picture], **share: Any) -> None:
-        uploaded = [{"id": file, "title": picture.name} for file, picture in zip(files, pictures, strict=False)]
+    async def _complete(self, team: str, files: Sequence[str], made: Sequence[MadeFile], **share: Any) -> None:
+        uploaded = [{"id": file, "title": one.name} for file, one in zip(files, made, strict=False)]
         try:
             await self._web_api.call(team, "files.completeUploadExternal", files=uploaded, **share)
         except CallUnclear:
@@ -239,7 +240,7 @@ class SlackUploads:
 
     async def _put_files(self, ref: MessageRef, files: dict[str, str]) -> None:
         notes: dict[str, JSON] = dict(files)
-        # Urgent: a crash before this write would upload the pictures again.
+        # Urgent: a crash before this write would upload the files again.
         async with self._database.write(is_urgent=True) as tx:
             await tx.messages.put_notes(ref, {"files": notes})
 

@@ -76,6 +76,8 @@ class PageRoutes:
                 Route("GET", "/join", Access.PUBLIC, self._serve_login_page),
                 Route("GET", "/static/{name}", Access.PUBLIC, self._serve_asset),
                 Route("GET", "/media/{sha256}", Access.READ, self._serve_picture),
+                # A link for people of other platforms. A SHA-256 is known to people with the file or the link alone.
+                Route("GET", "/shared/{sha256}", Access.PUBLIC, self._serve_shared_file),
                 Route("GET", "/api/me", Access.READ, self._get_user),
                 Route("GET", "/api/files/{message}/{n}", Access.READ, self._serve_text_file),
                 Route("GET", "/api/jobs/{job}", Access.READ, self._job_details.serve),
@@ -112,6 +114,10 @@ class PageRoutes:
         if "preview" in request.query:
             return await files.serve_preview(sha256, self._find_path, self._make_preview)
         return await files.serve_picture(sha256, name, self._find_path)
+
+    async def _serve_shared_file(self, request: web.Request) -> web.StreamResponse:
+        sha256 = request.match_info["sha256"]
+        return await files.serve_picture(sha256, request.query.get("name", "") or sha256, self._find_path)
 
     async def _serve_text_file(self, request: web.Request) -> web.StreamResponse:
         message = await self._platform.find_user_message(request[REQUEST_USER], request.match_info["message"])

@@ -152,3 +152,18 @@ async def test_a_drawing_with_a_script_is_a_download_only(page_bench: PageBench,
     assert response.headers["Content-Type"] == "application/octet-stream"
     assert response.headers["Content-Disposition"].startswith("attachment")
     assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+async def test_a_shared_file_is_a_download_for_a_stranger(page_bench: PageBench, tmp_path: Path) -> None:
+    (tmp_path / SHA256).write_bytes(make_wav(1))
+
+    stranger = {"X-Forwarded-For": "203.0.113.7"}
+
+    private = await page_bench.get(f"/media/{SHA256}", headers=stranger)
+    shared = await page_bench.get(f"/shared/{SHA256}?name=shanty.wav", headers=stranger)
+    unknown = await page_bench.get(f"/shared/{'ef' * 32}", headers=stranger)
+
+    assert private.status == 401
+    assert (shared.status, await shared.read()) == (200, make_wav(1))
+    assert shared.headers["Content-Disposition"] == "attachment; filename*=UTF-8''shanty.wav"
+    assert unknown.status == 404
