@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +90,7 @@ class OwnBench:
 
 @asynccontextmanager
 async def open_own_bench(
-    folder: Path, catalogue: str, platform: FakePlatform | None = None, **changes: object
+    folder: Path, catalogue: str, platform: FakePlatform | None = None, changes: Mapping[str, object] | None = None
 ) -> AsyncIterator[OwnBench]:
     """Open a bot on a catalogue file with this text. The end stops the bot at once, in the middle of its runs."""
     path = folder / "models.toml"
@@ -103,7 +103,7 @@ async def open_own_bench(
         "public_url": None,
         "shutdown_grace_seconds": 0.0,
     }
-    settings = Settings(_env_file=None).model_copy(update=plain | changes)
+    settings = Settings(_env_file=None).model_copy(update={**plain, **(changes or {})})
     clock = SystemClock()
     app = App(settings, clock=clock)
     bench = OwnBench(app, platform or FakePlatform("web", clock))

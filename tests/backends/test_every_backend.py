@@ -23,7 +23,7 @@ async def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 async def bench(machine: BackendMachine, tmp_path: Path) -> AsyncIterator[OwnBench]:
-    async with open_own_bench(tmp_path, machine.catalogue, **machine.changes) as opened:
+    async with open_own_bench(tmp_path, machine.catalogue, changes=machine.changes) as opened:
         yield opened
 
 
@@ -71,12 +71,12 @@ async def test_a_failed_run_is_one_sentence_and_free(machine: BackendMachine, be
 async def test_a_restart_in_the_middle_loses_no_money_and_runs_nothing_twice(
     machine: BackendMachine, tmp_path: Path
 ) -> None:
-    async with open_own_bench(tmp_path, machine.catalogue, **machine.changes) as first:
+    async with open_own_bench(tmp_path, machine.catalogue, changes=machine.changes) as first:
         await first.ask(machine.direct(Behaviour.HANGS))
         await first.wait_until(lambda: machine.count_open_runs() == 1)
         await first.wait_until_running()
 
-    async with open_own_bench(tmp_path, machine.catalogue, first.platform, **machine.changes) as second:
+    async with open_own_bench(tmp_path, machine.catalogue, first.platform, machine.changes) as second:
         if machine.adopts:
             await second.press("cancel")
         await second.wait_until_done()
