@@ -5,6 +5,8 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from aiohttp.web import RouteDef
 
+from bot.backends.a1111.backend import A1111Backend
+from bot.backends.cog.backend import CogBackend
 from bot.backends.openai.backend import OpenAIBackend
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.backend import Backend, BackendConfig, BackendKind, RunNotificationHandler
@@ -31,6 +33,8 @@ def open_replicate(config: BackendConfig, clock: Clock, public_url: str | None) 
 KINDS: Mapping[BackendKind, OpenBackend] = {
     BackendKind.OPENAI: OpenAIBackend,
     BackendKind.REPLICATE: open_replicate,
+    BackendKind.COG: CogBackend,
+    BackendKind.A1111: A1111Backend,
 }
 """How to open a server of each kind."""
 

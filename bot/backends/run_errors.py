@@ -54,7 +54,7 @@ def explain_failure(snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
     if snapshot.is_data_removed:
         return ModelFailed(_REMOVED)
     if snapshot.error:
-        return _classify_error(snapshot.error)
+        return explain_error(snapshot.error)
     if snapshot.state in _STOPPED:
         return ModelFailed(_STOPPED[snapshot.state])
     if snapshot.state is PredictionState.SUCCEEDED:
@@ -69,7 +69,8 @@ def is_transient(snapshot: RunSnapshot) -> bool:
     return snapshot.state is PredictionState.FAILED and code is not None and code[1] in _TRANSIENT_CODES
 
 
-def _classify_error(error: str) -> ModelFailed | ModelFlagged:
+def explain_error(error: str) -> ModelFailed | ModelFlagged:
+    """Return the error for the words of a model or of the server that ran the model."""
     code = _CODE.search(error)
     if code and code[1] in _BY_CODE:
         kind, text = _BY_CODE[code[1]]

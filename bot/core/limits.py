@@ -94,6 +94,9 @@ ROOM_SECONDS = 5.0
 MAX_SERVER_REPLY_BYTES = 64 * 1024 * 1024
 """A whole reply of an owner's model server: four pictures in base64 are smaller, and the reply stands in memory."""
 
+MAX_COG_BODY_BYTES = 96 * 1024 * 1024
+"""A request to a Cog server, which takes 100 MiB: files travel in it as base64."""
+
 MAX_ENDED_RUNS = 50
 """Ended runs of such a server that are remembered with their files, until the job's end is stored: milliseconds."""
 
