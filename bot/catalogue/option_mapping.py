@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from bot.core.json import JSON, is_same_value
-from bot.core.models import FieldKind, ModelSchema, SchemaField, Task
+from bot.core.models import OUTPAINTS, FieldKind, ModelSchema, SchemaField, Task
 
 OPTION_KINDS: Mapping[str, FieldKind] = {
     "prompt": FieldKind.TEXT,
@@ -20,6 +20,7 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "image": FieldKind.FILE,
     "strength": FieldKind.NUMBER,
     "mask": FieldKind.FILE,
+    "outpaint": FieldKind.TEXT,
     "scale": FieldKind.NUMBER,
     "face_enhance": FieldKind.BOOLEAN,
     "question": FieldKind.TEXT,
@@ -54,6 +55,7 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "prompt": ("prompt", "instruction", "edit_prompt", "text"),
         "image": _IMAGE_FIELDS,
         "mask": ("mask", "mask_image", "image_mask"),
+        "outpaint": ("outpaint",),
         "aspect": ("aspect_ratio", "aspect"),
         "seed": ("seed",),
         "steps": ("num_inference_steps", "inference_steps", "num_steps", "steps"),
@@ -141,6 +143,8 @@ def _make_rule(option: str, field: SchemaField) -> InputTable | None:
         return None
     if option == "format":
         return _make_format_rule(field)
+    if option == "outpaint":
+        return _make_outpaint_rule(field)
     rule: dict[str, JSON] = {"to": field.name}
     if field.choices:
         rule["choices"] = [str(choice) for choice in field.choices]
@@ -193,6 +197,14 @@ def _make_format_rule(field: SchemaField) -> InputTable | None:
     if all(ours == theirs for ours, theirs in formats.items()):
         return {"to": field.name, "choices": list(formats), **default}
     return {"expands": {ours: {field.name: theirs} for ours, theirs in formats.items()}, **default}
+
+
+def _make_outpaint_rule(field: SchemaField) -> InputTable | None:
+    """Return the model's words for each way to grow: "left" stands for `Left outpaint`."""
+    ways: dict[str, JSON] = {
+        ours: {field.name: theirs} for ours in OUTPAINTS for theirs in field.choices if ours in str(theirs).lower()
+    }
+    return {"expands": ways} if ways else None
 
 
 def _make_sizes(published: ModelSchema) -> dict[str, JSON]:

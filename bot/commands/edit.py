@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.models import ASPECTS, Model, Task
+from bot.core.models import ASPECTS, OUTPAINTS, Model, Task
 from bot.core.replies import Reply
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
@@ -18,6 +18,7 @@ class Edit(Command):
     prompt: str = option("What should change?", max_length=1500, words=True)
     images: tuple[Attachment | Link, ...] = option("Which picture?", name="image", max_files=MAX_PICTURES)
     mask: Attachment | Link | None = option("A mask of the same size, white where it may change?", default=None)
+    outpaint: str | None = option("Grow the picture on which side?", default=None, choices=OUTPAINTS)
     model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.EDIT))
     aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)
     seed: int | None = option("Which seed? The same seed gives the same again.", default=None, minimum=0)
@@ -26,12 +27,15 @@ class Edit(Command):
     format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply | None:
+        if self.mask is not None and self.outpaint is not None:
+            raise BadOption("Give a mask or a side to grow on, not both.", option="outpaint")
         model = await services.choose_model(
             invocation.user,
             Task.EDIT,
             self.model,
-            required_option="mask" if self.mask else "image",
-            file_count=len(self.images),
+            required_option="mask" if self.mask else "outpaint" if self.outpaint else "image",
+            # A model with a mask or an outpaint says itself how many pictures it takes.
+            file_count=0 if self.mask or self.outpaint else len(self.images),
         )
         options = self._build_options(*await self._load_files(model, services))
         await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
@@ -42,6 +46,7 @@ class Edit(Command):
             "prompt": self.prompt,
             "image": images,
             "mask": mask,
+            "outpaint": self.outpaint,
             "aspect": self.aspect,
             "seed": self.seed,
             "steps": self.steps,
@@ -70,8 +75,8 @@ class PaintedEdit(Edit):
         if not self.paint:
             return await Edit.answer(self, invocation, services)
         services.paint_links.check(invocation)
-        if self.mask is not None or len(self.images) > 1:
-            raise BadOption("Paint on one picture, without a mask of your own.", option="paint")
+        if self.mask is not None or self.outpaint is not None or len(self.images) > 1:
+            raise BadOption("Paint on one picture, without a mask of your own and without outpaint.", option="paint")
         model = await services.choose_model(invocation.user, Task.EDIT, self.model, required_option="mask")
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
         try:

@@ -30,6 +30,10 @@ ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:
 """The shapes that commands offer, as width to height."""
 
 
+OUTPAINTS = ("zoom out 1.5x", "zoom out 2x", "square", "left", "right", "top", "bottom")
+"""The ways to paint beyond the edges of a picture."""
+
+
 class OutputKind(StrEnum):
     """The kind of output. The catalogue decides between files and text, never the look of a returned text."""
 

@@ -290,7 +290,7 @@ class _ButtonForm:
 _FORMS: Mapping[str, _ButtonForm] = {
     "edit": _ButtonForm("Edit prompt"),
     "remix": _ButtonForm("Remix", "imagine", ("prompt", "strength", "model", "count", "seed")),
-    "change": _ButtonForm("Edit picture", "edit", ("prompt", "model", "aspect", "seed", "paint")),
+    "change": _ButtonForm("Edit picture", "edit", ("prompt", "model", "outpaint", "aspect", "paint", "seed")),
     "ask": _ButtonForm("Ask more", "chat", ("message",)),
 }
 

@@ -30,7 +30,7 @@ inputs = { prompt = "prompt" }
 
 
 def test_every_model_has_a_price_with_its_source() -> None:
-    assert [model.key for model in CATALOGUE.list_all() if model.price.objection] == ["seedream-5-pro", "flux-fill-pro"]
+    assert [model.key for model in CATALOGUE.list_all() if model.price.objection] == ["seedream-5-pro"]
     for model in CATALOGUE.list_all():
         assert any(tier.micros for tier in model.price.tiers) or model.price.objection == "has no price yet"
         assert model.price.source

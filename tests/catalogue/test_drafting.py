@@ -169,6 +169,18 @@ def test_a_community_model_gets_a_pinned_version() -> None:
     assert draft_table(replace(FOX, is_official=False))["version"] == PIN
 
 
+def test_the_ways_to_grow_a_picture_are_named_as_the_command_names_them() -> None:
+    ways = make_field("outpaint", choices=("None", "Zoom out 2x", "Make square", "Left outpaint"))
+    draft = draft_table(make_schema(make_field("prompt"), PICTURE, make_field("mask", FieldKind.FILE), ways))
+
+    assert draft["task"] == "edit"
+    assert draft["inputs"]["outpaint"]["expands"] == {
+        "zoom out 2x": {"outpaint": "Zoom out 2x"},
+        "square": {"outpaint": "Make square"},
+        "left": {"outpaint": "Left outpaint"},
+    }
+
+
 def test_width_and_height_become_aspect_ratios_within_their_bounds() -> None:
     side = {"minimum": 256, "maximum": 1024, "default": 768}
     draft = draft_table(

@@ -86,6 +86,22 @@ async def test_a_mask_of_another_size_is_refused(bench: Bench) -> None:
     assert not await bench.app.media.list_files()
 
 
+async def test_a_picture_grows_on_a_model_that_paints_beyond_the_edges(bench: Bench) -> None:
+    picture = make_attachment(make_png())
+
+    await bench.invoke(Edit(prompt="more sky", images=(picture,), outpaint="top"))
+    assert bench.backend.last_run.model.key == "flux-fill-pro"
+    assert bench.backend.last_run.inputs["outpaint"] == "Top outpaint"
+    assert await bench.balance() == bench.starting_credits - 50_000
+
+    both = await bench.invoke(Edit(prompt="a hat", images=(picture,), outpaint="top", mask=picture))
+    elsewhere = await bench.say("/edit a hat --outpaint top --model p-image-edit", image=make_png())
+    assert both is not None
+    assert elsewhere is not None
+    assert both.text == "Give a mask or a side to grow on, not both."
+    assert elsewhere.text == "P-Image Edit does not take outpaint. Try flux-fill-pro."
+
+
 async def test_a_mask_with_two_pictures_is_refused(bench: Bench) -> None:
     pictures = tuple(make_attachment(make_png(colour=colour)) for colour in ("red", "green"))
 

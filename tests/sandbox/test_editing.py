@@ -5,7 +5,7 @@ import io
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from bot.sandbox.painter.editor import EditOrder, MaskMismatch, edit, find_rules
+from bot.sandbox.painter.editor import EditOrder, MaskMismatch, edit, extend, find_rules
 from bot.sandbox.painter.filters import remove_background, restore
 from tests.fakes.backend import make_data_url
 from tests.sandbox.conftest import SandboxClient
@@ -72,6 +72,36 @@ def test_a_mask_is_obeyed() -> None:
 def test_a_mask_of_another_size_fails() -> None:
     with pytest.raises(MaskMismatch, match="must have the same size, not 8x8 and 96x64"):
         apply("night", make_card(), mask=Image.new("L", (8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("outpaint", "size", "corner"),
+    [
+        ("Zoom out 2x", (192, 128), (48, 32)),
+        ("Make square", (96, 96), (0, 16)),
+        ("Left outpaint", (144, 64), (48, 0)),
+        ("Bottom outpaint", (96, 96), (0, 0)),
+    ],
+)
+def test_a_picture_grows_and_stays_itself(outpaint: str, size: tuple[int, int], corner: tuple[int, int]) -> None:
+    card = make_card()
+
+    grown = decode(extend(EditOrder("night", 7, (encode(card),)), outpaint)).convert("RGB")
+
+    assert grown.size == size
+    kept = grown.crop((*corner, corner[0] + card.width, corner[1] + card.height))
+    assert kept.tobytes() == card.tobytes()
+    assert ImageStat.Stat(grown).mean[0] < ImageStat.Stat(card).mean[0]
+
+
+async def test_the_twin_of_fill_pro_takes_a_mask_or_an_outpaint(client: SandboxClient) -> None:
+    given = {"prompt": "night", "image": make_data_url(encode(make_card()))}
+    grown = await client.run("black-forest-labs/flux-fill-pro", {**given, "outpaint": "Make square"})
+    bare = await client.run("black-forest-labs/flux-fill-pro", given)
+
+    assert decode((await client.request("GET", grown["output"])).content).size == (96, 96)
+    assert grown["metrics"]["image_output_count"] == 1
+    assert "a mask or an outpaint is required" in bare["error"]
 
 
 def test_references_are_blended() -> None:

@@ -5,10 +5,11 @@ Fields as in public registries of 2026-11 and on the models' version pages.
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
 from bot.sandbox.model import InputField, SandboxOutputKind, SandboxRun, create_model
-from bot.sandbox.painter.editor import EditOrder, edit
+from bot.sandbox.painter.editor import EditOrder, edit, extend
 from bot.sandbox.painter.filters import remove_background, restore
 from bot.sandbox.painter.picture import UnreadablePicture
 
@@ -29,9 +30,12 @@ def _read_ratio(run: SandboxRun) -> float | None:
 
 
 async def edit_pictures(
-    run: SandboxRun, pictures: list[bytes], mask: bytes | None = None, *, seconds: float = 2.0
+    run: SandboxRun, pictures: list[bytes], mask: bytes | None = None, *, seconds: float = 2.0, outpaint: str = "None"
 ) -> None:
-    """Edit the first picture by the words of `prompt`; `seconds` are the model's time. A run without pictures fails."""
+    """Edit the first picture by the words of `prompt`; `seconds` are the model's time. A run without pictures fails.
+
+    With an `outpaint` other than "None" the picture grows, and the words change what is added.
+    """
     if not pictures:
         raise SandboxModelFailed("Input validation error: an image is required")
     seed = run.input.get("seed")
@@ -47,7 +51,8 @@ async def edit_pictures(
         extension=str(run.input.get("output_format", "png")).replace("jpeg", "jpg"),
     )
     try:
-        content = await run.run_in_worker(edit, order)
+        work = edit if outpaint == "None" else partial(extend, outpaint=outpaint)
+        content = await run.run_in_worker(work, order)
     except UnreadablePicture as error:
         raise SandboxModelFailed(str(error)) from error
     await run.run_steps(8, seconds)

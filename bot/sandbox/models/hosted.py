@@ -27,6 +27,7 @@ from bot.sandbox.models.hosting import (
     text_field,
 )
 from bot.sandbox.models.real_esrgan import TooManyPixels, enlarge
+from bot.sandbox.painter.editor import OUTPAINTS
 from bot.sandbox.painter.filters import remove_background, restore
 
 _MEGAPIXEL = 1_000_000
@@ -98,6 +99,15 @@ async def _draw(run: SandboxRun) -> None:
     run.set_metric("image_output_count", count)
     run.set_metric("image_output_megapixel_count", round(width * height / _MEGAPIXEL * count, 6))
     run.set_metric("image_input_megapixel_count", _count_megapixels(references))
+
+
+async def _fill_or_extend(run: SandboxRun) -> None:
+    """Repaint the white part of a mask, or paint beyond the edges of the picture."""
+    picture, mask = await run.read_file("image"), await run.read_file("mask")
+    outpaint = str(run.input.get("outpaint", "None"))
+    if mask is None and outpaint == "None":
+        raise SandboxModelFailed("Input validation error: a mask or an outpaint is required")
+    await edit_pictures(run, [picture] if picture else [], mask, outpaint=outpaint)
 
 
 async def _read_references(run: SandboxRun) -> list[bytes]:
@@ -219,13 +229,29 @@ def _create_flux() -> list[SandboxModel]:
         _painter(
             "black-forest-labs/flux-kontext-max", _per_image("0.08"), file_field("input_image"), _RATIO, _SEED, _JPG
         ),
-        create_hosted_model(
-            "black-forest-labs/flux-fill-pro",
-            _PAINTER,
-            _draw,
-            (_PROMPT, file_field(required=True), file_field("mask"), integer_field("steps", 50, 15, 50), _SEED, _JPG),
-        ),
+        _create_fill_pro(),
     ]
+
+
+def _create_fill_pro() -> SandboxModel:
+    return create_hosted_model(
+        "black-forest-labs/flux-fill-pro",
+        _PAINTER,
+        _fill_or_extend,
+        (
+            _PROMPT,
+            file_field(required=True),
+            file_field("mask"),
+            choice_field("outpaint", "None", "Make square", *OUTPAINTS),
+            integer_field("steps", 50, 15, 50),
+            number_field("guidance", 60, 1.5, 100),
+            flag_field("prompt_upsampling"),
+            _SEED,
+            _JPG,
+            integer_field("safety_tolerance", 2, 1, 6),
+        ),
+        _per_image("0.05"),
+    )
 
 
 def _create_google() -> list[SandboxModel]:

@@ -60,6 +60,45 @@ def edit(order: EditOrder) -> bytes:
     return encode_picture(edited, PictureOrder(order.prompt, order.seed, edited.size, order.extension, order.quality))
 
 
+OUTPAINTS = {
+    "Zoom out 1.5x": (0.25, 0.25, 0.25, 0.25),
+    "Zoom out 2x": (0.5, 0.5, 0.5, 0.5),
+    "Left outpaint": (0.5, 0.0, 0.0, 0.0),
+    "Right outpaint": (0.0, 0.0, 0.5, 0.0),
+    "Top outpaint": (0.0, 0.5, 0.0, 0.0),
+    "Bottom outpaint": (0.0, 0.0, 0.0, 0.5),
+}
+"""How much a picture grows left, above, right and below, as shares of its sides. `Make square` grows a side."""
+
+
+def extend(order: EditOrder, outpaint: str) -> bytes:
+    """Return the picture on a larger canvas: the picture stays, and words change the blurred surroundings alone."""
+    from PIL import ImageFilter, ImageOps
+
+    base = open_picture(order.pictures[0]).convert("RGB")
+    left, top, right, bottom = _measure_growth(base.size, outpaint)
+    size = base.width + left + right, base.height + top + bottom
+    canvas = ImageOps.fit(base, size).filter(ImageFilter.GaussianBlur(max(2.0, min(size) / 40)))
+    rules = find_rules(order.prompt)
+    for change in rules:
+        canvas = ImageOps.fit(change(canvas, random.Random(order.seed)), size)  # noqa: S311 - a picture, no secret
+    if not rules:
+        canvas = _tint_by_scene(canvas, order)
+    canvas.paste(base, (left, top))
+    return encode_picture(canvas, PictureOrder(order.prompt, order.seed, size, order.extension, order.quality))
+
+
+def _measure_growth(size: tuple[int, int], outpaint: str) -> tuple[int, int, int, int]:
+    """Return the pixels to add left, above, right and below."""
+    width, height = size
+    if outpaint in OUTPAINTS:
+        left, top, right, bottom = OUTPAINTS[outpaint]
+        return round(width * left), round(height * top), round(width * right), round(height * bottom)
+    longer = max(size)
+    left, top = (longer - width) // 2, (longer - height) // 2
+    return left, top, longer - width - left, longer - height - top
+
+
 def find_rules(words: str) -> list["Change"]:
     """Return the changes that the words name, in the order of the rules."""
     text = words.lower()
