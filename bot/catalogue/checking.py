@@ -124,7 +124,8 @@ def _check_rule(published: ModelSchema, option: str, rule: InputRule) -> Iterato
         return
     field = published.find_field(rule.name)
     if field is None:
-        yield _describe_removed_field(published, f"inputs.{option}", rule.name)
+        if not published.is_open:
+            yield _describe_removed_field(published, f"inputs.{option}", rule.name)
         return
     yield from _check_kind(option, rule, field)
     yield from _check_choices(option, rule, field)
@@ -137,7 +138,8 @@ def _check_sent_value(published: ModelSchema, where: str, name: str, value: JSON
     """Check a value that the entry itself sends."""
     field = published.find_field(name)
     if field is None:
-        yield _describe_removed_field(published, where, name)
+        if not published.is_open:
+            yield _describe_removed_field(published, where, name)
     elif wrong := explain_mismatch(field, value):
         yield f"does not take {name} = {format_value(value)} of {where}: {wrong}."
 

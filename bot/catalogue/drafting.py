@@ -14,7 +14,14 @@ from pathlib import Path
 import tomlkit
 from tomlkit.items import Comment, Item
 
-from bot.catalogue.loading import BOUNDED_METRICS, BUILT_IN_PATH, PRICE_PLACEHOLDER, CatalogueError, format_usd
+from bot.catalogue.loading import (
+    BOUNDED_METRICS,
+    BUILT_IN_BACKEND,
+    BUILT_IN_PATH,
+    PRICE_PLACEHOLDER,
+    CatalogueError,
+    format_usd,
+)
 from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_fields, map_options
 from bot.core.errors import EaselError
 from bot.core.json import JSON
@@ -38,6 +45,7 @@ _FILE_KINDS = {FieldKind.FILE, FieldKind.FILES}
 _BACKGROUND_WORDS = ("background", "rembg", "birefnet")
 _FACE_WORDS = ("gfpgan", "codeformer", "restor")
 _MAX_DESCRIPTION_CHARACTERS = 100
+_DEFAULT_CONTEXT_TOKENS = 8192
 _METRICS_BY_MILLION = {Metric.TOKEN_INPUT_COUNT, Metric.TOKEN_OUTPUT_COUNT, Metric.CHARACTER_INPUT_COUNT}
 _DRAFTED_BOUNDS = {
     Metric.IMAGE_INPUT_MEGAPIXEL_COUNT: 25,
@@ -107,8 +115,8 @@ def _build_document(
 
 
 def derive_key(ref: str) -> str:
-    """Return the bot's name of a model: the second half of the backend's name, in letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", ref.partition("/")[2].lower()).strip("-") or "model"
+    """Return the bot's name of a model: the last part of the backend's name, in letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", ref.rpartition("/")[2].lower()).strip("-") or "model"
 
 
 def _guess_task(published: ModelSchema) -> Task:
@@ -144,11 +152,13 @@ def _requires_picture(published: ModelSchema) -> bool:
 
 
 def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, JSON]]:
-    name = published.ref.partition("/")[2].replace("-", " ").replace("_", " ")
+    name = published.ref.rpartition("/")[2].replace("-", " ").replace("_", " ")
     yield "title", flatten_text(name[:1].upper() + name[1:])
     if published.description:
         yield "description", _shorten(flatten_text(published.description))
     yield "task", str(task)
+    if published.backend != BUILT_IN_BACKEND:
+        yield "backend", published.backend
     yield "ref", published.ref
     if not published.is_official:
         yield "version", published.version
@@ -156,7 +166,7 @@ def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, J
     if task is Task.CHAT:
         if _is_llama3(published):
             yield "template", "llama3"
-        yield "context_tokens", 8192
+        yield "context_tokens", published.context_tokens or _DEFAULT_CONTEXT_TOKENS
     seconds = published.usual_seconds or _DEFAULT_USUAL_SECONDS[task]
     yield "usual_seconds", round(seconds, 1) or 0.1
     yield "max_seconds", max(_DEFAULT_MAX_SECONDS[task], min(1800, round(seconds * 10)))
@@ -263,7 +273,7 @@ def _is_llama3(published: ModelSchema) -> bool:
 
 
 def _format_page(published: ModelSchema) -> str:
-    return f"replicate.com/{published.ref}"
+    return published.page or f"replicate.com/{published.ref}"
 
 
 def _shorten(text: str) -> str:

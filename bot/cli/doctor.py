@@ -9,17 +9,24 @@ import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
 
 from bot.app import App, make_discord_config
+from bot.backend_registry import open_backends
+from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_catalogue
+from bot.cli.own_servers import is_local
 from bot.cli.terminal import print_errors
 from bot.commands import list_menu
-from bot.core.errors import EaselError, UserError
+from bot.core.backend import BackendConfig, ModelSource
+from bot.core.clock import SystemClock
+from bot.core.errors import BackendRefusedToken, EaselError, InputRefused, UserError
+from bot.core.models import Model
 from bot.core.private_files import is_readable_by_others
-from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_settings
+from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_configured_backends, load_settings
 from bot.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -56,13 +63,15 @@ def main(arguments: Sequence[str]) -> int:
     redactor = Redactor()
     try:
         settings = load_settings()
-    except SettingsError as error:
-        findings = [
-            DoctorFinding("fail", sentence, "Correct it in .env or the environment.")
-            for sentence in str(error).split("\n")
-        ]
+        backend_checks = list_backend_checks(settings)
+    except (CatalogueError, SettingsError) as error:
+        fix = "Correct it in .env or the environment."
+        if isinstance(error, CatalogueError):
+            fix = "Correct the file that CATALOGUE_PATH names; see docs/models.md and docs/backends.md."
+        findings = [DoctorFinding("fail", sentence, fix) for sentence in str(error).split("\n")]
     else:
-        findings = asyncio.run(_run_checks(settings, [*LOCAL_CHECKS, *([] if options.offline else REMOTE_CHECKS)]))
+        remote = [] if options.offline else [*REMOTE_CHECKS, *backend_checks]
+        findings = asyncio.run(_run_checks(settings, [*LOCAL_CHECKS, *remote]))
         redactor = Redactor(settings.list_secrets())
     for finding in findings:
         line = f"{finding.status:4}  {finding.text}" + (f"\n      {finding.fix}" if finding.fix else "")
@@ -138,7 +147,56 @@ async def _check_database(settings: Settings) -> DoctorFinding:
     return DoctorFinding("ok", "The database opens, and what guards the ledger is in place.")
 
 
-async def _check_replicate(settings: Settings) -> DoctorFinding:
+def list_backend_checks(settings: Settings) -> list[DoctorCheck]:
+    """Return a check for each table `[backends.NAME]`. Raise the error of a mistake in the catalogue file or a key."""
+    configs = load_configured_backends(settings)
+    models = load_catalogue(settings.catalogue_path or BUILT_IN_PATH)
+    return [
+        partial(_check_backend, config, [model for model in models if model.backend == config.name])
+        for config in configs
+    ]
+
+
+async def _check_backend(config: BackendConfig, models: Sequence[Model], _: Settings) -> DoctorFinding:
+    backend = open_backends([config], SystemClock(), None)[config.name]
+    try:
+        answer = await backend.probe()
+        listed = await backend.list_models() if isinstance(backend, ModelSource) else None
+    except EaselError as error:
+        return DoctorFinding("fail", str(error), _advise_on_backend(config, error))
+    finally:
+        await backend.close()
+    missing = [] if listed is None else [model.ref for model in models if not _is_listed(model.ref, listed)]
+    if missing:
+        text = f"{config.name} does not have {', '.join(missing[:_MAX_NAMED])}, which the catalogue names."
+        return DoctorFinding("fail", text, f"Load it there, or see `python -m bot models add {config.name}`.")
+    if config.key and config.url.startswith("http://") and not is_local(config.url):
+        text = f"{answer} Its key travels without encryption."
+        return DoctorFinding("warn", text, f"Use an https address as url in [backends.{config.name}].")
+    return DoctorFinding("ok", answer)
+
+
+def _is_listed(ref: str, listed: Sequence[str]) -> bool:
+    # Ollama lists `llama3.2:latest`, and takes `llama3.2` too.
+    return ref in listed or f"{ref}:latest" in listed
+
+
+def _advise_on_backend(config: BackendConfig, error: EaselError) -> str:
+    table = f"[backends.{config.name}]"
+    if isinstance(error, BackendRefusedToken):
+        return (
+            f"Set {config.key_env}, or {config.key_env}_FILE, to a working key."
+            if config.key_env
+            else f'Put the key into a variable, and write key_env = "ITS_NAME" into {table}.'
+        )
+    if isinstance(error, InputRefused):
+        return f"Check url in {table}: {config.url} has no such route. A server with OpenAI's API often needs /v1."
+    return f"Start the server, or correct url in {table}: {config.url} does not answer."
+
+
+async def _check_replicate(settings: Settings) -> DoctorFinding | None:
+    if settings.replicate_api_token is None and load_configured_backends(settings):
+        return None
     if settings.replicate_api_token is None:
         fix = "Make one at replicate.com/account/api-tokens. `python3 run.py demo` needs none."
         return DoctorFinding("fail", "REPLICATE_API_TOKEN is missing.", fix)

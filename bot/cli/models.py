@@ -1,23 +1,29 @@
-"""`python -m bot models`: lists the catalogue, checks the entries against Replicate, searches and adds models."""
+"""`python -m bot models`: lists the catalogue, checks entries against Replicate and own servers, adds models."""
 
 import argparse
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bot.backend_registry import open_backends
 from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
 from bot.catalogue.drafting import CatalogueDraft, append_entry, draft_entry
-from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
-from bot.cli.replicate_client import run_with_client
+from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue
+from bot.cli.own_servers import check_own_model, get_own_schema, list_offer
+from bot.cli.replicate_client import open_client, run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
+from bot.core.clock import SystemClock
 from bot.core.errors import EaselError, InputRefused, PredictionGone
 from bot.core.models import Model, ModelSchema, PriceTier, Task
 from bot.credits.pricing import format_price
 from bot.media.fetching import Fetcher
-from bot.settings import Settings, SettingsError, load_settings
+from bot.settings import Settings, SettingsError, load_configured_backends, load_settings
+from bot.telemetry import logs
 
 _MICROS_PER_USD = 1_000_000
 
@@ -28,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.what == "list":
         return _list()
     if options.what == "check":
-        return _check(options.keys, with_prices=options.prices)
+        return asyncio.run(_check(load_settings(), options.keys, with_prices=options.prices))
     if options.what == "search":
         return _search(" ".join(options.words), options.limit)
     return _add(options)
@@ -45,7 +51,13 @@ def _create_parser() -> argparse.ArgumentParser:
     searching.add_argument("words", nargs="+", metavar="WORD")
     searching.add_argument("--limit", type=int, default=10, help="at most so many, up to 50")
     adding = verbs.add_parser("add", help="draft a catalogue entry for a model")
-    adding.add_argument("ref", metavar="OWNER/NAME", help="with :VERSION for another than the newest")
+    adding.add_argument(
+        "ref",
+        nargs="+",
+        metavar="[BACKEND] MODEL",
+        help="OWNER/NAME at Replicate, with :VERSION for another than the newest; or the name of a server in the "
+        "catalogue file and the server's name of a model; a server alone lists its models",
+    )
     adding.add_argument("--task", type=Task, choices=list(Task), help="what it is for; guessed when not given")
     adding.add_argument("--key", default="", help="our name for it; the model's own when not given")
     adding.add_argument("--write", action="store_true", help="append it to the file that CATALOGUE_PATH names")
@@ -66,27 +78,37 @@ def _format_price(model: Model) -> str:
 
 
 def _format_ref(model: Model) -> str:
+    if model.backend != BUILT_IN_BACKEND:
+        return f"{model.ref} at {model.backend}"
     if model.deployment:
         return f"{model.ref} by deployment {model.deployment}"
     return f"{model.ref}:{model.version[:12]}…" if model.version else model.ref
 
 
-def _check(keys: Sequence[str], *, with_prices: bool) -> int:
-    async def action(client: ReplicateClient, settings: Settings) -> int:
-        models = _choose_models(load_catalogue(settings.catalogue_path or BUILT_IN_PATH), keys)
-        wrong_count = 0
+async def _check(settings: Settings, keys: Sequence[str], *, with_prices: bool) -> int:
+    logs.configure_logging("ERROR", settings.log_format, settings.list_secrets())
+    models = _choose_models(load_catalogue(settings.catalogue_path or BUILT_IN_PATH), keys)
+    wrong_count = 0
+    async with AsyncExitStack() as stack:
+        backends = open_backends(load_configured_backends(settings), SystemClock(), None)
+        for backend in backends.values():
+            stack.push_async_callback(backend.close)
+        is_needed = any(model.backend == BUILT_IN_BACKEND for model in models)
+        client = await stack.enter_async_context(open_client(settings)) if is_needed else None
         for model in models:
-            findings = await _check_model(client, model)
-            if with_prices and model.backend == "replicate" and not model.deployment:
+            findings = await (
+                _check_model(client, model)
+                if model.backend == BUILT_IN_BACKEND and client is not None
+                else check_own_model(backends[model.backend], model, with_prices=with_prices)
+            )
+            if with_prices and model.backend == BUILT_IN_BACKEND and not model.deployment:
                 findings += check_price(model.price, await _read_published_tiers(settings, model.ref))
             wrong_count += any(finding.is_error for finding in findings)
             lines = [_format_finding(model, finding) for finding in findings] or [f"ok     {model.key}"]
             # Flush: a large catalogue takes minutes, and the output may be a pipe.
             print("\n".join(lines), flush=True)
-        print(f"{len(models) - wrong_count} of {len(models)} entries fit.")
-        return 1 if wrong_count else 0
-
-    return run_with_client(action)
+    print(f"{len(models) - wrong_count} of {len(models)} entries fit.")
+    return 1 if wrong_count else 0
 
 
 async def _read_published_tiers(settings: Settings, ref: str) -> tuple[PriceTier, ...]:
@@ -114,9 +136,6 @@ def _format_finding(model: Model, finding: CatalogueFinding) -> str:
 
 
 async def _check_model(client: ReplicateClient, model: Model) -> list[CatalogueFinding]:
-    # Only Replicate publishes a schema to compare an entry with.
-    if model.backend != "replicate":
-        return []
     version = model.version
     if model.deployment:
         try:
@@ -161,15 +180,35 @@ def _search(words: str, limit: int) -> int:
 
 
 def _add(options: argparse.Namespace) -> int:
+    settings = load_settings()
+    *named, ref = options.ref
+    configs = {config.name: config for config in load_configured_backends(settings)}
+    if len(named) > 1 or (named and named[0] not in configs):
+        known = f"it has {', '.join(configs)}" if configs else "it has none; see docs/backends.md"
+        raise SettingsError(f"The catalogue file has no table [backends.{named[0]}]: {known}.")
+    if not named and ref in configs:
+        return asyncio.run(list_offer(configs[ref]))
+    if named:
+        schema = asyncio.run(get_own_schema(configs[named[0]], ref))
+        draft = draft_entry(schema, today=datetime.now(UTC).date(), key=options.key, task=options.task)
+        return _show_draft(draft, settings.catalogue_path, is_written=options.write)
+    draft, path = _draft_from_replicate(options, ref)
+    return _show_draft(draft, path, is_written=options.write)
+
+
+def _draft_from_replicate(options: argparse.Namespace, ref: str) -> tuple[CatalogueDraft, Path | None]:
     async def action(client: ReplicateClient, settings: Settings) -> tuple[CatalogueDraft, Path | None]:
-        ref, _, version = options.ref.partition(":")
-        schema = await _get_schema(client, ref, version)
-        schema = replace(schema, price_tiers=await _read_published_tiers(settings, ref))
+        name, _, version = ref.partition(":")
+        schema = await _get_schema(client, name, version)
+        schema = replace(schema, price_tiers=await _read_published_tiers(settings, name))
         today = datetime.now(UTC).date()
         return draft_entry(schema, today=today, key=options.key, task=options.task), settings.catalogue_path
 
-    draft, path = run_with_client(action)
-    if not options.write:
+    return run_with_client(action)
+
+
+def _show_draft(draft: CatalogueDraft, path: Path | None, *, is_written: bool) -> int:
+    if not is_written:
         print(draft.text, end="")
         return 0
     if path is None:

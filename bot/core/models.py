@@ -312,6 +312,12 @@ class ModelSchema:
     """The running time of the published example."""
     price_tiers: tuple[PriceTier, ...] = ()
     """The published price; empty where none could be read."""
+    backend: str = "replicate"
+    page: str = ""
+    """Where people read about the price; empty for the model's page at Replicate."""
+    context_tokens: int = 0
+    is_open: bool = False
+    """The model may take further fields, which the server does not list."""
 
     def find_field(self, name: str) -> SchemaField | None:
         """Return the field of that name, or None."""

@@ -115,7 +115,7 @@ class OpenAIBackend:
         for entry in await self._list_entries():
             # Ollama lists `llama3.2:latest`, and takes `llama3.2` too.
             if ref in (get_text(entry, "id"), get_text(entry, "id").removesuffix(":latest")):
-                return build_schema(ref, entry)
+                return build_schema(self.config, ref, entry)
         raise PredictionGone(f"{self.api.service} has no model {ref}.")
 
     async def close(self) -> None:

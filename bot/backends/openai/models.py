@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from urllib.parse import urlsplit
 
+from bot.core.backend import BackendConfig
 from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, PriceTier, SchemaField
 
@@ -14,7 +16,7 @@ _DRAWING_WORDS = ("image", "dall-e", "sd-cpp", "flux", "diffusion", "sdxl")
 _SEEING_WORDS = ("vision", "llava", "moondream", "-vl", "4o", "gpt-5", "gemma3", "pixtral", "minicpm-v")
 
 
-def build_schema(ref: str, entry: dict[str, JSON]) -> ModelSchema:
+def build_schema(config: BackendConfig, ref: str, entry: dict[str, JSON]) -> ModelSchema:
     """Return the schema of a listed model, from which entries are drafted and checked."""
     draws = any(word in ref.lower() for word in _DRAWING_WORDS) and not _reads_text_only(entry)
     return ModelSchema(
@@ -26,6 +28,10 @@ def build_schema(ref: str, entry: dict[str, JSON]) -> ModelSchema:
         output=OutputKind.PICTURES if draws else OutputKind.TEXT_STREAM,
         description=get_text(entry, "description"),
         price_tiers=tuple(_read_price(entry)),
+        backend=config.name,
+        page=urlsplit(config.url).hostname or config.name,
+        context_tokens=_read_context_tokens(entry),
+        is_open=True,
     )
 
 
@@ -35,7 +41,7 @@ def _reads_text_only(entry: dict[str, JSON]) -> bool:
 
 
 def _list_chat_fields(ref: str, entry: dict[str, JSON]) -> Iterator[SchemaField]:
-    yield SchemaField("messages", frozenset({FieldKind.OTHER}), is_required=True)
+    yield SchemaField("messages", frozenset({FieldKind.OTHER}))
     seen = get_object(entry, "architecture").get("input_modalities")
     sees = "image" in seen if isinstance(seen, list) else any(word in ref.lower() for word in _SEEING_WORDS)
     if sees:
@@ -50,6 +56,12 @@ def _list_picture_fields() -> Iterator[SchemaField]:
     yield SchemaField("size", frozenset({FieldKind.TEXT}))
     yield SchemaField("quality", frozenset({FieldKind.TEXT}))
     yield SchemaField("output_format", frozenset({FieldKind.TEXT}))
+
+
+def _read_context_tokens(entry: dict[str, JSON]) -> int:
+    """Return the context of llama.cpp, vLLM or OpenRouter; 0 where the server does not tell."""
+    found = (get_object(entry, "meta").get("n_ctx"), entry.get("max_model_len"), entry.get("context_length"))
+    return next((tokens for tokens in found if isinstance(tokens, int) and tokens > 0), 0)
 
 
 def _read_price(entry: dict[str, JSON]) -> Iterator[PriceTier]:
