@@ -7,6 +7,7 @@ from aiohttp.web import RouteDef
 
 from bot.backends.a1111.backend import A1111Backend
 from bot.backends.cog.backend import CogBackend
+from bot.backends.comfyui.backend import ComfyUIBackend
 from bot.backends.openai.backend import OpenAIBackend
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.backend import Backend, BackendConfig, BackendKind, RunNotificationHandler
@@ -35,6 +36,7 @@ KINDS: Mapping[BackendKind, OpenBackend] = {
     BackendKind.REPLICATE: open_replicate,
     BackendKind.COG: CogBackend,
     BackendKind.A1111: A1111Backend,
+    BackendKind.COMFYUI: ComfyUIBackend,
 }
 """How to open a server of each kind."""
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bot.catalogue.workflows import check_workflow
 from bot.core.backend import BackendConfig, BackendKind, LostRuns
 from bot.core.errors import EaselError
 from bot.core.file_types import ANY_MEDIA, MediaKind
 from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, Task
+from bot.core.workflows import WorkflowError
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
 PRICE_PLACEHOLDER = "FILL IN"
@@ -42,13 +44,18 @@ class CatalogueError(EaselError):
 def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
     """Return the models of a TOML file, in the file's order. Raise `CatalogueError` for a mistake."""
     tables = _read_tables(path)
-    backends = {BUILT_IN_BACKEND, *tables.pop(_BACKENDS, {})}
-    models = [parse_model(key, table) for key, table in tables.items()]
+    kinds = {config.name: config.kind for config in load_backends(path)}
+    models = [parse_model(key, table) for key, table in tables.items() if key != _BACKENDS]
     for model in models:
-        if model.backend not in backends:
+        if model.backend not in (BUILT_IN_BACKEND, *kinds):
             raise CatalogueError(
                 f"[{model.key}] names the backend {model.backend}, and there is no table [backends.{model.backend}]."
             )
+        if kinds.get(model.backend) is BackendKind.COMFYUI:
+            try:
+                check_workflow(model, path.parent)
+            except WorkflowError as error:
+                raise CatalogueError(f"[{model.key}] is wrong: {error}.") from error
     _check_finishing(models)
     return models
 

@@ -112,6 +112,9 @@ class RunSnapshot:
 class RunPending:
     """The backend accepted the run; the model is queued or starts cold."""
 
+    position: int | None = None
+    """The place in the backend's own queue, with the runs of others: 1 is next; None for a backend that tells none."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
@@ -191,6 +194,15 @@ class RunNotification:
 
 RunNotificationHandler = Callable[[RunNotification], Awaitable[bool]]
 """Stores a notification and returns whether the notification was new."""
+
+
+@runtime_checkable
+class RunForgetter(Protocol):
+    """A backend whose server keeps the words of ended runs until the bot deletes the runs there."""
+
+    async def forget(self, backend_id: str) -> None:
+        """Delete an ended run at the server. Harmless for an unknown run."""
+        ...
 
 
 class Backend(Protocol):

@@ -97,6 +97,15 @@ MAX_SERVER_REPLY_BYTES = 64 * 1024 * 1024
 MAX_COG_BODY_BYTES = 96 * 1024 * 1024
 """A request to a Cog server, which takes 100 MiB: files travel in it as base64."""
 
+MAX_LIVE_PREVIEW_BYTES = 64 * 1024
+"""An unfinished picture in a message: each running job holds one in memory, and sends one a second."""
+
+MAX_LIVE_PREVIEW_PIXELS = 512 * 512
+"""The same picture's size: previews of models are no larger."""
+
+MAX_SOCKET_FRAME_BYTES = 8 * 1024 * 1024
+"""One frame of a ComfyUI server: a live preview of 512 × 512 pixels has some 50 kB, a list of outputs less."""
+
 MAX_ENDED_RUNS = 50
 """Ended runs of such a server that are remembered with their files, until the job's end is stored: milliseconds."""
 

@@ -21,6 +21,8 @@ class MessageLimits:
     """The platform appends to a growing message and cannot remove text: an open code fence stays open."""
     has_spoilers: bool = False
     """The platform hides words between `||`, and quotes the rest of a message after `>>> `."""
+    shows_previews: bool = False
+    """The platform can afford to replace an unfinished picture in a message every second."""
 
 
 @dataclass(frozen=True, slots=True)

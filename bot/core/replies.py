@@ -1,7 +1,7 @@
 """The content of a message, before a platform renders the message in its own form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -87,6 +87,16 @@ MadeFile = Picture | ResultFile
 
 
 @dataclass(frozen=True, slots=True)
+class LivePreview:
+    """An unfinished picture of a running model, in memory alone: no store keeps the picture."""
+
+    data: bytes = field(repr=False)
+    mime: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Button:
     """A button for a next step. `action` is a key of `dispatch.button_actions`; `n` counts the files from 1."""
 
@@ -125,6 +135,8 @@ class Reply:
     """Whether the job will deliver pictures: some platforms need another kind of message for pictures."""
     request_summary: str = ""
     """Requester and prompt, for platforms that hide a typed command from the other users."""
+    preview: LivePreview | None = None
+    """The unfinished picture, on platforms whose limits say `shows_previews`."""
 
     @property
     def made_files(self) -> tuple[MadeFile, ...]:

@@ -11,8 +11,9 @@ from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from math import ceil
 
+from bot.core.backend import RunForgetter
 from bot.core.background_tasks import BackgroundTasks
-from bot.core.errors import LimitReached
+from bot.core.errors import BackendError, LimitReached
 from bot.core.fair_queue import FairQueue
 from bot.core.invocations import PendingAction
 from bot.core.jobs import Job
@@ -52,10 +53,39 @@ async def forget_jobs(services: JobServices, jobs: Sequence[Job]) -> None:
     if not jobs:
         return
     # Rows first: a crash before the files are removed leaves files for retention to find by age.
+    runs = await _list_kept_runs(services, jobs)
     async with services.database.write() as tx:
         unused = await tx.erasure.erase_jobs(jobs, services.clock.now())
     for sha256 in unused:
         await services.media.remove(sha256)
+    await _forget_runs(services, runs)
+
+
+async def _list_kept_runs(services: JobServices, jobs: Sequence[Job]) -> list[tuple[RunForgetter, str]]:
+    """Return the runs of jobs at servers that keep the words of runs, with the backend of each."""
+    keeping: list[tuple[Job, RunForgetter]] = []
+    for job in jobs:
+        backend = services.backends.get(job.backend)
+        if job.prediction and isinstance(backend, RunForgetter):
+            keeping.append((job, backend))
+    if not keeping:
+        return []
+    async with services.database.read() as tx:
+        found = [(backend, await tx.predictions.get(job.prediction)) for job, backend in keeping]
+    return [(backend, record.backend_id) for backend, record in found if record is not None and record.backend_id]
+
+
+async def _forget_runs(services: JobServices, runs: Sequence[tuple[RunForgetter, str]]) -> None:
+    """Delete runs at their servers, as far as the servers answer: their memory ends with their next restart anyway."""
+    silent: set[int] = set()
+    for backend, backend_id in runs:
+        if id(backend) in silent:
+            continue
+        try:
+            await backend.forget(backend_id)
+        except BackendError as error:
+            silent.add(id(backend))
+            log.warning("run.not_forgotten", extra={"run": backend_id, "reason": str(error)})
 
 
 async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> None:
@@ -69,6 +99,7 @@ async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> N
     for ref in (*(message.ref for message in messages), shown_in):
         with suppress(MessageLost):
             await services.platforms[ref.platform].delete(ref)
+    runs = await _list_kept_runs(services, [job])
     async with services.database.write() as tx:
         latest = await tx.jobs.get(job.id)
         # A running job has no outputs yet, and the worker still reads the inputs from the row.
@@ -76,6 +107,8 @@ async def delete_job(services: JobServices, job: Job, shown_in: MessageRef) -> N
         unused = await tx.erasure.erase_jobs([latest], services.clock.now()) if latest and is_over else set()
     for sha256 in unused:
         await services.media.remove(sha256)
+    if is_over:
+        await _forget_runs(services, runs)
 
 
 def person_from_user(user: User) -> PersonKey:

@@ -11,7 +11,7 @@ from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Task
-from bot.core.replies import Button, Picture, Progress, Reply, ResultFile, Tone
+from bot.core.replies import Button, LivePreview, Picture, Progress, Reply, ResultFile, Tone
 from bot.core.time_format import format_length
 from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.streaming.safety import sanitize_text
@@ -65,7 +65,9 @@ class Presenter:
     page_url: str = ""
     """The page's address for other machines; empty where none reach the page."""
 
-    def render_progress(self, job: Job, model: Model, progress: Progress, text: str = "") -> Reply:
+    def render_progress(
+        self, job: Job, model: Model, progress: Progress, text: str = "", preview: LivePreview | None = None
+    ) -> Reply:
         """Return the placeholder, or a later step of an open job."""
         price = f"{self.credit_format.format(job.max_micros)} credits"
         if job.estimate_micros != job.max_micros:
@@ -80,6 +82,7 @@ class Presenter:
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
             request_summary=_format_request(job, model),
+            preview=preview,
         )
 
     def render_result(self, job: Job, model: Model, result: Result) -> Reply:
@@ -120,7 +123,8 @@ class Presenter:
 
     def _format_note(self, job: Job, model: Model, result: Result) -> str:
         """Return "model · seed · size · seconds · credits", as far as known."""
-        seed = job.inputs.get("seed")
+        # The model's own name of the field; a model that left the catalogue has no rules any more.
+        seed = job.inputs.get(model.inputs["seed"].name if "seed" in model.inputs else "seed")
         sizes = [f"{output.width}×{output.height}" for output in result.pictures[:1]]
         lengths = [format_length(output.duration_seconds) for output in result.files[:1] if output.duration_seconds]
         withheld = count_withheld_images(job, model, result)

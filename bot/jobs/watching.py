@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from bot.core.backend import RunEnded, RunEvent, RunPending, RunPreview, RunProgress, RunSnapshot, RunStarted, TextDelta
 from bot.core.background_tasks import first_completed
-from bot.core.errors import BackendBusy, BackendDown, PredictionGone
+from bot.core.errors import BackendBusy, BackendDown, BadFile, PredictionGone
 from bot.core.limits import MAX_ANSWER_CHARACTERS
 from bot.core.models import OutputKind
-from bot.core.replies import Progress, Reply, Stage
+from bot.core.replies import LivePreview, Progress, Reply, Stage
 from bot.jobs.work import Work
 from bot.streaming.answers import extract_answer, is_blank
 
@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 3.0
 """The elapsed time is refreshed this often while no event changes the message."""
+
+PREVIEW_SECONDS = 1.0
+"""The time between two unfinished pictures in a message."""
 
 # A warm text model writes the first word within a second or so: longer silence means a cold start.
 COLD_START_NOTICE_SECONDS = 4.0
@@ -44,6 +47,12 @@ class _RunView:
     """The text of the current watch."""
     has_answer: bool = False
     """Whether the text holds more than thoughts."""
+    backend_position: int | None = None
+    """The place in the backend's own queue."""
+    preview: LivePreview | None = None
+    preview_task: asyncio.Task[None] | None = None
+    next_preview_at: float = 0.0
+    """The earliest time of the next preview, on the monotonic clock."""
 
 
 async def watch_run(work: Work, backend_id: str) -> RunSnapshot:
@@ -56,6 +65,8 @@ async def watch_run(work: Work, backend_id: str) -> RunSnapshot:
     try:
         return await _listen(work, backend_id, view)
     finally:
+        if view.preview_task is not None:
+            helpers.append(view.preview_task)
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
@@ -91,8 +102,10 @@ async def _watch_once(work: Work, backend_id: str, view: _RunView) -> RunSnapsho
 
 def _apply_event(work: Work, view: _RunView, event: RunEvent) -> None:
     match event:
-        case RunPending():
-            view.is_starting = True
+        case RunPending(position=position):
+            view.is_starting, view.backend_position = True, position
+        case RunPreview(data=data):
+            _take_preview(work, view, data)
         case RunStarted(after_seconds=after_seconds):
             _record_start(work, view, after_seconds)
         case RunProgress(percent=percent):
@@ -117,6 +130,27 @@ def _needs_render(work: Work, view: _RunView, event: RunEvent) -> bool:
     return isinstance(event, RunProgress) or work.model.output is not OutputKind.TEXT_STREAM
 
 
+def _take_preview(work: Work, view: _RunView, data: bytes) -> None:
+    """Show an unfinished picture soon, at most one a second: each is decoded, checked, and sent as a file."""
+    now = work.services.clock.monotonic()
+    is_busy = view.preview_task is not None and not view.preview_task.done()
+    if is_busy or now < view.next_preview_at or not work.editor.shows_previews or work.model.is_adult:
+        return
+    view.next_preview_at = now + PREVIEW_SECONDS
+    # Beside the events: a preview that waits for memory must not delay the end of the run.
+    view.preview_task = asyncio.create_task(_show_preview(work, view, data))
+
+
+async def _show_preview(work: Work, view: _RunView, data: bytes) -> None:
+    try:
+        picture = await work.services.media.make_live_preview(data)
+    except BadFile as error:
+        log.info("job.preview_refused", extra={"job": work.job.id, "reason": str(error)})
+        return
+    view.preview = LivePreview(picture.data, picture.facts.mime, picture.facts.width, picture.facts.height)
+    _show(work, view)
+
+
 def _record_start(work: Work, view: _RunView, after_seconds: float | None = None) -> None:
     """Note the start of the run: `after_seconds` after the creation, or now."""
     view.has_begun = True
@@ -135,14 +169,23 @@ def _show(work: Work, view: _RunView) -> None:
 def _render(work: Work, view: _RunView) -> Reply:
     elapsed_seconds = int(work.services.clock.monotonic() - (work.started_at or view.watched_since))
     usual_seconds = round(work.usual_seconds) if work.usual_seconds else None
-    progress = Progress(_get_stage(work, view, elapsed_seconds), view.percent, elapsed_seconds, usual_seconds or None)
+    stage = _get_stage(work, view, elapsed_seconds)
+    progress = Progress(
+        stage,
+        view.percent,
+        elapsed_seconds,
+        usual_seconds or None,
+        queue_position=view.backend_position if stage is Stage.QUEUED else None,
+    )
     answer = extract_answer(work.text, is_whole=False)[:MAX_ANSWER_CHARACTERS] if view.has_answer else ""
-    return work.services.presenter.render_progress(work.job, work.model, progress, answer)
+    return work.services.presenter.render_progress(work.job, work.model, progress, answer, view.preview)
 
 
 def _get_stage(work: Work, view: _RunView, elapsed_seconds: int) -> Stage:
     if view.has_begun:
         return Stage.RUNNING
+    if view.backend_position is not None:
+        return Stage.QUEUED
     # Pictures are polled: without an event a picture model may well run, so silence has no meaning there.
     is_silent = work.model.output is OutputKind.TEXT_STREAM and elapsed_seconds >= COLD_START_NOTICE_SECONDS
     return Stage.STARTING if view.is_starting or is_silent else Stage.RUNNING

@@ -25,6 +25,8 @@ from bot.core.file_types import HEAD_BYTES, RECORDINGS, FileFacts, MediaKind, de
 from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
+    MAX_LIVE_PREVIEW_BYTES,
+    MAX_LIVE_PREVIEW_PIXELS,
     MAX_OUTPUT_BYTES,
     MAX_OUTPUT_PIXELS,
     MAX_PIXELS,
@@ -281,6 +283,11 @@ class Media:
             return await self._decode(
                 _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: shrink(data[:], max_bytes=max_bytes)
             )
+
+    async def make_live_preview(self, data: bytes) -> CleanPicture:
+        """Return an unfinished picture of a model, checked, small and not stored. Raise `BadFile`."""
+        work = partial(shrink, data, max_bytes=MAX_LIVE_PREVIEW_BYTES, max_pixels=MAX_LIVE_PREVIEW_PIXELS)
+        return await self._decode(estimate_memory_bytes, data, Line.OUTPUTS, work)
 
     async def make_preview(self, sha256: str) -> CleanPicture | None:
         """Return a smaller copy of a stored large picture, None where the picture is shown itself."""

@@ -323,7 +323,10 @@ def _message_from_row(row: sa.Row[Any]) -> PageMessage:
 
 def reply_to_json(reply: Reply) -> dict[str, Any]:
     """Convert a reply to plain JSON by field names, the inverse of `reply_from_json`."""
-    return asdict(reply)
+    # An unfinished picture lives in memory alone.
+    fields = asdict(replace(reply, preview=None))
+    del fields["preview"]
+    return fields
 
 
 def reply_from_json(kept: dict[str, Any]) -> Reply:

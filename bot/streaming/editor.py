@@ -141,6 +141,11 @@ class MessageEditor:
         self._is_stopping = False
         self._lost: MessageLost | None = None
 
+    @property
+    def shows_previews(self) -> bool:
+        """Whether the platform shows unfinished pictures."""
+        return self._platform.limits.shows_previews
+
     def show(self, reply: Reply | Callable[[], Reply]) -> None:
         """Show a reply with the whole text soon. Returns at once.
 

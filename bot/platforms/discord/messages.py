@@ -58,6 +58,8 @@ def _render_components(reply: Reply, names: Sequence[str], note: str) -> list[Pa
     head = unmask_links(reply.text) or (_format_progress(reply.progress) if reply.progress else "")
     shown = [(picture, name) for picture, name in zip(reply.pictures, names, strict=False) if name]
     items = [_render_gallery_item(picture, name) for picture, name in shown]
+    if reply.preview is not None:
+        items = [{"media": {"url": f"attachment://{name}"}, "description": "Unfinished picture"} for name in names]
     summary = _cut(unmask_links(reply.request_summary), _LONGEST_SUMMARY)
     return [
         *([_render_text(f"-# {summary}")] if summary else []),

@@ -11,6 +11,7 @@ import discord
 
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
+from bot.core.file_types import FILE_TYPES
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
@@ -28,7 +29,14 @@ from bot.platforms.discord.errors import (
     UNKNOWN_WEBHOOK,
     get_error_code,
 )
-from bot.platforms.discord.messages import EPHEMERAL, LONGEST_TEXT, add_ask_button, add_show_button, render_payload
+from bot.platforms.discord.messages import (
+    EPHEMERAL,
+    LONGEST_TEXT,
+    add_ask_button,
+    add_show_button,
+    has_components,
+    render_payload,
+)
 from bot.platforms.discord.pacing import DiscordEditLimits, DiscordPacer
 from bot.platforms.discord.responses import InteractionResponder
 from bot.platforms.discord.rest_api import DiscordRestApi
@@ -71,7 +79,7 @@ class DiscordPlatform:
     """Implements `core.platform.Platform`. `media` keeps the pictures."""
 
     name = NAME
-    limits = MessageLimits(max_length=LONGEST_TEXT, has_spoilers=True)
+    limits = MessageLimits(max_length=LONGEST_TEXT, has_spoilers=True, shows_previews=True)
 
     def __init__(
         self,
@@ -245,6 +253,9 @@ class DiscordPlatform:
             return
         # Forget before sending: after an error nobody knows which text the message shows.
         self._fingerprints.pop(message.id, None)
+        if has_components(reply) and not prepared.uploads:
+            # An edit without files keeps the files of the message: an unfinished picture must go.
+            prepared = replace(prepared, payload={**prepared.payload, "attachments": []})
         if self.get_usable_token(message, reply):
             try:
                 await self._send_shrinking(
@@ -300,6 +311,9 @@ class DiscordPlatform:
     async def _prepare(self, message: MessageRef, reply: Reply) -> _PreparedReply:
         if message.workspace == USER_INSTALLS:
             reply = add_ask_button(reply)
+        if reply.preview is not None:
+            upload = DiscordUpload(f"preview.{FILE_TYPES[reply.preview.mime].extension}", reply.preview.data)
+            return _PreparedReply(reply, render_payload(reply, names=[upload.name]), [upload])
         if not reply.made_files:
             files = [DiscordUpload(file.name, file.text.encode()) for file in reply.files]
             return _PreparedReply(reply, render_payload(reply), files)

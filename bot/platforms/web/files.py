@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractStreamWriter
 
 from bot.core.file_types import HEAD_BYTES, FileType, MediaKind, detect_file_type
 from bot.core.limits import PICTURE_SECONDS
-from bot.core.replies import TextFile
+from bot.core.replies import LivePreview, TextFile
 from bot.media.media import FindPath, MakePreview
 from bot.media.media_store import get_mime
 from bot.platforms.web.auth import NO_STORE
@@ -101,6 +101,14 @@ async def serve_preview(sha256: str, find_path: FindPath, make_preview: MakePrev
         return await serve_picture(sha256, "", find_path)
     headers = {"Cache-Control": _FOREVER, "Content-Security-Policy": _SANDBOX_POLICY}
     return web.Response(body=preview.data, content_type=preview.facts.mime, headers=headers)
+
+
+def serve_live_preview(preview: LivePreview | None) -> web.Response:
+    """Return an unfinished picture; nothing after the end of its run, which is no error."""
+    if preview is None:
+        return web.Response(status=204, headers=NO_STORE)
+    headers = {**NO_STORE, "Content-Security-Policy": _SANDBOX_POLICY}
+    return web.Response(body=preview.data, content_type=preview.mime, headers=headers)
 
 
 def serve_text_file(files: Sequence[TextFile], n: str) -> web.Response:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from urllib.parse import quote
+from zlib import crc32
 
 from bot.core.file_types import RECORDINGS
 from bot.core.json import JSON
 from bot.core.limits import MAX_PIXELS
-from bot.core.replies import Button, Picture, Progress, ResultFile, TextFile
+from bot.core.replies import Button, LivePreview, Picture, Progress, ResultFile, TextFile
 from bot.storage.web_page import PageMessage
 
 MessageJson = Mapping[str, JSON]
@@ -25,6 +26,7 @@ def message_to_json(message: PageMessage) -> dict[str, JSON]:
         "text": reply.text,
         "pictures": [_picture_to_json(picture) for picture in reply.pictures],
         "media": [_media_to_json(file) for file in reply.result_files if file.kind in RECORDINGS],
+        "preview": _preview_to_json(message.id, reply.preview),
         "progress": _progress_to_json(reply.progress),
         "note": reply.note,
         "buttons": [_button_to_json(button) for button in reply.buttons if button.action not in _HIDDEN_ACTIONS],
@@ -95,6 +97,14 @@ def _picture_to_json(picture: Picture) -> JSON:
 def _file_to_json(message: str, n: int, file: TextFile) -> JSON:
     # The attributes of a link.
     return {"href": f"/api/files/{quote(message, safe='')}/{n}", "download": file.name}
+
+
+def _preview_to_json(message: str, preview: LivePreview | None) -> JSON:
+    if preview is None:
+        return None
+    # The number makes the page load each picture anew: the address is that of the message.
+    address = f"/api/previews/{quote(message, safe='')}?{crc32(preview.data)}"
+    return {"src": address, "width": preview.width, "height": preview.height}
 
 
 def _progress_to_json(progress: Progress | None) -> JSON:

@@ -6,7 +6,7 @@ from bot.core.clock import Clock
 from bot.core.limits import MAX_PAGE_MESSAGE_CHARACTERS
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
-from bot.core.replies import Button, MessageRef, Reply, Tone
+from bot.core.replies import Button, LivePreview, MessageRef, Reply, Tone
 from bot.platforms.web.auth import NAME
 from bot.platforms.web.feed import DeletedMessage, Feed
 from bot.storage.database import Database
@@ -24,7 +24,7 @@ class WebPlatform:
     """Posts and edits messages on the page."""
 
     name = NAME
-    limits = MessageLimits(max_length=MAX_PAGE_MESSAGE_CHARACTERS)
+    limits = MessageLimits(max_length=MAX_PAGE_MESSAGE_CHARACTERS, shows_previews=True)
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -97,6 +97,12 @@ class WebPlatform:
         """Return a message of the channel in the current state."""
         message = await self._find(channel, message_id)
         return message if message is not None and message.channel == channel else None
+
+    async def find_live_preview(self, user: User, message_id: str) -> LivePreview | None:
+        """Return the unfinished picture that a message of the user shows now."""
+        stored = await self.find_user_message(user, message_id)
+        message = await self.find_message(stored.channel, message_id) if stored is not None else None
+        return message.reply.preview if message is not None else None
 
     async def find_user_message(self, user: User, message_id: str) -> PageMessage | None:
         """Return a stored message of any channel of the user."""

@@ -80,6 +80,7 @@ class PageRoutes:
                 Route("GET", "/shared/{sha256}", Access.PUBLIC, self._serve_shared_file),
                 Route("GET", "/api/me", Access.READ, self._get_user),
                 Route("GET", "/api/files/{message}/{n}", Access.READ, self._serve_text_file),
+                Route("GET", "/api/previews/{message}", Access.READ, self._serve_live_preview),
                 Route("GET", "/api/jobs/{job}", Access.READ, self._job_details.serve),
                 Route("GET", "/api/menu", Access.READ, self._get_menu),
                 Route("GET", "/api/autocomplete", Access.READ, self._autocomplete),
@@ -122,6 +123,10 @@ class PageRoutes:
     async def _serve_text_file(self, request: web.Request) -> web.StreamResponse:
         message = await self._platform.find_user_message(request[REQUEST_USER], request.match_info["message"])
         return files.serve_text_file(message.reply.files if message else (), request.match_info["n"])
+
+    async def _serve_live_preview(self, request: web.Request) -> web.StreamResponse:
+        preview = await self._platform.find_live_preview(request[REQUEST_USER], request.match_info["message"])
+        return files.serve_live_preview(preview)
 
     async def _get_user(self, request: web.Request) -> web.StreamResponse:
         switchable_users = self._authenticator.switchable_users

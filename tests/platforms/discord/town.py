@@ -88,7 +88,9 @@ class Town:
             "admin_users": (Owner(NAME, "", str(self.emulator.owner.id)),),
         }
         settings = Settings(_env_file=None).model_copy(update={**plain, **self.changes, **changes})
-        return App(settings, clock=self.clock, backends={self.backend.name: self.backend})
+        # A catalogue of a test brings the tables of its own servers.
+        backends = None if settings.catalogue_path else {self.backend.name: self.backend}
+        return App(settings, clock=self.clock, backends=backends)
 
     async def advance_time(self, seconds: float) -> None:
         """Advance the clocks of Discord and of the bot."""

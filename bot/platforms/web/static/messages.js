@@ -59,7 +59,7 @@ class View {
 	constructor(message, log) {
 		Object.assign(this, { message: {}, log });
 		const { id, who } = message;
-		this.parts = ["words", "pictures", "media", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
+		this.parts = ["words", "pictures", "media", "preview", "progress", "note", "buttons"].map((name) => (this[name] = el("div", { class: name })));
 		this.node = el("article", { id, class: `message ${who}`, "aria-label": who === "bot" ? "Easel" : "You" });
 		this.node.view = this;
 		this.markdown = new Markdown(this.words);
@@ -87,6 +87,7 @@ class View {
 		this.node.dataset.tone = tone;
 		this.note.replaceChildren(note, ...files.map((file) => el("a", file, " ", file.download)));
 		if ("text" in parts) this.drawWords();
+		if ("preview" in parts) this.drawPreview();
 		if ("progress" in parts) this.drawProgress();
 		const shown = JSON.stringify([pictures, buttons, tone]);
 		if (shown !== this.shown) this.drawPictures();
@@ -149,6 +150,15 @@ class View {
 			delete button.dataset.sure;
 			button.lastChild.remove();
 		}, SURE_SECONDS * 1000);
+	}
+
+	/** Draws the unfinished picture: the one before stays until the next has come. */
+	drawPreview() {
+		const { preview } = this.message;
+		if (!preview) return this.preview.replaceChildren();
+		const image = this.preview.firstChild ?? el("img", { alt: "Unfinished picture" });
+		if (!image.parentNode) this.preview.append(image);
+		return Object.assign(image, preview);
 	}
 
 	drawProgress() {
