@@ -1,4 +1,4 @@
-"""What the servers of the tables `[backends.NAME]` offer, for the owner's verbs."""
+"""Lists, drafts and checks models of the tables `[backends.NAME]`, for the verbs of the owner."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
