@@ -54,6 +54,7 @@ from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
+from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
 
 B = TypeVar("B")
@@ -367,7 +368,7 @@ class Media:
         if kind not in rule.media:
             raise BadFile(describe_refused(data, rule.media, kind))
         check_length(facts, rule.max_seconds)
-        return await self._save([data], facts, Line.UPLOADS)
+        return await self._save(await _strip(data, facts), facts, Line.UPLOADS)
 
     async def _keep(
         self,
@@ -400,7 +401,7 @@ class Media:
             if not output.accepts(kind):
                 raise ModelFailed(f"The model gave {_GIVEN[kind]} instead of {_WANTED[output]}. You were not charged.")
             if kind is not MediaKind.PICTURE:
-                return await self._save([memoryview(data)], facts, Line.OUTPUTS)
+                return await self._save(await _strip(data, facts), facts, Line.OUTPUTS)
             if _is_large(data):
                 large = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: clean_large(data))
                 # The pieces refer to the mapped file, which is unmapped with the last of them.
@@ -468,6 +469,13 @@ class Media:
     def _check_size(self, size: int) -> None:
         if size > self._max_attachment_bytes:
             raise build_too_large_error(self._max_attachment_bytes)
+
+
+async def _strip(data: bytes | mmap, facts: FileFacts) -> Pieces:
+    """Return a sound or video without what people wrote into it, any other file as it is."""
+    if find_kind(facts.mime) not in RECORDINGS:
+        return [memoryview(data)]
+    return await asyncio.to_thread(strip_recording, data, facts.mime)
 
 
 async def make_no_preview(_: str) -> None:

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from bot.core.errors import BadFile
 from bot.core.file_types import HEAD_BYTES, FileFacts, MediaKind, detect_file_type, find_kind
@@ -150,6 +151,8 @@ def _read_mp3_frame(header: bytes) -> _Mp3Frame | None:
 # Ogg: RFC 3533, 6; Opus in Ogg: RFC 7845, 5.1; Vorbis: xiph.org/vorbis/doc/Vorbis_I_spec.html, 4.2.2.
 
 _OPUS_HERTZ = 48_000
+OPUS, VORBIS, OGG_FLAC = b"OpusHead", b"\x01vorbis", b"\x7fFLAC"
+"""The first bytes of a stream, by codec."""
 _OGG_TAIL_BYTES = 128 * 1024
 _NO_POSITION = 2**64 - 1
 
@@ -157,11 +160,11 @@ _NO_POSITION = 2**64 - 1
 def _measure_ogg(data: Buffer, mime: str) -> FileFacts:
     segments = data[26]
     packet = bytes(data[27 + segments : 27 + segments + 64])
-    if packet.startswith(b"OpusHead"):
+    if packet.startswith(OPUS):
         skipped, hertz = int.from_bytes(packet[10:12], "little"), _OPUS_HERTZ
-    elif packet.startswith(b"\x01vorbis"):
+    elif packet.startswith(VORBIS):
         skipped, hertz = 0, int.from_bytes(packet[12:16], "little")
-    elif packet.startswith(b"\x7fFLAC"):
+    elif packet.startswith(OGG_FLAC):
         skipped, hertz = 0, int.from_bytes(packet[27:30], "big") >> 4
     else:
         raise BadFile("That Ogg file holds no sound that I can read: Opus, Vorbis or FLAC, please.")
@@ -194,8 +197,14 @@ def _measure_flac(data: Buffer, mime: str) -> FileFacts:
 
 # MP4 and QuickTime: ISO/IEC 14496-12, 4.2, 8.2.2 and 8.4.3.
 
-Box = tuple[bytes, int, int]
-"""Name, and start and end of the content."""
+
+class Box(NamedTuple):
+    """A box: its name, and the positions of its head, its content and its end."""
+
+    name: bytes
+    head: int
+    start: int
+    end: int
 
 
 def iterate_boxes(data: Buffer, start: int, end: int) -> Iterator[Box]:
@@ -213,18 +222,18 @@ def iterate_boxes(data: Buffer, start: int, end: int) -> Iterator[Box]:
             size_bytes = end - position
         if size_bytes < head:
             return
-        yield name, position + head, min(position + size_bytes, end)
+        yield Box(name, position, position + head, min(position + size_bytes, end))
         position, parts = position + size_bytes, parts + 1
 
 
 def _measure_mp4(data: Buffer, mime: str) -> FileFacts:
     movie = _index_boxes(data, 0, len(data)).get(b"moov")
-    parts = _index_boxes(data, movie[1], movie[2]) if movie else {}
+    parts = _index_boxes(data, movie.start, movie.end) if movie else {}
     header = parts.get(b"mvhd")
     if movie is None or header is None:
         raise BadFile("That recording is not complete: its end is missing. Please send it again.")
     seconds = _read_mp4_duration(data, header)
-    tracks = (box for box in iterate_boxes(data, movie[1], movie[2]) if box[0] == b"trak")
+    tracks = (box for box in iterate_boxes(data, movie.start, movie.end) if box.name == b"trak")
     sizes = [_read_track(data, track) for track in islice(tracks, _MAX_TRACKS)]
     kinds = {kind for kind, _, _ in sizes}
     if b"vide" in kinds:
@@ -242,36 +251,36 @@ def _index_boxes(data: Buffer, start: int, end: int) -> dict[bytes, Box]:
     """Return the first box of each name."""
     found: dict[bytes, Box] = {}
     for box in iterate_boxes(data, start, end):
-        found.setdefault(box[0], box)
+        found.setdefault(box.name, box)
     return found
 
 
 def _read_track(data: Buffer, track: Box) -> tuple[bytes, int, int]:
     """Return a track's kind, such as `vide`, with width and height in pixels."""
-    parts = _index_boxes(data, track[1], track[2])
+    parts = _index_boxes(data, track.start, track.end)
     media, header = parts.get(b"mdia"), parts.get(b"tkhd")
-    handler = _index_boxes(data, media[1], media[2]).get(b"hdlr") if media else None
-    kind = bytes(data[handler[1] + 8 : handler[1] + 12]) if handler else b""
-    if kind != b"vide" or header is None or header[2] - header[1] < 84:
+    handler = _index_boxes(data, media.start, media.end).get(b"hdlr") if media else None
+    kind = bytes(data[handler.start + 8 : handler.start + 12]) if handler else b""
+    if kind != b"vide" or header is None or header.end - header.start < 84:
         return kind, 0, 0
-    width, height = struct.unpack_from(">II", data, header[2] - 8)
+    width, height = struct.unpack_from(">II", data, header.end - 8)
     return kind, width >> 16, height >> 16
 
 
 def _read_mp4_duration(data: Buffer, header: Box) -> float | None:
     """Return the length in the movie's header; None for a movie in fragments, which leaves the length open."""
-    is_long = data[header[1]] == 1
-    scale, duration = struct.unpack_from(">IQ" if is_long else ">II", data, header[1] + (20 if is_long else 12))
+    is_long = data[header.start] == 1
+    scale, duration = struct.unpack_from(">IQ" if is_long else ">II", data, header.start + (20 if is_long else 12))
     is_open = duration in (0, 2**32 - 1, 2**64 - 1)
     return None if is_open else duration / scale
 
 
 # WebM: webmproject.org/docs/container, RFC 8794 for its elements.
 
-_SEGMENT, _INFO, _SCALE, _DURATION = 0x18538067, 0x1549A966, 0x2AD7B1, 0x4489
-_TRACKS, _TRACK, _TRACK_TYPE, _VIDEO, _WIDTH, _HEIGHT = 0x1654AE6B, 0xAE, 0x83, 0xE0, 0xB0, 0xBA
-_CLUSTER, _CLUSTER_TIME, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0x1F43B675, 0xE7, 0xA3, 0xA0, 0xA1
-_PARENTS = frozenset({_SEGMENT, _INFO, _TRACKS, _TRACK, _VIDEO})
+SEGMENT, INFO, _SCALE, _DURATION = 0x18538067, 0x1549A966, 0x2AD7B1, 0x4489
+TRACKS, TRACK, _TRACK_TYPE, _VIDEO, _WIDTH, _HEIGHT = 0x1654AE6B, 0xAE, 0x83, 0xE0, 0xB0, 0xBA
+CLUSTER, _CLUSTER_TIME, _SIMPLE_BLOCK, _BLOCK_GROUP, _BLOCK = 0x1F43B675, 0xE7, 0xA3, 0xA0, 0xA1
+_PARENTS = frozenset({SEGMENT, INFO, TRACKS, TRACK, _VIDEO})
 _IS_VIDEO = 1
 _DEFAULT_SCALE = 1_000_000
 _NANOSECONDS = 1_000_000_000
@@ -310,7 +319,7 @@ def _measure_webm(data: Buffer, mime: str) -> FileFacts:
     values: dict[int, float] = {}
     types: list[int] = []
     for id_, _, content, end in iterate_elements(data, _PARENTS):
-        if id_ == _CLUSTER:
+        if id_ == CLUSTER:
             break
         body = bytes(data[content : min(end, content + 8)])
         if id_ == _TRACK_TYPE:
@@ -337,7 +346,7 @@ def _find_last_tick(data: Buffer) -> float | None:
     """Return the start of the last block of a recording without a length; None without blocks."""
     last: float | None = None
     begin = 0
-    elements = iterate_elements(data, _PARENTS | {_CLUSTER, _BLOCK_GROUP})
+    elements = iterate_elements(data, _PARENTS | {CLUSTER, _BLOCK_GROUP})
     for n, (id_, _, content, end) in enumerate(elements, 1):
         if n == MAX_CONTAINER_PARTS:
             return None
