@@ -125,6 +125,11 @@ class OwnedRuns:
         run = self._runs.get(run_id)
         return run.error if run is not None else None
 
+    def is_running(self, run_id: str) -> bool:
+        """Return whether a run of this process has not ended."""
+        run = self._runs.get(run_id)
+        return run is not None and not run.has_ended
+
     async def cancel(self, run_id: str) -> None:
         """End a run: the connection to the server closes. Harmless for a run that has ended."""
         run = self._runs.get(run_id)

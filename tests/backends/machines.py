@@ -3,6 +3,7 @@
 A further kind joins with a function here and a line in `MACHINES`.
 """
 
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,8 +13,10 @@ from pathlib import Path
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.openai.catalogue import BY_PICTURE, BY_TOKENS, make_backend, make_chat_model, make_picture_models
 from tests.backends.own_bench import make_sandbox_changes
+from tests.emulators.a1111.server import CHECKPOINTS, A1111Server
 from tests.emulators.openai.server import KEY, Flavour, OpenAIServer, open_openai_server
 from tests.fakes.backend import make_png
+from tests.servers.cog_server import serve
 
 
 class Behaviour(Enum):
@@ -45,8 +48,15 @@ class BackendMachine:
     """The exact price of a run that ends; None where the seconds decide."""
     adopts: bool
     """Whether the backend finds a run again after a restart."""
+    repeats: bool = False
+    """Whether a run that a restart lost is run once more: for servers that end a run with its connection."""
     changes: Mapping[str, object] = field(default_factory=dict)
     """Settings besides the catalogue."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the job goes on after a restart."""
+        return self.adopts or self.repeats
 
 
 OpenMachine = Callable[[], AbstractAsyncContextManager[BackendMachine]]
@@ -151,11 +161,88 @@ async def open_pictures_machine() -> AsyncIterator[BackendMachine]:
         )
 
 
+OWN_PAINTER = """
+[backends.home]
+kind = "{kind}"
+url = "{url}"
+at_once = 1
+{key}
+
+[fox]
+title = "Fox"
+task = "imagine"
+backend = "home"
+ref = "{ref}"
+output = "pictures"
+usual_seconds = 1
+max_seconds = 60
+price = {{ tiers = [{{ per = "run", usd = "0.01" }}], source = "a test", read_on = 2026-12-01 }}
+inputs = {{ prompt = "prompt", image = {{ to = "{image}", file = true }} }}
+"""
+
+
+@asynccontextmanager
+async def open_cog_machine() -> AsyncIterator[BackendMachine]:
+    """Cog's own server, with a model of the tests."""
+    lines = {
+        Behaviour.ENDS: "/imagine a fox",
+        Behaviour.HANGS: "/imagine hang",
+        Behaviour.FAILS: "/imagine fail: CUDA out of memory",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        async with serve(Path(folder), "painter.py:Painter") as server:
+
+            def count(word: str) -> int:
+                return sum(line.startswith(word) for line in server.read_log())
+
+            yield BackendMachine(
+                name="home",
+                catalogue=OWN_PAINTER.format(kind="cog", url=server.url, key="", ref="painter", image="image"),
+                direct=lines.__getitem__,
+                count_runs=lambda: count("begin"),
+                count_open_runs=lambda: count("begin") - count("end"),
+                stop=server.kill,
+                line_with_picture="/imagine a fox",
+                has_seen_picture=lambda: "with a picture" in server.read_log()[0],
+                price_micros=10_000,
+                adopts=False,
+                repeats=True,
+            )
+
+
+@asynccontextmanager
+async def open_a1111_machine() -> AsyncIterator[BackendMachine]:
+    """A1111's API by a stand-in."""
+    async with A1111Server(login=KEY).serve() as server:
+
+        def direct(behaviour: Behaviour) -> str:
+            server.holds_runs = behaviour is Behaviour.HANGS
+            server.fails_with = "CUDA out of memory" if behaviour is Behaviour.FAILS else ""
+            return "/imagine a fox"
+
+        yield BackendMachine(
+            name="home",
+            catalogue=OWN_PAINTER.format(
+                kind="a1111", url=server.url, key='key_env = "MACHINE_KEY"', ref=CHECKPOINTS[0], image="init_images"
+            ),
+            direct=direct,
+            count_runs=lambda: len(server.runs),
+            count_open_runs=lambda: int(server.is_working),
+            stop=server.stop,
+            line_with_picture="/imagine a fox",
+            has_seen_picture=lambda: server.runs[-1].route == "img2img",
+            price_micros=10_000,
+            adopts=False,
+        )
+
+
 MACHINE_KEY = KEY
 """The key of each machine's server, in the variable `MACHINE_KEY`."""
 MACHINES: Mapping[str, OpenMachine] = {
     "replicate": open_replicate_machine,
     "openai chat": open_chat_machine,
     "openai pictures": open_pictures_machine,
+    "cog": open_cog_machine,
+    "a1111": open_a1111_machine,
 }
-MACHINES_WITH_KEYS = ("openai chat", "openai pictures")
+MACHINES_WITH_KEYS = ("openai chat", "openai pictures", "a1111")

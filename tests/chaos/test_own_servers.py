@@ -10,9 +10,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.backends.conftest import require_package
 from tests.chaos.processes import ROOT, BotProcess, PageUser
 from tests.emulators.a1111.server import A1111Server
-from tests.servers.cog_server import CogServer, is_installed, serve
+from tests.servers.cog_server import CogServer, serve
 
 pytestmark = [pytest.mark.chaos, pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -55,10 +56,8 @@ inputs = {{ prompt = "prompt", seed = "seed" }}
 
 
 @pytest.fixture(autouse=True)
-def cog_packages() -> None:
-    """Skip without the packages of requirements-servers.lock."""
-    if not is_installed():
-        pytest.skip("there is no cog package here (requirements-servers.lock)")
+def cog_package(request: pytest.FixtureRequest) -> None:
+    require_package("cog", request.config)
 
 
 @pytest.fixture

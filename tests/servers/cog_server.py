@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import os
 import shutil
 import sys
@@ -18,11 +17,6 @@ MODELS = Path(__file__).with_name("cog_models")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cog" / "run.py"
 START_INTERVAL_SECONDS = 0.05
 START_ATTEMPTS = 600
-
-
-def is_installed() -> bool:
-    """Return whether the packages `cog` and `coglet` are there."""
-    return all(importlib.util.find_spec(name) is not None for name in ("cog", "coglet"))
 
 
 @dataclass
@@ -67,6 +61,11 @@ class CogServer:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, 9)
             await self.process.wait()
+
+    def read_log(self) -> list[str]:
+        """Return the lines that a model of `MODELS` wrote at the begin and at the end of each run."""
+        path = self.folder / "runs.log"
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     async def read_status(self, session: aiohttp.ClientSession) -> str:
         """Return the status of /health-check, empty while the port is closed."""

@@ -109,7 +109,9 @@ class A1111Backend:
         """Interrupt a run if no other client may have the server, and close the connection of a stubborn run."""
         self._stopped[backend_id] = None
         if self.is_sole_client and await self._interrupt(backend_id):
-            await self._clock.sleep(CANCEL_SECONDS)
+            give_up_at = self._clock.monotonic() + CANCEL_SECONDS
+            while self._runs.is_running(backend_id) and self._clock.monotonic() < give_up_at:
+                await self._clock.sleep(PROGRESS_SECONDS)
         await self._runs.cancel(backend_id)
 
     async def find(

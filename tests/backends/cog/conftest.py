@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.servers.cog_server import CogServer, is_installed, serve
+from tests.backends.conftest import require_package
+from tests.servers.cog_server import CogServer, serve
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cog_packages() -> None:
-    """Skip without the packages of requirements-servers.lock."""
-    if not is_installed():
-        pytest.skip("there is no cog package here (requirements-servers.lock)")
+def cog_package(request: pytest.FixtureRequest) -> None:
+    require_package("cog", request.config)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

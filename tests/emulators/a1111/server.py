@@ -81,6 +81,7 @@ class A1111Server:
         self._login = login
         self._lock = asyncio.Lock()
         self._current: A1111Run | None = None
+        self._runner: web.AppRunner | None = None
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator["A1111Server"]:
@@ -101,7 +102,7 @@ class A1111Server:
             app.router.add_post(prefix + route, _read_body(handle))
         for route, give in gets.items():
             app.router.add_get(prefix + route, _give(give))
-        runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=0.1)
+        runner = self._runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -109,9 +110,18 @@ class A1111Server:
         try:
             yield self
         finally:
-            for run in self.runs:
-                run.hold.set()
-            await runner.cleanup()
+            await self.stop()
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a run has the lock."""
+        return self._current is not None
+
+    async def stop(self) -> None:
+        """Take the server away; a held run ends first."""
+        self.release()
+        if self._runner is not None:
+            await self._runner.cleanup()
 
     def release(self) -> None:
         """Let held runs go on."""
@@ -123,7 +133,9 @@ class A1111Server:
     async def _answer_errors(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        expected = "Basic " + base64.b64encode(self._login.encode()).decode()
+        login = base64.b64encode(self._login.encode()).decode()
+        # A proxy before the server takes a bearer token instead.
+        expected = f"Basic {login}" if ":" in self._login else f"Bearer {self._login}"
         try:
             if self._login and request.headers.get("Authorization") != expected:
                 raise HttpError(401, "Incorrect username or password")
