@@ -35,6 +35,8 @@ _IMAGE_FIELDS = (
     *("image_input", "input_images", "images", "reference_images"),
 )
 
+_MAX_TOKENS_FIELDS = ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length")
+
 # The names that models on Replicate use for each option, likeliest first.
 FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     Task.IMAGINE: {
@@ -69,14 +71,18 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "scale": ("scale", "scale_factor", "upscale_factor", "upscale", "outscale", "rescaling_factor"),
         "face_enhance": ("face_enhance", "face_enhancement"),
     },
-    Task.CAPTION: {"image": _IMAGE_FIELDS, "question": ("question", "prompt", "query", "text")},
+    Task.CAPTION: {
+        "image": _IMAGE_FIELDS,
+        "question": ("question", "prompt", "query", "text"),
+        "max_tokens": _MAX_TOKENS_FIELDS,
+    },
     Task.CHAT: {
         "messages": ("messages",),
         "system": ("system_prompt", "system_instruction", "system"),
         "image": _IMAGE_FIELDS,
         "prompt": ("prompt", "message", "input", "text"),
         "temperature": ("temperature",),
-        "max_tokens": ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length"),
+        "max_tokens": _MAX_TOKENS_FIELDS,
     },
 }
 """`strength` is the distance from the input picture. `image_prompt_strength` is missing: its scale is the opposite."""

@@ -1,8 +1,9 @@
-"""A published model, and catalogue entries that fit the model."""
+"""A published model, catalogue entries that fit the model, and the built-in catalogue with changes."""
 
+import re
 from typing import Any
 
-from bot.catalogue.loading import parse_model
+from bot.catalogue.loading import BUILT_IN_PATH, parse_model
 from bot.core.models import FieldKind, Model, ModelSchema, OutputKind, SchemaField
 
 PIN, NEWER = "1" * 64, "2" * 64
@@ -46,3 +47,13 @@ def make_entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
         "inputs": {"prompt": {"to": "prompt", "max_length": 500}, **(inputs or {})},
     }
     return parse_model("fox", table | more)
+
+
+def read_catalogue(*, default: str = "", without: str = "") -> str:
+    """Return the text of the built-in catalogue without a model, or with another model as the task's default."""
+    text, moved = BUILT_IN_PATH.read_text("utf-8"), without or default
+    pattern = re.compile(rf"^\[{moved}[].].*?(?=^\[(?!{moved}[].])|\Z)", re.MULTILINE | re.DOTALL)
+    table = pattern.search(text)
+    assert table is not None
+    rest = pattern.sub("", text)
+    return rest if without else f"{table[0]}\n{rest}"

@@ -43,10 +43,10 @@ def test_every_task_has_a_default() -> None:
         Task.IMAGINE: "flux-schnell",
         Task.EDIT: "p-image-edit",
         Task.UPSCALE: "real-esrgan",
-        Task.REMOVE_BACKGROUND: "rembg",
+        Task.REMOVE_BACKGROUND: "851-removebg",
         Task.RESTORE: "gfpgan",
-        Task.CAPTION: "blip",
-        Task.CHAT: "llama-3-8b",
+        Task.CAPTION: "gpt-5-nano-caption",
+        Task.CHAT: "gpt-5-nano",
     }
 
 

@@ -220,6 +220,8 @@ def test_the_table_of_options_matches_the_commands() -> None:
         }
         if task is Task.CHAT:
             declared |= {"prompt": FieldKind.TEXT, "system": FieldKind.TEXT, "messages": FieldKind.OTHER}
+        if task is Task.CAPTION:
+            declared |= {"max_tokens": FieldKind.INTEGER}  # bounds the price of a model that is paid by the token
         assert {name: OPTION_KINDS[name] for name in FIELD_NAMES[task]} == declared
 
 

@@ -1,10 +1,18 @@
 """/chat: a growing answer and its buttons, at the bench."""
 
+import pytest
+
 from bot.core.backend import RunMetrics
 from bot.core.models import Metric
 from bot.core.platform import MessageLimits
 from bot.core.replies import Tone
 from tests.bench import Bench
+
+
+@pytest.fixture
+def bench(llama_bench: Bench) -> Bench:
+    """The bot with Llama 3 8B as the default, which reads a conversation as one text of at most 8,192 tokens."""
+    return llama_bench
 
 
 def make_metrics(tokens_in: int, tokens_out: int) -> RunMetrics:

@@ -1,16 +1,23 @@
 """Memory of a conversation after refusals, retries, stops, regenerations and concurrent questions, at the bench."""
 
-import re
 from pathlib import Path
 
-from bot.catalogue.loading import BUILT_IN_PATH
+import pytest
+
 from bot.core.people import User
 from bot.core.replies import Tone
 from bot.dispatch.plain_text import invocation_from_text
 from tests.bench import Bench, make_attachment
+from tests.catalogue.samples import read_catalogue
 from tests.fakes.samples import ANA, CHANNEL, get_text
 
 BOB = User("web", "page", "bob", "Bob")
+
+
+@pytest.fixture
+def bench(llama_bench: Bench) -> Bench:
+    """The bot with Llama 3 8B as the default, which reads a conversation as one text of at most 8,192 tokens."""
+    return llama_bench
 
 
 def get_last_prompt(bench: Bench) -> str:
@@ -104,7 +111,7 @@ async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
     await first.say("/chat hi --model llama-3-70b")
     await first.close()
     path = tmp_path / "models.toml"
-    path.write_text(read_catalogue_without("llama-3-70b"), encoding="utf-8")
+    path.write_text(read_catalogue(without="llama-3-70b"), encoding="utf-8")
 
     second = await Bench.open(
         tmp_path, clock=first.clock, backend=first.backend, platform=first.platform, catalogue_path=path
@@ -112,16 +119,9 @@ async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
     refusal = await second.say("/chat Still there?", key="web:later")
 
     assert refusal is None
-    assert second.backend.last_run.model.key == "llama-3-8b"
+    assert second.backend.last_run.model.key == "gpt-5-nano"
     assert second.last_message.reply.tone is Tone.DONE
     await second.close()
-
-
-def read_catalogue_without(model: str) -> str:
-    """Return the text of the built-in catalogue without a model."""
-    return re.sub(
-        rf"^\[{model}[].].*?(?=^\[(?!{model}[].])|\Z)", "", BUILT_IN_PATH.read_text("utf-8"), flags=re.M | re.S
-    )
 
 
 async def test_people_of_one_conversation_are_told_apart_by_their_names(bench: Bench) -> None:

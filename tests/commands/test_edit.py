@@ -125,7 +125,7 @@ async def test_the_edit_button_changes_the_picture_of_its_message(bench: Bench) 
 
 async def test_a_background_is_removed_and_a_face_restored(bench: Bench) -> None:
     await bench.say("/removebg", image=make_png())
-    assert bench.backend.last_run.model.key == "rembg"
+    assert bench.backend.last_run.model.key == "851-removebg"
 
     await bench.say("/restore --scale 2", image=make_png())
     assert bench.backend.last_run.model.key == "gfpgan"

@@ -166,7 +166,7 @@ async def test_upscale_and_caption_take_the_picture_of_the_message(bench: Bench)
     assert bench.last_message.reply.pictures[0].alt == "A picture made larger by Real-ESRGAN"
 
     await bench.press("caption", on=drawn, n=1)
-    assert bench.backend.last_run.model.key == "blip"
+    assert bench.backend.last_run.model.key == "gpt-5-nano-caption"
     assert bench.last_text == "A short answer."
 
 

@@ -75,7 +75,7 @@ async def test_new_conversations_begin_with_the_prompt_and_the_language(bench: B
 
     await bench.say("/chat hello")
 
-    assert "You are a pirate. Answer in German." in str(bench.backend.last_run.inputs["prompt"])
+    assert "You are a pirate. Answer in German." in str(bench.backend.last_run.inputs["messages"])
 
 
 async def test_an_explicit_system_prompt_wins(bench: Bench) -> None:
@@ -83,7 +83,7 @@ async def test_an_explicit_system_prompt_wins(bench: Bench) -> None:
 
     await bench.say('/chat hello --system "You are a cat."')
 
-    assert "pirate" not in str(bench.backend.last_run.inputs["prompt"])
+    assert "pirate" not in str(bench.backend.last_run.inputs["messages"])
 
 
 async def test_with_join_starter_only_the_starter_continues_a_conversation(bench: Bench) -> None:

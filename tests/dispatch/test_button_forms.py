@@ -75,7 +75,7 @@ async def test_ask_more_follows_the_answer(bench: Bench) -> None:
     await bench.app.dispatcher.submit_form(build_press("ask", job.id), {"message": "and then?"})
     await bench.wait_until_idle()
 
-    assert "A short answer." in str(bench.backend.last_run.inputs["prompt"])
+    assert "A short answer." in str(bench.backend.last_run.inputs["messages"])
     assert (await bench.get_job()).conversation == job.conversation
 
 

@@ -178,7 +178,7 @@ async def test_earlier_messages_of_a_thread_are_read_once(bench: Bench) -> None:
         await bench.app.dispatcher.handle(call)
         await bench.wait_until_idle()
 
-    prompts = [str(run.inputs["prompt"]) for run in bench.backend.runs.values()]
+    prompts = [str(run.inputs["messages"]) for run in bench.backend.runs.values()]
     assert [prompt.count("My cat is called Miso.") for prompt in prompts] == [1, 1]
 
 

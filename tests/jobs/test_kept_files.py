@@ -68,7 +68,7 @@ async def test_of_equal_files_given_at_once_the_accepted_request_keeps_its_own(b
 async def test_a_file_that_waits_for_a_confirmation_is_kept(bench: Bench) -> None:
     await bench.say("/settings general --confirm_above 1", by=MODERATOR)
 
-    await bench.say("/caption", image=encode_picture("PNG"))
+    await bench.say("/caption --model blip", image=encode_picture("PNG"))
 
     assert bench.backend.runs == {}
     assert len(list_files(bench)) == 1

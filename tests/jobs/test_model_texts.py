@@ -54,7 +54,7 @@ async def test_an_answer_of_nothing_is_told_and_not_charged(
     assert bench.last_text == f"⚠ {sentence}"
     assert bench.last_message.reply.tone is Tone.ERROR
     assert await bench.balance() == bench.starting_credits
-    assert await bench.get_bot_spent_micros() == 1_200  # what the owner pays for 4,000 tokens in and out
+    assert await bench.get_bot_spent_micros() == 1_800  # what the owner pays for 4,000 tokens in and out
     assert await bench.list_open_holds() == []
 
 
@@ -76,7 +76,7 @@ async def test_thoughts_are_not_sent_back(bench: Bench) -> None:
 
     await bench.say("/chat And an owl?")
 
-    prompt = str(bench.backend.last_run.inputs["prompt"])
+    prompt = str(bench.backend.last_run.inputs["messages"])
     assert ANSWER in prompt
     assert "secret" not in prompt
     assert "think" not in prompt
