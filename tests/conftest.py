@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from bot.storage.database import Database
 from tests.bench import Bench
-from tests.catalogue.samples import read_catalogue
+from tests.catalogue.samples import write_catalogue
 from tests.postgres import PostgresServer, find_binaries, run_server
 
 pytest_plugins = ["tests.trunk_coverage"]
@@ -179,8 +179,6 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def llama_bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """The bench with Llama 3 8B as the default of /chat: a template, and a small context."""
-    path = tmp_path / "models.toml"
-    path.write_text(read_catalogue(default="llama-3-8b"), encoding="utf-8")
-    opened = await Bench.open(tmp_path, catalogue_path=path)
+    opened = await Bench.open(tmp_path, catalogue_path=write_catalogue(tmp_path, default="llama-3-8b"))
     yield opened
     await opened.close()

@@ -9,7 +9,19 @@ from bot.core.jobs import Job, Output
 from bot.core.json import JSON
 from bot.core.models import ASPECTS, InputRule, Model, OutputKind, Price, Task
 
+TUNING_OPTIONS = frozenset(
+    (
+        *("quality", "resolution", "seed", "negative", "steps", "guidance", "scheduler", "format", "strength"),
+        *("prompt_upsampling", "safety_tolerance", "face_enhance", "temperature"),
+    )
+)
+"""Options that a model may lack: the run goes on without such an option, and the reply says so.
+
+A result without any other option, such as a picture, a mask or a shape, would be another than the requested one.
+"""
+
 _MAX_SUGGESTIONS = 3
+_NOUNS = {"image": "a picture", "mask": "a mask"}
 
 _FINISHED_OPTIONS = ("prompt", "negative", "aspect", "count", "seed")
 _MAX_RATIO_DIFFERENCE = 0.06
@@ -94,9 +106,9 @@ class Catalogue:
     def choose_for_variation(self, key: str) -> Model | None:
         """Return a model for variations of a picture by model `key`: the same, or the first that accepts pictures."""
         original = self._models.get(key)
-        if original is not None and original.task is Task.IMAGINE and "image" in original.inputs:
+        if original is not None and original.task is Task.IMAGINE and _starts_from_picture(original):
             return original
-        return next((model for model in self.list_for_task(Task.IMAGINE) if "image" in model.inputs), None)
+        return next((model for model in self.list_for_task(Task.IMAGINE) if _starts_from_picture(model)), None)
 
     def plan_finish(self, job: Job, picture: Output) -> FinishRequest | None:
         """Return the request that finishes a draft, `picture` being one of its pictures.
@@ -117,6 +129,8 @@ class Catalogue:
         if not options["aspect"] or options["seed"] is None:
             return None
         given = {name: value for name, value in options.items() if value is not None}
+        if list_left_out(finer, given):
+            return None
         try:
             self.build_inputs(finer, given)
         except BadOption:
@@ -124,8 +138,13 @@ class Catalogue:
         return FinishRequest(finer, given)
 
     def build_inputs(self, model: Model, options: Inputs) -> dict[str, InputValue]:
-        """Return a command's options as inputs. Raise `BadOption` with the bounds, or with models for the option."""
+        """Return a command's options as inputs, without options of `list_left_out`.
+
+        Raise `BadOption` with the bounds, or with models for the option.
+        """
         for name, value in options.items():
+            if name in TUNING_OPTIONS and name not in model.inputs:
+                continue
             if value is not None and name not in model.inputs:
                 hint = _suggest_models(other for other in self.list_for_task(model.task) if name in other.inputs)
                 raise BadOption(f"{model.title} does not take {name}.{hint}", option=name)
@@ -153,6 +172,30 @@ def _compare_ratio(aspect: str, width: int, height: int) -> float:
     across, down = map(int, aspect.split(":"))
     ratio = (width / height) / (across / down)
     return max(ratio, 1 / ratio) - 1
+
+
+def check_required(model: Model, options: Inputs) -> None:
+    """Raise `BadOption` for a missing option without which the model fails, such as a mask."""
+    for option, rule in model.inputs.items():
+        if rule.is_required and options.get(option) is None:
+            noun = _NOUNS.get(option, option)
+            raise BadOption(f"{model.title} needs {noun}: give one, or choose another model.", option=option)
+
+
+def list_left_out(model: Model, options: Inputs) -> list[str]:
+    """Return the given options that the model lacks and runs without; none for a model that left the catalogue."""
+    if not model.inputs:
+        return []
+    return [
+        name
+        for name, value in options.items()
+        if name in TUNING_OPTIONS and name not in model.inputs and value is not None
+    ]
+
+
+def _starts_from_picture(model: Model) -> bool:
+    """Return whether a model changes a given picture to a given extent; other models take pictures as references."""
+    return "image" in model.inputs and "strength" in model.inputs
 
 
 def _suggest_models(models: Iterable[Model]) -> str:
@@ -186,16 +229,25 @@ def _shape_files(rule: InputRule, value: InputValue) -> InputValue:
 
 def _expand_fields(rule: InputRule, value: InputValue) -> Inputs:
     fields: dict[str, InputValue] = dict(rule.also)
+    if rule.size is not None and isinstance(value, InputFile) and value.width_pixels and value.height_pixels:
+        fields.update(rule.size.fit(value.width_pixels, value.height_pixels))
     if rule.expands:
-        fields.update(rule.expands[str(value)])
+        fields.update(rule.expands[_spell(value)])
     else:
         fields[rule.name] = value
     return fields
 
 
+def _spell(value: object) -> str:
+    """Return a value as the catalogue's choices spell values: `2` for 2.0, `true` for a yes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _check_value(model: Model, option: str, rule: InputRule, value: JSON) -> None:
-    if rule.choices and str(value) not in rule.choices:
-        raise BadOption(f"{model.title} draws {option} {', '.join(rule.choices)}, not “{value}”.", option=option)
+    if rule.choices and (spelled := _spell(value)) not in rule.choices:
+        raise BadOption(f"{model.title} takes {option} {', '.join(rule.choices)}, not “{spelled}”.", option=option)
     if isinstance(value, str) and rule.max_length is not None and len(value) > rule.max_length:
         raise BadOption(f"{model.title} takes at most {rule.max_length} characters of {option}.", option=option)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

@@ -115,6 +115,9 @@ def _list_sent_fields(rule: InputRule) -> set[str]:
 
 
 def _check_rule(published: ModelSchema, option: str, rule: InputRule) -> Iterator[str]:
+    for name in (rule.size.width, rule.size.height) if rule.size is not None else ():
+        if published.find_field(name) is None:
+            yield _describe_removed_field(published, f"inputs.{option}.size", name)
     for name, value in rule.also.items():
         yield from _check_sent_value(published, f"inputs.{option}.also", name, value)
     if rule.expands:

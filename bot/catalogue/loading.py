@@ -13,7 +13,7 @@ from bot.catalogue.workflows import check_workflow
 from bot.core.backend import BackendConfig, BackendKind, LostRuns
 from bot.core.errors import EaselError
 from bot.core.file_types import ANY_MEDIA, MediaKind
-from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, Task
+from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, SizeFields, Task
 from bot.core.workflows import WorkflowError
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
@@ -225,6 +225,13 @@ def _parse_tier(table: Mapping[str, Any]) -> PriceTier:
     return PriceTier(Metric(table["per"]), micros, when, None if largest is None else float(largest))
 
 
+def _parse_size(table: Mapping[str, Any]) -> SizeFields:
+    multiple, maximum = int(table["multiple"]), int(table["maximum"])
+    if not 0 < multiple <= maximum:
+        raise ValueError(f"a size takes a multiple up to its maximum, not {multiple} and {maximum}")
+    return SizeFields(table["width"], table["height"], multiple, maximum - maximum % multiple)
+
+
 def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
     if isinstance(rule, str):
         return InputRule(name=rule)
@@ -238,6 +245,8 @@ def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
         choices=tuple(rule.get("choices", rule.get("expands", ()))),
         expands=rule.get("expands", {}),
         also=rule.get("also", {}),
+        is_required=bool(rule.get("required", False)),
+        size=_parse_size(rule["size"]) if "size" in rule else None,
         is_file=bool(rule.get("file", False)) or "files" in rule,
         is_file_list="files" in rule,
         media=_parse_media(rule.get("media", MediaKind.PICTURE)),

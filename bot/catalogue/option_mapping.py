@@ -16,6 +16,9 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "negative": FieldKind.TEXT,
     "steps": FieldKind.INTEGER,
     "guidance": FieldKind.NUMBER,
+    "scheduler": FieldKind.TEXT,
+    "prompt_upsampling": FieldKind.BOOLEAN,
+    "safety_tolerance": FieldKind.INTEGER,
     "format": FieldKind.TEXT,
     "image": FieldKind.FILE,
     "strength": FieldKind.NUMBER,
@@ -49,6 +52,9 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "negative": ("negative_prompt", "n_prompt"),
         "steps": ("num_inference_steps", "inference_steps", "num_steps", "ddim_steps", "steps"),
         "guidance": ("guidance_scale", "guidance", "cfg_scale", "cfg"),
+        "scheduler": ("scheduler", "sampler"),
+        "prompt_upsampling": ("prompt_upsampling", "enhance_prompt", "magic_prompt"),
+        "safety_tolerance": ("safety_tolerance",),
         "format": ("output_format", "format"),
         "image": _IMAGE_FIELDS,
         "strength": ("prompt_strength", "denoising_strength", "strength"),
@@ -187,11 +193,10 @@ def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
 
 
 def _spell_choices(field: SchemaField) -> Iterator[tuple[str, JSON]]:
-    """Yield each accepted number under each spelling of an option's value: 2 and 2.0."""
+    """Yield each accepted number as the catalogue spells numbers: 2, and not 2.0."""
     for choice in field.choices:
         if isinstance(choice, int | float):
-            for name in dict.fromkeys((f"{choice:g}", str(float(choice)))):
-                yield name, {field.name: choice}
+            yield f"{choice:g}", {field.name: choice}
 
 
 def _make_format_rule(field: SchemaField) -> InputTable | None:

@@ -195,6 +195,24 @@ class MaskStyle(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SizeFields:
+    """The fields of a model that draws in a size of its own, unless told the size of the given picture."""
+
+    width: str
+    height: str
+    multiple: int
+    """The model accepts sides of so many pixels, twice as many, and so on."""
+    maximum: int
+    """The longest side that the model accepts."""
+
+    def fit(self, width: int, height: int) -> dict[str, JSON]:
+        """Return both fields for a picture: the nearest accepted sides, in the picture's shape."""
+        scale = min(1, self.maximum / max(width, height))
+        steps = [max(1, round(side * scale / self.multiple)) for side in (width, height)]
+        return dict(zip((self.width, self.height), (step * self.multiple for step in steps), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class InputRule:
     """The mapping of one option of a command to inputs of a model, with the model's bounds.
 
@@ -212,6 +230,10 @@ class InputRule:
     choices: tuple[str, ...] = ()
     expands: Mapping[str, Mapping[str, JSON]] = field(default_factory=dict)
     also: Mapping[str, JSON] = field(default_factory=dict)
+    is_required: bool = False
+    """Whether the model fails without the option, and the command may lack the option."""
+    size: SizeFields | None = None
+    """For a picture: the fields that take the picture's size."""
     is_file: bool = False
     media: tuple[MediaKind, ...] = PICTURES
     """The kinds of files that the model accepts."""

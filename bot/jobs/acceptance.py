@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
+from bot.catalogue.catalogue import check_required
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile, Inputs, list_input_files
 from bot.core.errors import (
@@ -70,7 +71,8 @@ class Acceptance:
         self, invocation: Invocation, model: Model, options: Options, stored_options: Options, question: Question | None
     ) -> AcceptedJob:
         """Return the job of a request. Raise a `UserError`, and then nothing is stored or held; see `Jobs.start`."""
-        inputs = self.services.catalogue.build_inputs(model, _add_seed(model, options))
+        inputs = _add_seed(model, self.services.catalogue.build_inputs(model, options))
+        check_required(model, options)
         check_output_size(model, options, inputs)
         estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
         if (existing := await self._check_backend(model, invocation.request_key)) is not None:
@@ -228,6 +230,7 @@ async def _estimate_max_micros(services: JobServices, model: Model, options: Opt
     """Return the amount held for a job with these options; None if the model does not take the options."""
     try:
         inputs = services.catalogue.build_inputs(model, options)
+        check_required(model, options)
         check_output_size(model, options, inputs)
     except UserError:
         return None
@@ -252,11 +255,16 @@ def _collect_text(options: Options) -> str:
     return "\n".join(value for name, value in options.items() if isinstance(value, str) and name != "model")
 
 
-def _add_seed(model: Model, options: Options) -> Options:
-    """Add a random seed if the model takes a seed and the user gave no seed: the picture can then be made again."""
-    if "seed" not in model.inputs or options.get("seed") is not None:
-        return options
-    return {**options, "seed": secrets.randbelow(MAX_SEED)}
+def _add_seed(model: Model, inputs: Options) -> Options:
+    """Add a random seed if the model takes a seed and the user gave no seed: the picture can then be made again.
+
+    The fields that a rule sends along with a given seed stay out, such as a slower and exact way of drawing.
+    """
+    rule = model.inputs.get("seed")
+    if rule is None or not rule.name or rule.name in inputs:
+        return inputs
+    least, most = int(rule.minimum or 0), int(rule.maximum or MAX_SEED)
+    return {**inputs, rule.name: least + secrets.randbelow(max(most - least, 1))}
 
 
 def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
@@ -265,7 +273,7 @@ def reuse_key(job: Job, model: Model, options: Mapping[str, object]) -> str:
     `options` are as the user gave them: a seed chosen by the bot differs each time.
     """
     is_personal = job.is_private or job.channel.workspace in UNRELATED_WORKSPACES or model.task is Task.CHAT
-    if is_personal or options.get("seed") is None:
+    if is_personal or options.get("seed") is None or "seed" not in model.inputs:
         return ""
     return fingerprint(f"{job.user.workspace}\n{model.key}\n{model.ref}\n{model.version}", job.inputs)
 

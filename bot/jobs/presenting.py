@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bot.catalogue.catalogue import Catalogue
+from bot.catalogue.catalogue import Catalogue, list_left_out
 from bot.core.backend import Inputs
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
@@ -76,7 +76,7 @@ class Presenter:
         return Reply(
             text=sanitize_text(text),
             progress=progress,
-            note=_join_facts(model.title, _format_free_reason(job) or price),
+            note=_join_facts(model.title, _format_free_reason(job) or price, _format_missing_options(job, model)),
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
@@ -137,6 +137,7 @@ class Presenter:
             _format_free_reason(job)
             or (f"{self.credit_format.format(job.cost_micros)} credits" if job.cost_micros is not None else ""),
             f"{withheld} withheld by the model's safety filter" if withheld else "",
+            _format_missing_options(job, model),
             _format_left_out(job),
             self.badge,
         )
@@ -204,6 +205,13 @@ def _format_request(job: Job, model: Model) -> str:
 def _format_free_reason(job: Job) -> str:
     """Return the reason for a reusing job's price of 0; empty for paid jobs."""
     return "kept from an identical request · free" if job.reuses else ""
+
+
+def _format_missing_options(job: Job, model: Model) -> str:
+    """Return the remark on options that were given and that the model lacks."""
+    names = list_left_out(model, job.options)
+    listed = " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+    return f"without {listed}, which {model.title} does not have" if names else ""
 
 
 def _format_left_out(job: Job) -> str:

@@ -11,7 +11,7 @@ from bot.sandbox.guide import Guide
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.models.blip import BLIP, BLIP_2
 from bot.sandbox.models.chat import create_chat_models
-from bot.sandbox.models.editing import GFPGAN, KONTEXT_PRO, P_IMAGE_EDIT, REMBG, SD_INPAINTING
+from bot.sandbox.models.editing import CONTROLNET_CANNY, GFPGAN, KONTEXT_PRO, P_IMAGE_EDIT, REMBG, SD_INPAINTING
 from bot.sandbox.models.films import create_film_models
 from bot.sandbox.models.flux import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL
 from bot.sandbox.models.hosted import create_hosted_models
@@ -75,7 +75,7 @@ def create_model_page(model: SandboxModel, released_at: datetime) -> SandboxMode
 
 def create_models(guide: Guide) -> list[SandboxModel]:
     drawing = [FLUX_SCHNELL, FLUX_DEV, FLUX_PRO, SDXL]
-    editing = [P_IMAGE_EDIT, KONTEXT_PRO, SD_INPAINTING, REMBG, GFPGAN]
+    editing = [P_IMAGE_EDIT, KONTEXT_PRO, SD_INPAINTING, CONTROLNET_CANNY, REMBG, GFPGAN]
     captions = [BLIP, BLIP_2]
     hosted = [*create_hosted_models(), *create_sound_models(), *create_film_models()]
     return [*drawing, *editing, REAL_ESRGAN, *create_chat_models(guide), *captions, *hosted]

@@ -1,6 +1,7 @@
 """A published model, catalogue entries that fit the model, and the built-in catalogue with changes."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from bot.catalogue.loading import BUILT_IN_PATH, parse_model
@@ -47,6 +48,13 @@ def make_entry(inputs: dict[str, Any] | None = None, **more: Any) -> Model:
         "inputs": {"prompt": {"to": "prompt", "max_length": 500}, **(inputs or {})},
     }
     return parse_model("fox", table | more)
+
+
+def write_catalogue(folder: Path, **changes: str) -> Path:
+    """Write the built-in catalogue with changes into a folder; return the path."""
+    path = folder / "models.toml"
+    path.write_text(read_catalogue(**changes), encoding="utf-8")
+    return path
 
 
 def read_catalogue(*, default: str = "", without: str = "") -> str:

@@ -48,11 +48,11 @@ async def test_more_pictures_than_a_model_sees_are_refused(bench: Bench) -> None
     assert await bench.balance() == bench.starting_credits
 
 
-async def test_an_option_that_a_model_has_not_is_refused(bench: Bench) -> None:
-    refused = await bench.say("/chat Hi --model claude-haiku --temperature 1")
+async def test_a_temperature_that_a_model_has_not_is_left_out_and_named(bench: Bench) -> None:
+    assert await bench.say("/chat Hi --model claude-haiku --temperature 1") is None
 
-    assert refused is not None
-    assert refused.text.startswith("Claude 4.5 Haiku does not take temperature. Try ")
+    assert "temperature" not in bench.backend.last_run.inputs
+    assert "without temperature, which Claude 4.5 Haiku does not have" in bench.last_message.reply.note
 
 
 async def test_the_first_answer_without_the_oldest_messages_says_so(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from bot.core.people import User
 from bot.core.replies import Tone
 from bot.dispatch.plain_text import invocation_from_text
 from tests.bench import Bench, make_attachment
-from tests.catalogue.samples import read_catalogue
+from tests.catalogue.samples import write_catalogue
 from tests.fakes.samples import ANA, CHANNEL, get_text
 
 BOB = User("web", "page", "bob", "Bob")
@@ -110,8 +110,7 @@ async def test_a_conversation_outlives_its_model(tmp_path: Path) -> None:
     first = await Bench.open(tmp_path)
     await first.say("/chat hi --model llama-3-70b")
     await first.close()
-    path = tmp_path / "models.toml"
-    path.write_text(read_catalogue(without="llama-3-70b"), encoding="utf-8")
+    path = write_catalogue(tmp_path, without="llama-3-70b")
 
     second = await Bench.open(
         tmp_path, clock=first.clock, backend=first.backend, platform=first.platform, catalogue_path=path

@@ -73,6 +73,15 @@ async def test_a_mask_goes_to_a_model_that_takes_masks(bench: Bench) -> None:
     assert str(bench.backend.last_run.inputs["mask"]).startswith("data:image/png")
 
 
+async def test_a_model_for_masks_without_a_mask_is_refused_before_a_hold(bench: Bench) -> None:
+    refused = await bench.invoke(Edit(prompt="a hat", images=(make_attachment(make_png()),), model="sd-inpainting"))
+
+    assert refused is not None
+    assert refused.text == "Stable Diffusion inpainting needs a mask: give one, or choose another model."
+    assert await bench.balance() == bench.starting_credits
+    assert not await bench.app.media.list_files()
+
+
 async def test_a_mask_of_another_size_is_refused(bench: Bench) -> None:
     mask = make_attachment(make_png(16, 16, "white"))
 

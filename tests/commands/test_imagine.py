@@ -3,10 +3,12 @@
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from bot.commands.imagine import Imagine
 from bot.core.people import Channel
 from bot.core.replies import Stage, Tone
-from tests.bench import Bench
+from tests.bench import Bench, make_attachment
 from tests.fakes.backend import FLAGGED_ERROR, make_png
 from tests.fakes.samples import ANA, CHANNEL
 
@@ -176,6 +178,97 @@ async def test_a_named_model_gets_its_own_inputs(bench: Bench) -> None:
     inputs = bench.backend.last_run.inputs
     assert (inputs["width"], inputs["height"], inputs["negative_prompt"]) == (1344, 768, "blue")
     assert bench.last_message.history[0].note == "SDXL · about 5.8, at most 58.5 credits"
+
+
+async def test_an_option_that_only_tunes_is_left_out_and_named(bench: Bench) -> None:
+    await bench.say("/imagine a fox --negative hens --scheduler DDIM --safety_tolerance 1 --prompt_upsampling yes")
+
+    assert set(bench.backend.last_run.inputs) == {
+        *("prompt", "num_outputs", "output_format", "go_fast", "seed"),
+    }
+    told = "without negative, scheduler, prompt_upsampling and safety_tolerance, which FLUX schnell does not have"
+    assert told in bench.last_message.reply.note
+    assert told in bench.last_message.history[0].note
+
+
+async def test_a_picture_without_a_model_for_pictures_is_still_refused(bench: Bench) -> None:
+    refused = await bench.say("/imagine a fox --model flux-schnell", image=make_png())
+
+    assert refused is not None
+    assert refused.text == "FLUX schnell does not take image. Try flux-dev or flux-pro or sdxl."
+    assert bench.backend.runs == {}
+
+
+async def test_models_get_the_options_that_they_have(bench: Bench) -> None:
+    await bench.say("/imagine a fox --model sdxl --scheduler DDIM --quality refined")
+    classic = bench.backend.last_run.inputs
+    await bench.say("/imagine a fox --model flux-2-flex --prompt_upsampling yes --safety_tolerance 1")
+    flexible = bench.backend.last_run.inputs
+
+    assert (classic["scheduler"], classic["refine"], classic["high_noise_frac"]) == (
+        *("DDIM", "expert_ensemble_refiner", 0.8),
+    )
+    assert (flexible["prompt_upsampling"], flexible["safety_tolerance"]) == (True, 1)
+    assert "without" not in bench.last_message.reply.note
+
+
+async def test_a_draft_is_drawn_fast_unless_a_seed_must_draw_the_same_again(bench: Bench) -> None:
+    await bench.say("/imagine a fox")
+    fast = bench.backend.last_run.inputs
+    await bench.say("/imagine a fox --seed 7")
+    exact = bench.backend.last_run.inputs
+
+    assert fast["go_fast"] is True
+    assert isinstance(fast["seed"], int)
+    assert (exact["go_fast"], exact["seed"]) == (False, 7)
+
+
+async def test_a_seed_that_a_model_has_not_reuses_no_earlier_picture(bench: Bench) -> None:
+    await bench.say("/settings pictures --reuse yes", by=replace(ANA, is_administrator=True))
+
+    for _ in range(2):
+        await bench.say("/imagine a fox --model nano-banana --seed 7")
+
+    assert len(bench.backend.runs) == 2
+    assert "without seed" in bench.last_message.reply.note
+
+
+@pytest.mark.parametrize("setting", ["", "pictures --adult off", "pictures --flagged refuse"])
+async def test_a_loose_filter_needs_an_age_restricted_channel_and_adult_pictures(bench: Bench, setting: str) -> None:
+    line = "/imagine a fox --model flux-pro --safety_tolerance 3"
+    restricted = replace(CHANNEL, is_age_restricted=True)
+    if setting:
+        await bench.say(f"/settings {setting}", by=replace(ANA, is_administrator=True))
+
+    refused = [await bench.say(line), *([await bench.say(line, channel=restricted)] if setting else [])]
+
+    assert {reply.text for reply in refused if reply is not None} == {
+        "A safety tolerance above 2 is for age-restricted channels of workspaces with adult pictures. "
+        "Ask for 2 at most here."
+    }
+    assert bench.backend.runs == {}
+    if not setting:
+        assert await bench.say(line, channel=restricted) is None
+        assert bench.backend.last_run.inputs["safety_tolerance"] == 3
+
+
+async def test_reference_pictures_reach_models_that_take_several(bench: Bench) -> None:
+    pictures = tuple(make_attachment(make_png(colour=colour)) for colour in ("red", "green"))
+
+    await bench.invoke(Imagine(prompt="a fox in both styles", images=pictures))
+
+    assert bench.backend.last_run.model.key == "flux-2-klein-4b"
+    assert len(str(bench.backend.last_run.inputs["images"]).split("data:")) == 3
+
+
+async def test_a_model_that_draws_over_lines_needs_a_picture(bench: Bench) -> None:
+    refused = await bench.say("/imagine a fox --model controlnet-canny")
+
+    assert refused is not None
+    assert refused.text == "ControlNet Canny needs a picture: give one, or choose another model."
+    assert await bench.balance() == bench.starting_credits
+    assert await bench.say("/imagine a fox --model controlnet-canny --guidance 12", image=make_png()) is None
+    assert (bench.backend.last_run.inputs["scale"], bench.backend.last_run.inputs["num_samples"]) == (12, "1")
 
 
 def mark_default_model_as_adult(bench: Bench) -> Channel:

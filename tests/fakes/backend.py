@@ -69,6 +69,13 @@ class RunScript:
     outputs_are_gone: bool = False
 
 
+def get_words(inputs: Mapping[str, JSON]) -> str:
+    """Return the words among inputs: the prompt, or all messages of a conversation, one after the other."""
+    messages = inputs.get("messages")
+    turns = messages if isinstance(messages, list) else [{"content": inputs["prompt"]}]
+    return "\n".join(str(turn["content"]) for turn in turns if isinstance(turn, dict))
+
+
 @dataclass
 class ScriptedRun:
     """A prediction at this backend."""
@@ -80,6 +87,17 @@ class ScriptedRun:
     created_at: datetime
     state: PredictionState = PredictionState.STARTING
     released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def words(self) -> str:
+        """The words that reach the model: the prompt, or all messages of a conversation, one after the other."""
+        return get_words(self.inputs)
+
+    @property
+    def picture(self) -> str:
+        """The first picture that reaches the model, under whatever name of its field."""
+        given = (self.inputs[name] for name in ("image", "images", "image_input") if name in self.inputs)
+        return next(str(value[0] if isinstance(value, list) else value) for value in given)
 
 
 class ScriptedBackend:

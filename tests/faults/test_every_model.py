@@ -23,6 +23,7 @@ PER_MILLION = ("token_input_count", "token_output_count")
 USD_PER_SECOND = {
     "sdxl": "0.000975",
     "sd-inpainting": "0.0014",
+    "controlnet-canny": "0.0014",
     "rembg": "0.000225",
     "gfpgan": "0.000225",
     "real-esrgan": "0.000225",
@@ -66,7 +67,9 @@ async def test_each_model_answers_at_its_published_price(models: list[Model], tm
 
 
 async def check_model(bench: FaultBench, model: Model) -> None:
-    pictures = {} if model.task in (Task.IMAGINE, Task.CHAT) else {"image": make_png(96, 64)}
+    rule = model.inputs.get("image")
+    needs_picture = model.task not in (Task.IMAGINE, Task.CHAT) or (rule is not None and rule.is_required)
+    pictures = {"image": make_png(96, 64)} if needs_picture else {}
     if "mask" in model.inputs:
         pictures["mask"] = make_png(96, 64, "white")
     refusal = await bench.ask(f"{LINES[model.task]} --model {model.key}", **pictures)

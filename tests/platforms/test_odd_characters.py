@@ -25,7 +25,7 @@ async def test_on_the_page(tmp_path: Path) -> None:
             await browser.post("/api/press", {"message": HALF, "action": HALF, "job": HALF, "n": 0}),
             await browser.post("/api/delete", {"message": HALF}),
         ]
-        prompts = [str(run.inputs["prompt"]) for run in bot.backend.runs.values()]
+        prompts = [run.words for run in bot.backend.runs.values()]
 
     assert [said["error"], words["error"]] == ["", ""]
     assert prompts[0] == MENDED
@@ -41,7 +41,7 @@ async def test_on_discord(tmp_path: Path) -> None:
         thread = await town.wait_until(lambda: question.thread)
         answer = await town.wait_until(lambda: thread.messages and thread.last_message)
         await answer.wait_until(is_done)
-        prompt = str(town.backend.last_run.inputs["prompt"])
+        prompt = town.backend.last_run.words
         await town.ana.press(answer, "Draw it instead")
         await town.wait_until(lambda: thread.messages[1:] and is_done(thread.last_message))
 
@@ -58,7 +58,7 @@ async def test_on_slack(tmp_path: Path) -> None:
         await office.ana.say(f"{office.team.mention} Imagine {HALF}", thread=root)
         thread = office.general.get_thread(root)
         answer = await thread.wait_for_bot_message(condition=lambda one: "Draw it instead" in one.button_labels)
-        prompt = str(office.backend.last_run.inputs["prompt"])
+        prompt = office.backend.last_run.words
         await office.ana.press(answer, "Draw it instead")
         await thread.wait_for_bot_message(condition=lambda one: one.files)
         await office.ana.use_command("/imagine", f"{HALF}", office.general)

@@ -14,6 +14,7 @@ P_IMAGE_EDIT, KONTEXT = "prunaai/p-image-edit", "black-forest-labs/flux-kontext-
 SD_INPAINTING = (
     "stability-ai/stable-diffusion-inpainting:95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3"
 )
+CONTROLNET_CANNY = "jagilley/controlnet-canny:aff48af9c68d162388d230a2ab003f68d2638d88307bdaf1c2f1ac95079c9613"
 REMBG = "cjwbw/rembg:fb8af171cfa1616ddcf1242c093f9c46bcada5ad4cf6f2fbe8b81b330ec5c003"
 GFPGAN = "tencentarc/gfpgan:9283608cc6b7be6b65a8e44983db012355fde4132009bf99d976b2f0896856a3"
 
@@ -135,6 +136,7 @@ def test_a_restored_picture_is_larger() -> None:
         (P_IMAGE_EDIT, {"prompt": "winter", "images": 2}),
         (KONTEXT, {"prompt": "winter", "input_image": 1, "aspect_ratio": "1:1"}),
         (SD_INPAINTING, {"prompt": "winter", "image": 1, "mask": 1}),
+        (CONTROLNET_CANNY, {"prompt": "winter", "image": 1, "num_samples": "4"}),
         (REMBG, {"image": 1}),
         (GFPGAN, {"img": 1}),
     ],
@@ -153,6 +155,33 @@ async def test_each_model_gives_a_picture_over_http(
     reply = await client.request("GET", output[0] if isinstance(output, list) else output)
     assert min(decode(reply.content).size) >= 64
     assert "not an AI model" in finished["logs"]
+
+
+async def test_a_repainted_picture_has_the_size_of_the_fields(client: SandboxClient) -> None:
+    sent = {"prompt": "winter", "image": make_data_url(encode(make_card())), "mask": make_data_url(encode(make_card()))}
+
+    sizes = []
+    for fields in ({}, {"width": 192, "height": 128}):
+        finished = await client.run(SD_INPAINTING, {**sent, **fields})
+        sizes.append(decode((await client.request("GET", finished["output"][0])).content).size)
+    refused = await client.run(SD_INPAINTING, {**sent, "width": 100, "height": 128})
+
+    assert sizes == [(512, 512), (192, 128)]
+    assert refused["error"] == "width and height must be multiples of 64, not 100x128"
+
+
+async def test_a_drawing_over_lines_begins_with_the_lines(client: SandboxClient) -> None:
+    sent = {"prompt": "a fox", "image": make_data_url(encode(make_card())), "num_samples": "4", "seed": 7}
+
+    finished = await client.run(CONTROLNET_CANNY, sent)
+
+    pictures = [decode((await client.request("GET", url)).content) for url in finished["output"]]
+    assert [picture.size for picture in pictures] == [(768, 512)] * 5
+    lines = pictures[0].convert("L")
+    assert {value for value, count in enumerate(lines.histogram()) if count} == {0, 255}
+    assert 0 < ImageStat.Stat(lines).mean[0] < 60
+    drawn = ImageChops.multiply(pictures[1].convert("L"), lines)
+    assert drawn.getextrema() == (0, 0)  # black where the lines are
 
 
 async def test_an_edit_without_a_picture_and_a_list_of_no_addresses_are_refused(client: SandboxClient) -> None:

@@ -13,7 +13,7 @@ async def test_every_model_is_listed_with_a_schema(client: SandboxClient) -> Non
 
     check_response("get", "/models", 200, listed.body)
     names = [f"{model['owner']}/{model['name']}" for model in listed.body["results"]]
-    assert names[:24] == [
+    assert names[:26] == [
         SCHNELL,
         "black-forest-labs/flux-dev",
         "black-forest-labs/flux-1.1-pro",
@@ -21,11 +21,13 @@ async def test_every_model_is_listed_with_a_schema(client: SandboxClient) -> Non
         "prunaai/p-image-edit",
         "black-forest-labs/flux-kontext-pro",
         "stability-ai/stable-diffusion-inpainting",
+        "jagilley/controlnet-canny",
         "cjwbw/rembg",
         "tencentarc/gfpgan",
         "nightmareai/real-esrgan",
         LLAMA,
         "meta/meta-llama-3-70b-instruct",
+        "meta/meta-llama-3.1-405b-instruct",
         *("openai/gpt-5-nano", "openai/gpt-5-mini", "openai/gpt-5"),
         *("anthropic/claude-4.5-haiku", "anthropic/claude-4.5-sonnet"),
         *("google/gemini-2.5-flash", "google/gemini-3-pro"),

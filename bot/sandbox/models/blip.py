@@ -50,6 +50,8 @@ def answer_question(content: bytes, question: str) -> str:
     facts = _measure_facts(content)
     words = question.lower()
     answers = [facts[topic] for topic, pattern in _TOPICS.items() if pattern.search(words) and facts[topic]]
+    if not answers and re.search(r"\bdescribe\b", words):
+        return describe_picture(content)
     if not answers:
         return f"{_PREFIX} the sandbox cannot see what is shown, only count; {'; '.join(filter(None, facts.values()))}."
     return f"{_PREFIX} {'; '.join(answers)}."

@@ -39,6 +39,11 @@ _LLAMA_FIELDS = (
     InputField("frequency_penalty", "number", "Frequency penalty", default=0.2),
     InputField("prompt_template", "string", "What the prompt is put into", default="{prompt}"),
 )
+_LLAMA_3_1_FIELDS = (
+    *_LLAMA_FIELDS[:6],
+    InputField("system_prompt", "string", "System prompt", default="You are a helpful assistant."),
+    InputField("prompt_template", "string", "What the prompt is put into", default=""),
+)
 _GPT_FIELDS = (
     _PROMPT,
     InputField("system_prompt", "string", "Sets the assistant's behaviour"),
@@ -74,6 +79,7 @@ _PLAIN_FIELDS = (_PROMPT, _MAX_TOKENS, _TEMPERATURE)
 _MODELS: Sequence[tuple[str, tuple[InputField, ...], str, str]] = (
     ("meta/meta-llama-3-8b-instruct", _LLAMA_FIELDS, "0.05", "0.25"),
     ("meta/meta-llama-3-70b-instruct", _LLAMA_FIELDS, "0.65", "2.75"),
+    ("meta/meta-llama-3.1-405b-instruct", _LLAMA_3_1_FIELDS, "9.50", "9.50"),
     ("openai/gpt-5-nano", _GPT_FIELDS, "0.05", "0.40"),
     ("openai/gpt-5-mini", _GPT_FIELDS, "0.25", "2"),
     ("openai/gpt-5", _GPT_FIELDS, "1.25", "10"),

@@ -9,7 +9,7 @@ from functools import partial
 
 from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
 from bot.sandbox.model import InputField, SandboxOutputKind, SandboxRun, create_model
-from bot.sandbox.painter.editor import EditOrder, edit, extend
+from bot.sandbox.painter.editor import EditOrder, draw_over_lines, edit, extend, find_lines, resize
 from bot.sandbox.painter.filters import remove_background, restore
 from bot.sandbox.painter.picture import UnreadablePicture
 
@@ -21,6 +21,7 @@ _RATIO = InputField(
     "aspect_ratio", "string", "Aspect ratio of the generated image", default="match_input_image", choices=_RATIOS
 )
 _FORMAT = InputField("output_format", "string", "Format of the output", default="png", choices=("jpg", "png"))
+_SD_SIDE, _SD_SIDE_MULTIPLE = 512, 64
 _TOLERANCE = InputField("safety_tolerance", "integer", "0 is most strict", default=2, minimum=0, maximum=6)
 
 
@@ -71,10 +72,39 @@ async def _edit_images(run: SandboxRun) -> None:
 
 
 async def _fill(run: SandboxRun) -> None:
+    """Repaint the white parts of the mask, in the size of the fields, as the model does: 512 × 512 by default."""
     picture, mask = await run.read_file("image"), await run.read_file("mask")
-    if mask is None:
-        raise SandboxModelFailed("Input validation error: a mask is required")
-    await edit_pictures(run, [picture] if picture else [], mask)
+    if picture is None or mask is None:
+        raise SandboxModelFailed("Input validation error: image and mask are required")
+    size = run.input.get("width", _SD_SIDE), run.input.get("height", _SD_SIDE)
+    if any(side % _SD_SIDE_MULTIPLE for side in size):
+        raise SandboxModelFailed(f"width and height must be multiples of {_SD_SIDE_MULTIPLE}, not {size[0]}x{size[1]}")
+    try:
+        given = [await run.run_in_worker(resize, content, size) for content in (picture, mask)]
+    except UnreadablePicture as error:
+        raise SandboxModelFailed(str(error)) from error
+    await edit_pictures(run, given[:1], given[1])
+
+
+async def _draw_over_lines(run: SandboxRun) -> None:
+    """Add the lines of the picture, then a scene under the lines, for each requested sample."""
+    picture = await run.read_file("image")
+    if picture is None:
+        raise SandboxModelFailed("Input validation error: an image is required")
+    seed = run.input.get("seed")
+    seed = secrets.randbelow(2**31) if seed is None else seed
+    run.log(f"Using seed: {seed}")
+    run.log("Sandbox painter: a scene by rules under the picture's lines, not an AI model.")
+    prompt, side = strip_fault_words(str(run.input.get("prompt", ""))), int(run.input.get("image_resolution", "512"))
+    samples = range(int(run.input.get("num_samples", "1")))
+    try:
+        lines = await run.run_in_worker(find_lines, picture, side)
+        drawn = [await run.run_in_worker(draw_over_lines, lines, prompt, seed + n) for n in samples]
+    except UnreadablePicture as error:
+        raise SandboxModelFailed(str(error)) from error
+    await run.run_steps(min(run.input.get("ddim_steps", 20), 100), 2.0)
+    for content in (lines, *drawn):
+        run.add_file(content, "png")
 
 
 async def _remove_background(run: SandboxRun) -> None:
@@ -139,10 +169,34 @@ SD_INPAINTING = create_model(
         InputField("num_outputs", "integer", "Number of images to output", default=1, minimum=1, maximum=4),
         InputField("num_inference_steps", "integer", "Number of steps", default=50, minimum=1, maximum=500),
         InputField("guidance_scale", "number", "Scale for guidance", default=7.5, minimum=1, maximum=20),
+        InputField("width", "integer", "Width of generated image", default=_SD_SIDE, minimum=64, maximum=1024),
+        InputField("height", "integer", "Height of generated image", default=_SD_SIDE, minimum=64, maximum=1024),
         _SEED,
     ),
     _fill,
     version="95b7223104132402a9ae91cc677285bc5eb997834bd2349fa486f53910fd68b3",
+    output=SandboxOutputKind.FILES,
+)
+
+CONTROLNET_CANNY = create_model(
+    "jagilley/controlnet-canny",
+    "a painter that draws scenes by rules under the lines of a picture, in the place of a diffusion model.",
+    (
+        InputField("image", "file", "Input image", required=True),
+        _PROMPT,
+        InputField("num_samples", "string", "Number of samples", default="1", choices=("1", "4")),
+        InputField("image_resolution", "string", "Image resolution", default="512", choices=("256", "512", "768")),
+        InputField("low_threshold", "integer", "Canny low threshold", default=100, minimum=1, maximum=255),
+        InputField("high_threshold", "integer", "Canny high threshold", default=200, minimum=1, maximum=255),
+        InputField("ddim_steps", "integer", "Steps", default=20),
+        InputField("scale", "number", "Guidance scale", default=9, minimum=0.1, maximum=30),
+        _SEED,
+        InputField("eta", "number", "eta (DDIM)", default=0),
+        InputField("a_prompt", "string", "Added prompt", default="best quality, extremely detailed"),
+        InputField("n_prompt", "string", "Negative prompt", default="lowres, cropped, worst quality, low quality"),
+    ),
+    _draw_over_lines,
+    version="aff48af9c68d162388d230a2ab003f68d2638d88307bdaf1c2f1ac95079c9613",
     output=SandboxOutputKind.FILES,
 )
 

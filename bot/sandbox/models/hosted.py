@@ -27,6 +27,7 @@ from bot.sandbox.models.hosting import (
     text_field,
 )
 from bot.sandbox.models.real_esrgan import TooManyPixels, enlarge
+from bot.sandbox.models.sdxl import SCHEDULERS
 from bot.sandbox.painter.editor import OUTPAINTS
 from bot.sandbox.painter.filters import remove_background, restore
 
@@ -225,6 +226,7 @@ def _create_flux() -> list[SandboxModel]:
             dict.fromkeys(dev, "0.06"),
             integer_field("steps", 30, 1, 50),
             number_field("guidance", 4.5, 1.5, 10),
+            flag_field("prompt_upsampling"),
         ),
         _painter(
             "black-forest-labs/flux-kontext-max", _per_image("0.08"), file_field("input_image"), _RATIO, _SEED, _JPG
@@ -289,7 +291,14 @@ def _seedream(name: str, usd: str, sizes: tuple[str, ...], *fields: InputField) 
 def _create_bytedance() -> list[SandboxModel]:
     jpeg = choice_field("output_format", "png", "jpeg")
     return [
-        _seedream("4", "0.03", ("2K", "1K", "4K", "custom"), *_SIDES, integer_field("max_images", 1, 1, 15)),
+        _seedream(
+            "4",
+            "0.03",
+            ("2K", "1K", "4K", "custom"),
+            *_SIDES,
+            integer_field("max_images", 1, 1, 15),
+            flag_field("enhance_prompt"),
+        ),
         _seedream("4.5", "0.04", ("2K", "4K", "custom"), *_SIDES, integer_field("max_images", 1, 1, 15)),
         _seedream("5-lite", "0.035", ("2K", "3K"), jpeg),
         _seedream("5-pro", "", ("1K", "2K"), jpeg),
@@ -305,6 +314,7 @@ def _create_bytedance() -> list[SandboxModel]:
                 integer_field("num_outputs", 1, 1, 4),
                 integer_field("num_inference_steps", 4, 1, 10),
                 number_field("guidance_scale", 0, 0, 50),
+                choice_field("scheduler", *SCHEDULERS, default="K_EULER"),
                 _SEED,
             ),
             output=SandboxOutputKind.FILES,
@@ -352,7 +362,15 @@ def _create_other_pictures() -> list[SandboxModel]:
         _WEBP,
     )
     return [
-        _painter("prunaai/p-image", _per_image("0.005"), _RATIO, _SEED, flag_field("disable_safety_checker"), *_SIDES),
+        _painter(
+            "prunaai/p-image",
+            _per_image("0.005"),
+            _RATIO,
+            _SEED,
+            flag_field("prompt_upsampling"),
+            flag_field("disable_safety_checker"),
+            *_SIDES,
+        ),
         _painter(
             "prunaai/z-image-turbo",
             _per_image("0.005"),

@@ -3,7 +3,7 @@
 from bot.sandbox.model import InputField, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.drawing import draw_pictures
 
-_SCHEDULERS = ("DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM")
+SCHEDULERS = ("DDIM", "DPMSolverMultistep", "HeunDiscrete", "KarrasDPM", "K_EULER_ANCESTRAL", "K_EULER", "PNDM")
 _REFINERS = ("no_refiner", "expert_ensemble_refiner", "base_image_refiner")
 _PIXELS_AT_MOST = 2048 * 2048
 _SIDE_AT_LEAST = 64
@@ -41,7 +41,7 @@ SDXL = SandboxModel(
         InputField("width", "integer", "Width of output image", default=1024),
         InputField("height", "integer", "Height of output image", default=1024),
         InputField("num_outputs", "integer", "Number of images to output", default=1, minimum=1, maximum=4),
-        InputField("scheduler", "string", "scheduler", default="K_EULER", choices=_SCHEDULERS),
+        InputField("scheduler", "string", "scheduler", default="K_EULER", choices=SCHEDULERS),
         InputField("num_inference_steps", "integer", "Number of denoising steps", default=50, minimum=1, maximum=500),
         InputField(
             "guidance_scale", "number", "Scale for classifier-free guidance", default=7.5, minimum=1, maximum=50

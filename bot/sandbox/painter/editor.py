@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FLAKES_PER_MEGAPIXEL = 1_500
 _UNRULED_STRENGTH = 0.45
+_LINE_STRENGTH = 40
 _WIDE_RATIO = 16 / 9
 
 
@@ -121,6 +122,38 @@ def _tint_by_scene(picture: "Image", order: EditOrder) -> "Image":
 
     painted = paint(read_scene(order.prompt, order.seed), picture.size)
     return begin_from(picture, painted, _UNRULED_STRENGTH)
+
+
+def resize(content: bytes, size: tuple[int, int]) -> bytes:
+    """Return a picture or mask in another size, as a PNG. Raise `UnreadablePicture`."""
+    picture = open_picture(content).convert("RGB").resize(size)
+    return encode_picture(picture, PictureOrder("", 0, size, "png"))
+
+
+def find_lines(content: bytes, side: int) -> bytes:
+    """Return the lines of a picture in white on black, as a PNG whose shorter side has `side` pixels."""
+    from PIL import ImageFilter, ImageOps
+
+    picture = open_picture(content).convert("L")
+    scale = side / min(picture.size)
+    size = tuple(max(64, round(length * scale / 64) * 64) for length in picture.size)
+    # The frame of the filtered picture is an artefact, not a line.
+    edges = picture.resize((size[0], size[1])).filter(ImageFilter.SMOOTH).filter(ImageFilter.FIND_EDGES)
+    lines = ImageOps.expand(ImageOps.crop(edges, 2), 2).point([255 * (value > _LINE_STRENGTH) for value in range(256)])
+    return encode_picture(lines.convert("RGB"), PictureOrder("", 0, lines.size, "png"))
+
+
+def draw_over_lines(lines: bytes, prompt: str, seed: int) -> bytes:
+    """Return the scene of a prompt with the lines drawn in black, as a PNG."""
+    from PIL import Image
+
+    from bot.sandbox.painter.composition import paint
+    from bot.sandbox.painter.scene import read_scene
+
+    mask = open_picture(lines).convert("L")
+    drawn = paint(read_scene(prompt, seed), mask.size)
+    drawn.paste(Image.new("RGB", mask.size, "black"), mask=mask)
+    return encode_picture(drawn, PictureOrder(prompt, seed, mask.size, "png"))
 
 
 def _fit_ratio(size: tuple[int, int], ratio: float) -> tuple[int, int]:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from bot.platforms.discord.channels import NAME
+from tests.catalogue.samples import write_catalogue
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import DiscordMessageDraft, create_message
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
-from tests.fakes.backend import make_png
+from tests.fakes.backend import get_words, make_png
 from tests.platforms.discord.dialogue import DiscordStaff, read_answer
 from tests.platforms.discord.town import Town, finish, is_done, open_town
 
@@ -20,10 +21,10 @@ async def wait_for_answer(town: Town, place: DiscordChannelState, than: int) -> 
 
 
 async def read_prompt(town: Town, message: DiscordMessageState) -> str:
-    """Return the model's prompt of an answer, or all inputs of a model that takes messages."""
+    """Return the words that reached the model of an answer."""
     job = await town.app.jobs.get(await town.get_job_id(message))
     assert job is not None
-    return str(job.inputs.get("prompt") or job.inputs)
+    return get_words(job.inputs)
 
 
 # By command.
@@ -385,19 +386,21 @@ async def test_text_files_are_read_and_other_files_refused(town: Town) -> None:
     assert refusal.text == "I cannot read notes.zip: I read pictures and text files."
 
 
-async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(town: Town) -> None:
+async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(tmp_path: Path) -> None:
     story = "Лиса бежит. " * 1_000
     words = "Name the three places in this text and nothing else."
 
-    file = DiscordFileUpload("story.txt", story.encode())
-    await town.ana.send_direct_message(words, files=[file])
-    answer = await wait_for_answer(town, town.ana.direct_channel, 1)
-    await town.ana.send_direct_message(words, files=[DiscordFileUpload("fox.txt", ("狐" * 8_000).encode())])
-    refusal = await town.wait_until(
-        lambda: town.ana.direct_channel.messages[3:] and town.ana.direct_channel.last_message
-    )
+    async with open_town(tmp_path, catalogue_path=write_catalogue(tmp_path, default="llama-3-8b")) as town:
+        file = DiscordFileUpload("story.txt", story.encode())
+        await town.ana.send_direct_message(words, files=[file])
+        answer = await wait_for_answer(town, town.ana.direct_channel, 1)
+        await town.ana.send_direct_message(words, files=[DiscordFileUpload("fox.txt", ("狐" * 8_000).encode())])
+        refusal = await town.wait_until(
+            lambda: town.ana.direct_channel.messages[3:] and town.ana.direct_channel.last_message
+        )
+        prompt = await read_prompt(town, answer)
 
-    assert f"{words}\n\nstory.txt:\n```\n{story.strip()}" in await read_prompt(town, answer)
+    assert f"{words}\n\nstory.txt:\n```\n{story.strip()}" in prompt
     assert refusal.text.startswith("Your message is too long for Llama 3 8B: about 8,0")
 
 

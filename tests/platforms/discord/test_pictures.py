@@ -225,7 +225,7 @@ async def test_a_phones_picture_and_one_without_a_name_ending_are_read(town: Tow
         lambda: town.ana.direct_channel.messages[3:] and is_done(town.ana.direct_channel.last_message)
     )
 
-    pictures = [str(run.inputs["image"]).partition(";")[0] for run in town.backend.runs.values()]
+    pictures = [run.picture.partition(";")[0] for run in town.backend.runs.values()]
     assert pictures == ["data:image/jpeg", "data:image/jpeg", "data:image/png"]
 
 
@@ -253,7 +253,7 @@ async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:
     assert answer.content.startswith("A short answer.")
     assert larger.pictures
     assert "the same hill in spring" in str(remix.pictures[0].alt_text)
-    assert "image" in town.backend.last_run.inputs
+    assert town.backend.last_run.picture.startswith("data:image/")
     assert 0.4 in town.backend.last_run.inputs.values()
 
 
@@ -311,7 +311,7 @@ async def test_a_reply_with_a_mention_brings_the_bot_s_own_picture(town: Town, m
     await answer.wait_until(is_done)
 
     assert answer.content.startswith("A short answer.")
-    assert "image" in town.backend.last_run.inputs
+    assert town.backend.last_run.picture.startswith("data:image/")
 
 
 async def test_the_request_above_a_picture_is_cut_and_notifies_no_user(town: Town) -> None:

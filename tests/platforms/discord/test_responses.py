@@ -220,7 +220,7 @@ async def test_a_conversation_whose_response_was_lost_continues_by_replies(town:
     )
 
     assert len(second) == 1
-    assert "hello" in str(town.backend.last_run.inputs["prompt"])
+    assert "hello" in town.backend.last_run.words
     expect_no_response(town, interaction)
 
 

@@ -1,14 +1,16 @@
 """Chats: mentions, threads, direct messages, suggested prompts, and messages without an answer."""
 
 import asyncio
+from pathlib import Path
 
+from tests.catalogue.samples import write_catalogue
 from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.state import SlackThreadState
 from tests.fakes.backend import make_png
 from tests.media.test_heif import make_heic
 from tests.platforms.slack.dialogue import SlackStaff, read_answer
-from tests.platforms.slack.office import Office
+from tests.platforms.slack.office import Office, create_office
 
 
 async def mention_bot(office: Office, words: str = "what is a rainbow?") -> tuple[SlackMessageState, SlackThreadState]:
@@ -22,7 +24,7 @@ async def wait_for_answer(thread: SlackThreadState, after: SlackMessageState | N
 
 
 def get_last_prompt(office: Office) -> str:
-    return str(office.backend.last_run.inputs["prompt"])
+    return office.backend.last_run.words
 
 
 async def test_a_mention_is_answered_in_its_thread(any_office: Office) -> None:
@@ -232,14 +234,19 @@ async def test_a_text_file_is_read(any_office: Office) -> None:
     assert "the moon is new" in get_last_prompt(any_office)
 
 
-async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(office: Office) -> None:
+async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(tmp_path: Path) -> None:
     story = "Лиса бежит. " * 1_000
     words = "Name the three places in this text and nothing else."
+    office = await create_office(tmp_path, catalogue_path=write_catalogue(tmp_path, default="llama-3-8b"))
 
-    message = await office.ana.say(words, files=[SlackFileUpload("story.txt", story.encode())])
-    await wait_for_answer(office.ana.direct_channel.get_thread(message))
-    await office.ana.say(words, files=[SlackFileUpload("fox.txt", ("狐" * 8_000).encode())])
-    await office.ana.direct_channel.wait_for_bot_message("Your message is too long for Llama 3 8B: about 8,0")
+    await office.open()
+    try:
+        message = await office.ana.say(words, files=[SlackFileUpload("story.txt", story.encode())])
+        await wait_for_answer(office.ana.direct_channel.get_thread(message))
+        await office.ana.say(words, files=[SlackFileUpload("fox.txt", ("狐" * 8_000).encode())])
+        await office.ana.direct_channel.wait_for_bot_message("Your message is too long for Llama 3 8B: about 8,0")
+    finally:
+        await office.close()
 
     assert f"{words}\n\nstory.txt:\n```\n{story.strip()}" in get_last_prompt(office)
 
@@ -250,7 +257,7 @@ async def test_a_picture_reaches_the_model(office: Office) -> None:
 
     await office.general.get_thread(message).wait_for_bot_message("Teal.")
 
-    assert str(office.backend.last_run.inputs["image"]).startswith("data:image/")
+    assert office.backend.last_run.picture.startswith("data:image/")
 
 
 async def test_a_file_that_cannot_be_read_is_named(office: Office) -> None:
@@ -266,7 +273,7 @@ async def test_a_phones_picture_and_one_without_a_name_ending_are_read(office: O
         message = await office.ana.say("caption", files=[SlackFileUpload(name, content)])
         await wait_for_answer(office.ana.direct_channel.get_thread(message))
 
-    pictures = [str(run.inputs["image"]).partition(";")[0] for run in office.backend.runs.values()]
+    pictures = [run.picture.partition(";")[0] for run in office.backend.runs.values()]
     assert pictures == ["data:image/jpeg", "data:image/png"]
 
 

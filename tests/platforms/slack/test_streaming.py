@@ -63,7 +63,7 @@ async def test_the_question_is_posted_and_the_answer_streams_into_its_thread(any
     assert not answer.is_streaming
     assert join_answer(thread) == "".join(WORDS)
     assert answer.button_labels == ["Regenerate", "Delete"]
-    assert "Llama 3 8B" in answer.visible_text
+    assert "GPT-5 nano" in answer.visible_text
 
 
 async def test_a_stream_names_its_recipient(office: Office) -> None:
