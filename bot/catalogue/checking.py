@@ -31,6 +31,7 @@ class CatalogueFinding:
 def check_model(model: Model, published: ModelSchema) -> list[CatalogueFinding]:
     """Return the findings in the order of the entry. `published` describes the version that the entry runs."""
     findings = [*_check_version(model, published), *_check_agreement(model)]
+    findings += [CatalogueFinding(problem) for problem in published.problems]
     if published.fields is None:
         return [*findings, CatalogueFinding("publishes no schema, so its inputs cannot be checked.", is_error=False)]
     findings += [CatalogueFinding(text) for text in _check_output(model, published)]
@@ -104,7 +105,7 @@ def _check_output(model: Model, published: ModelSchema) -> Iterator[str]:
 def _find_missing_fields(model: Model, published: ModelSchema) -> Iterator[str]:
     sent = set(model.fixed) | {name for rule in model.inputs.values() for name in _list_sent_fields(rule)}
     for field in published.fields or ():
-        if field.is_required and field.name not in sent:
+        if field.is_required and sent.isdisjoint((field.name, *field.aliases)):
             kinds = format_kinds(field, article="a ")
             yield f"requires {field.name} ({kinds}), which is never sent: add it to inputs or to fixed."
 

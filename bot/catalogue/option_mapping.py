@@ -121,10 +121,10 @@ def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
     for option, names in FIELD_NAMES.get(task, {}).items():
         for name in names:
             field = published.find_field(name)
-            if field is None or name in used_fields or (rule := _make_rule(option, field)) is None:
+            if field is None or field.name in used_fields or (rule := _make_rule(option, field)) is None:
                 continue
             rules[option] = rule
-            used_fields.add(name)
+            used_fields.add(field.name)
             break
     if task is Task.IMAGINE and "aspect" not in rules and (sizes := _make_sizes(published)):
         rules["aspect"] = {"expands": sizes}
@@ -227,13 +227,13 @@ def _make_sizes(published: ModelSchema) -> dict[str, JSON]:
     sizes: dict[str, JSON] = {}
     for aspect in _ASPECTS:
         across, down = (int(part) for part in aspect.split(":"))
-        size = {
-            "width": _round_to_field((pixels * across / down) ** 0.5, width),
-            "height": _round_to_field((pixels * down / across) ** 0.5, height),
-        }
-        is_accepted = not (explain_mismatch(width, size["width"]) or explain_mismatch(height, size["height"]))
+        size = (
+            _round_to_field((pixels * across / down) ** 0.5, width),
+            _round_to_field((pixels * down / across) ** 0.5, height),
+        )
+        is_accepted = not (explain_mismatch(width, size[0]) or explain_mismatch(height, size[1]))
         if is_accepted and _is_near_ratio(size, across / down):
-            sizes[aspect] = dict(size)
+            sizes[aspect] = {width.name: size[0], height.name: size[1]}
     return sizes
 
 
@@ -249,8 +249,8 @@ def _round_to_field(pixels: float, field: SchemaField) -> int:
     return max(_SIDE_MULTIPLE_PIXELS, round(pixels / _SIDE_MULTIPLE_PIXELS) * _SIDE_MULTIPLE_PIXELS)
 
 
-def _is_near_ratio(size: Mapping[str, int], ratio: float) -> bool:
-    return abs(size["width"] / size["height"] / ratio - 1) < 0.12
+def _is_near_ratio(size: tuple[int, int], ratio: float) -> bool:
+    return abs(size[0] / size[1] / ratio - 1) < 0.12
 
 
 def explain_mismatch(field: SchemaField, value: JSON) -> str:

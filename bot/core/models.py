@@ -314,6 +314,8 @@ class SchemaField:
     max_length: int | None = None
     choices: tuple[JSON, ...] = ()
     description: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other names by which an entry may name the field, or the bot may know its meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +340,11 @@ class ModelSchema:
     page: str = ""
     """Where people read about the price; empty for the model's page at Replicate."""
     context_tokens: int = 0
+    problems: tuple[str, ...] = ()
+    """What the server lacks for the model, as ends of sentences that begin with the model's name."""
     is_open: bool = False
     """The model may take further fields, which the server does not list."""
 
     def find_field(self, name: str) -> SchemaField | None:
         """Return the field of that name, or None."""
-        return next((field for field in self.fields or () if field.name == name), None)
+        return next((field for field in self.fields or () if name == field.name or name in field.aliases), None)

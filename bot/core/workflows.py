@@ -40,6 +40,18 @@ def load_workflow(path: Path) -> Workflow:
     return parse_workflow(nodes, path.name)
 
 
+def list_workflows(folder: Path) -> list[str]:
+    """Return the names of the workflow files of a folder."""
+    return [path.name for path in sorted(folder.glob("*.json")) if _is_workflow(path)]
+
+
+def _is_workflow(path: Path) -> bool:
+    try:
+        return bool(load_workflow(path))
+    except WorkflowError:
+        return False
+
+
 def parse_workflow(nodes: JSON, name: str) -> Workflow:
     """Return the nodes. Raise `WorkflowError` for anything but the API format."""
     found = as_object(nodes)

@@ -14,6 +14,9 @@ from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.openai.catalogue import BY_PICTURE, BY_TOKENS, make_backend, make_chat_model, make_picture_models
 from tests.backends.own_bench import make_sandbox_changes
 from tests.emulators.a1111.server import CHECKPOINTS, A1111Server
+from tests.emulators.comfyui.catalogue import write_catalogue
+from tests.emulators.comfyui.emulator import ComfyUIEmulator
+from tests.emulators.comfyui.runs import ExecutionError
 from tests.emulators.openai.server import KEY, Flavour, OpenAIServer, open_openai_server
 from tests.fakes.backend import make_png
 from tests.servers.cog_server import serve
@@ -236,6 +239,37 @@ async def open_a1111_machine() -> AsyncIterator[BackendMachine]:
         )
 
 
+@asynccontextmanager
+async def open_comfyui_machine() -> AsyncIterator[BackendMachine]:
+    """ComfyUI's API by a stand-in, with the workflows of the examples."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        async with ComfyUIEmulator(folder / "server", key=KEY) as server:
+
+            def direct(behaviour: Behaviour) -> str:
+                if behaviour is Behaviour.HANGS:
+                    server.hold()
+                if behaviour is Behaviour.FAILS:
+                    server.failures["KSampler"] = ExecutionError("torch.OutOfMemoryError", "CUDA out of memory")
+                return "/imagine a fox"
+
+            path = write_catalogue(folder / "catalogue", server.url, backend='key_env = "MACHINE_KEY"')
+            catalogue = path.read_text().replace('usd = "0"', 'usd = "0.01"')
+            yield BackendMachine(
+                name="comfyui",
+                catalogue=catalogue.replace('ref = "', f'ref = "{path.parent}/'),
+                direct=direct,
+                count_runs=lambda: len(server.runs.started),
+                count_open_runs=lambda: len(server.runs.pending) + (server.runs.running is not None),
+                stop=server.stop,
+                line_with_picture="/edit make it snow",
+                has_seen_picture=lambda: any((server.folder / "input" / "easel").iterdir()),
+                price_micros=10_000,
+                adopts=True,
+            )
+        assert server.violations == []
+
+
 MACHINE_KEY = KEY
 """The key of each machine's server, in the variable `MACHINE_KEY`."""
 MACHINES: Mapping[str, OpenMachine] = {
@@ -244,5 +278,6 @@ MACHINES: Mapping[str, OpenMachine] = {
     "openai pictures": open_pictures_machine,
     "cog": open_cog_machine,
     "a1111": open_a1111_machine,
+    "comfyui": open_comfyui_machine,
 }
-MACHINES_WITH_KEYS = ("openai chat", "openai pictures", "a1111")
+MACHINES_WITH_KEYS = ("openai chat", "openai pictures", "a1111", "comfyui")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.backends.comfyui.client import ComfyUIClient, make_prompt_id
 from bot.backends.comfyui.errors import explain_failure, is_too_old, make_too_old_error
+from bot.backends.comfyui.models import read_schema
 from bot.backends.comfyui.outputs import ComfyUIRun
 from bot.backends.comfyui.watching import LOOK_SECONDS, ComfyUIWatcher
 from bot.core.backend import (
@@ -25,10 +26,10 @@ from bot.core.backend import (
 )
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
-from bot.core.errors import InputRefused, ModelFailed
+from bot.core.errors import InputRefused, ModelFailed, PredictionGone
 from bot.core.json import JSON, get_object, get_objects, get_text
 from bot.core.limits import MAX_OUTPUT_FILES, MAX_SERVER_REPLY_BYTES
-from bot.core.models import Model, OutputKind
+from bot.core.models import Model, ModelSchema, OutputKind
 from bot.core.workflows import (
     PREFIX_INPUT,
     Workflow,
@@ -37,6 +38,7 @@ from bot.core.workflows import (
     find_input,
     iterate_literals,
     list_seeds,
+    list_workflows,
     load_workflow,
 )
 
@@ -167,6 +169,21 @@ class ComfyUIBackend:
         return (
             f"{self.name}: ComfyUI {version or 'of an unknown version'} answers, on {' and '.join(devices) or 'CPU'}."
         )
+
+    async def list_models(self) -> list[str]:
+        """Return the workflow files beside the catalogue: a server keeps no workflows for others."""
+        return await asyncio.to_thread(list_workflows, self.config.folder)
+
+    async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
+        """Return the inputs of a workflow file, by the classes of its nodes; and the nodes and files it lacks.
+
+        Raise `PredictionGone` for a file that is no workflow.
+        """
+        try:
+            workflow = await asyncio.to_thread(load_workflow, self.config.folder / ref)
+        except WorkflowError as error:
+            raise PredictionGone(f"{error}.") from error
+        return await read_schema(self.client, workflow, ref)
 
     async def close(self) -> None:
         """Close connections. Watches are closed by their callers."""

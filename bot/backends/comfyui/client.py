@@ -152,11 +152,6 @@ class ComfyUIClient:
         found = await self.api.request_json("GET", f"/object_info/{quote(name, safe='')}")
         return get_object(found, name) or None
 
-    async def list_model_files(self, folder: str) -> list[str]:
-        """GET /models/{folder}: return the files of one kind, such as `checkpoints`."""
-        found = await self.api.request_json("GET", f"/models/{quote(folder, safe='')}")
-        return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
-
     @asynccontextmanager
     async def open_socket(self, client_id: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """GET /ws as one client. Raise `BackendDown` if the server opens no socket."""

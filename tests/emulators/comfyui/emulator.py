@@ -8,7 +8,6 @@ async with ComfyUIEmulator(folder) as comfyui:
 import asyncio
 import contextlib
 import os
-import shutil
 import uuid
 from collections import Counter, deque
 from pathlib import Path, PurePosixPath
@@ -17,13 +16,12 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.emulators.comfyui.nodes import CHECKPOINTS, NODE_CLASSES, UPSCALERS
+from tests.emulators.comfyui.nodes import NODE_CLASSES
 from tests.emulators.comfyui.runs import ComfyUIRuns, ExecutionError, is_canonical_uuid
 from tests.emulators.comfyui.sockets import ComfyUISockets
 from tests.emulators.comfyui.validation import make_error, validate_prompt
 
 _FOLDERS = ("input", "output", "temp")
-_MODELS = {"checkpoints": CHECKPOINTS, "upscale_models": UPSCALERS}
 _LARGEST_BYTES = 100 << 20
 
 
@@ -90,6 +88,7 @@ class ComfyUIEmulator:
         await self.sockets.close()
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
         self.runs.reset()
 
     def hold(self, *, step: int = 1, before: str = "") -> None:
@@ -145,7 +144,6 @@ class ComfyUIEmulator:
             ("POST", "/upload/image", self._upload),
             ("GET", "/view", self._view),
             ("GET", "/object_info/{name}", self._get_class),
-            ("GET", "/models/{folder}", self._get_models),
         ]
 
     @web.middleware
@@ -299,20 +297,11 @@ class ComfyUIEmulator:
         name = request.match_info["name"]
         return web.json_response({name: NODE_CLASSES[name].to_info()} if name in NODE_CLASSES else {})
 
-    async def _get_models(self, request: web.Request) -> web.Response:
-        folder = request.match_info["folder"]
-        return web.json_response(list(_MODELS[folder])) if folder in _MODELS else web.Response(status=404)
-
     def _has_input(self, name: str) -> bool:
         return (
             self.input_path(name).resolve().is_relative_to((self.folder / "input").resolve())
             and self.input_path(name).is_file()
         )
-
-    def clear_files(self) -> None:
-        """Delete the output files, as an owner who tidies up."""
-        shutil.rmtree(self.folder / "output")
-        (self.folder / "output").mkdir()
 
 
 def _refuse(error: dict[str, Any], node_errors: dict[str, Any]) -> web.Response:

@@ -12,7 +12,6 @@ from typing import Any
 from PIL import Image, ImageChops, ImageFilter
 
 CHECKPOINTS = ("sd_xl_base_1.0.safetensors",)
-UPSCALERS = ("RealESRGAN_x2.pth",)
 SAMPLERS = ("euler", "dpmpp_2m")
 SCHEDULERS = ("normal", "karras")
 METHODS = ("nearest-exact", "bilinear", "lanczos")
