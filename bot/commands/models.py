@@ -1,4 +1,6 @@
-"""/models: lists the models of each task with their prices."""
+"""/models: sums the models up by command, or lists the models of one command, with prices."""
+
+from collections.abc import Sequence
 
 from bot.core.invocations import Invocation
 from bot.core.models import Metric, Model, Task
@@ -6,31 +8,44 @@ from bot.core.replies import Reply
 from bot.credits.pricing import CreditFormatter, estimate_cost, format_price
 from bot.dispatch.declaration import Command, Services, command, option
 
+_MORE = (
+    "`/models {task}` lists the models of one command with their prices. To choose a model, give its key as the option "
+    "model, such as `--model {key}`."
+)
+
 
 @command("models", private=True)
 class Models(Command):
     """List the models with their prices."""
 
-    task: str | None = option("For which task?", default=None, choices=tuple(Task))
+    task: str | None = option("For which command?", default=None, choices=tuple(Task))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         tasks = [Task(self.task)] if self.task else list(Task)
         user, catalogue = invocation.user, services.catalogue
         settings = await services.moderation.get_settings(user.platform, user.workspace)
-        preferred = {task: settings.get_default_model(task) for task in tasks}
-        defaults = {
-            task: catalogue.choose(task, preferred_key=preferred[task]).key
-            for task in tasks
-            if catalogue.list_for_task(task)
-        }
-        sections = [
-            _format_section(task, catalogue.list_for_task(task), services.credits.formatter, defaults.get(task))
-            for task in tasks
-        ]
-        return Reply(text="\n\n".join(sections), is_private=True)
+        offers = {task: models for task in tasks if (models := catalogue.list_for_task(task))}
+        defaults = {task: catalogue.choose(task, preferred_key=settings.get_default_model(task)) for task in offers}
+        form = services.credits.formatter
+        if not offers:
+            text = f"No model for /{self.task} is on offer here. Ask my owner to add one."
+        elif self.task:
+            text = _format_list(tasks[0], offers[tasks[0]], form, defaults[tasks[0]].key)
+        else:
+            lines = [_format_summary(services, defaults[task], len(models)) for task, models in offers.items()]
+            task, models = next(iter(offers.items()))
+            text = "\n".join([*lines, "", _MORE.format(task=task, key=models[:2][-1].key)])
+        return Reply(text=text, is_private=True)
 
 
-def _format_section(task: Task, models: list[Model], form: CreditFormatter, default: str | None) -> str:
+def _format_summary(services: Services, default: Model, count: int) -> str:
+    """Return the line of a command: the default, the usual price of a request, and the number of other models."""
+    expected = estimate_cost(default, services.catalogue.build_inputs(default, {})).expected_micros
+    price, others = services.credits.formatter.format(expected), f"{count - 1} more" if count > 1 else "no other"
+    return f"- **/{default.task}** {default.title} (`{default.key}`), usually {price} credits; {others}"
+
+
+def _format_list(task: Task, models: Sequence[Model], form: CreditFormatter, default: str) -> str:
     lines = [
         f"- `{model.key}` {model.title}: {model.description} {format_model_price(model, form)}"
         f"{' (default)' if model.key == default else ''}"

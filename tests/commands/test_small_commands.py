@@ -1,9 +1,12 @@
 """/help, /models, /usage, /cancel, /show and /quota grant, at the bench."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from bot.core.models import Task
 from bot.core.replies import Tone
 from tests.bench import Bench
+from tests.catalogue.samples import write_catalogue
 from tests.fakes.samples import BEN, CHANNEL, MODERATOR, OWNER, get_text
 
 
@@ -16,12 +19,38 @@ async def test_help_lists_the_menu_and_explains_a_command(bench: Bench) -> None:
 
 
 async def test_models_lists_prices(bench: Bench) -> None:
-    reply = get_text(await bench.say("/models"))
+    reply = get_text(await bench.say("/models imagine"))
 
     assert "- `flux-schnell` FLUX schnell: Fast pictures for little. 3 credits a picture (default)" in reply
     assert "- `sdxl` SDXL" in reply
     assert "about 5.8 credits a run, at most 58.5" in reply
-    assert "/chat" not in get_text(await bench.say("/models imagine"))
+    assert "/chat" not in reply
+
+
+async def test_models_without_a_command_sums_up_each_command(bench: Bench) -> None:
+    await bench.say("/settings model --task imagine --model flux-dev", by=MODERATOR)
+
+    *lines, _, more = get_text(await bench.say("/models")).splitlines()
+
+    tasks = [task for task in Task if bench.app.dispatcher.services.catalogue.list_for_task(task)]
+    assert [line.partition("**/")[2].partition("**")[0] for line in lines] == tasks
+    count = len(bench.app.dispatcher.services.catalogue.list_for_task(Task.IMAGINE))
+    assert lines[0] == f"- **/imagine** FLUX dev (`flux-dev`), usually 25 credits; {count - 1} more"
+    assert "- **/chat** GPT-5 nano (`gpt-5-nano`), usually 0.2 credits; " in "\n".join(lines)
+    assert more.startswith("`/models imagine` lists the models of one command with their prices.")
+    assert sum(map(len, lines)) < 1_500
+
+
+async def test_models_of_a_command_without_models_says_so(tmp_path: Path) -> None:
+    path = write_catalogue(tmp_path, without="gfpgan")
+    path.write_text(path.read_text("utf-8").replace('task = "restore"', 'task = "removebg"'), encoding="utf-8")
+    bench = await Bench.open(tmp_path, catalogue_path=path)
+
+    reply = await bench.say("/models restore")
+
+    assert get_text(reply) == "No model for /restore is on offer here. Ask my owner to add one."
+    assert "/restore" not in get_text(await bench.say("/models"))
+    await bench.close()
 
 
 async def test_usage_shows_remaining_credits_and_spending(bench: Bench) -> None:

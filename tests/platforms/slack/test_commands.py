@@ -91,7 +91,7 @@ async def test_private_answers_are_for_one_person(any_office: Office) -> None:
 
 
 async def test_a_long_private_answer_comes_in_parts(office: Office) -> None:
-    await office.ana.use_command("/models", "", office.general)
+    await office.ana.use_command("/models", "chat", office.general)
 
     reply = await office.ana.wait_for_private_message("Llama 3 8B")
 
