@@ -37,6 +37,7 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.dispatch.roles import Authorizer
+from bot.dispatch.tool_calls import ToolCalls
 from bot.jobs.inbox import Inbox
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
@@ -44,7 +45,7 @@ from bot.jobs.presenting import Presenter
 from bot.jobs.recovery import Recovery
 from bot.jobs.retention import Retention, RetentionLimits
 from bot.jobs.runner import Runner
-from bot.jobs.work import JobServices, UsualTimes
+from bot.jobs.work import FollowUps, JobServices, UsualTimes
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.config import DiscordConfig
@@ -114,6 +115,7 @@ class App:
             UsualTimes(self.database, self.clock),
             self.clock,
             JobQueues(MAX_CONCURRENT_RUNS, _list_backend_limits(self.backends.values())),
+            follow_ups := FollowUps(),
         )
         self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)
@@ -132,6 +134,8 @@ class App:
         )
         confirmations = Confirmations(self.database, self.clock, self.media)
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
+        # A chat's calls run through the dispatcher, as the requests of people do.
+        follow_ups.add(ToolCalls(self.dispatcher, self.platforms).follow)
         self._stack = AsyncExitStack()
 
     async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:

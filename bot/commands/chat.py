@@ -1,18 +1,22 @@
 """/chat: asks a language model in the conversation of the channel or thread."""
 
+from collections.abc import Sequence
+
 from bot.conversations.conversations import Question
 from bot.core.backend import InputValue
 from bot.core.errors import BadOption, RequestRefused
-from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.invocations import TOOL_RESULT, Attachment, Invocation, Link
+from bot.core.jobs import Job
 from bot.core.models import Model, Task
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 from bot.dispatch.plain_text import may_continue_conversation
+from bot.dispatch.tool_calls import count_calls, list_tools, store_tools
 from bot.moderation.moderation import WorkspaceSettings
 
 DEFAULT_MAX_TOKENS = 1024
 CONTINUE_PROMPT = "Please continue exactly where you stopped."
 # Buttons of an answer: the question follows or replaces the answer, wherever the conversation stands by now.
-_ACTIONS_ON_ANSWERS = ("continue", "ask", "regenerate", "retry")
+_ACTIONS_ON_ANSWERS = ("continue", "ask", "regenerate", "retry", TOOL_RESULT)
 
 
 @command("chat", task=Task.CHAT)
@@ -36,7 +40,10 @@ class Chat(Command):
         model = await self._choose_model(invocation, services, settings)
         if self.images and "image" not in model.inputs:
             raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
-        question = await self._build_question(invocation, services, model, settings)
+        parent = await services.jobs.get(invocation.parent_job) if invocation.action in _ACTIONS_ON_ANSWERS else None
+        calls = count_calls(parent, invocation)
+        tools = list_tools(services, invocation, settings, calls)
+        question = await self._build_question(invocation, services, model, settings, parent, tools)
         # Fetch the picture after the checks of the question: a refused chat downloads nothing.
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
         asked: dict[str, InputValue] = {
@@ -51,6 +58,8 @@ class Chat(Command):
             stored_options["left_out"] = question.left_out_count
         if invocation.drawing_prompt:
             stored_options["drawing_prompt"] = invocation.drawing_prompt
+        if tools:
+            stored_options |= store_tools(tools, calls, user)
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
 
     async def _choose_model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:
@@ -69,21 +78,28 @@ class Chat(Command):
         )
 
     async def _build_question(
-        self, invocation: Invocation, services: Services, model: Model, settings: WorkspaceSettings
+        self,
+        invocation: Invocation,
+        services: Services,
+        model: Model,
+        settings: WorkspaceSettings,
+        parent: Job | None,
+        tools: Sequence[str],
     ) -> Question:
         """Return the question in its place: after an answer, instead of an answer, or at the conversation's end."""
         conversations, user = services.conversations, invocation.user
         job = invocation.parent_job
-        parent = await services.jobs.get(job) if invocation.action in _ACTIONS_ON_ANSWERS else None
         conversation = parent.conversation if parent else ""
         await _check_may_join(invocation, services, conversation, settings)
-        if invocation.action in ("continue", "ask"):
+        if invocation.action in ("continue", "ask", TOOL_RESULT):
             text = CONTINUE_PROMPT if invocation.action == "continue" else self.message
-            return await conversations.build_follow_up(conversation, job, user, text, model, max_tokens=self.max_tokens)
+            return await conversations.build_follow_up(
+                conversation, job, user, text, model, max_tokens=self.max_tokens, tools=tools
+            )
         system, max_tokens = self.system or "", self.max_tokens
         if invocation.action in ("regenerate", "retry"):
             return await conversations.build_regeneration(
-                conversation, job, model, system=system, max_tokens=max_tokens
+                conversation, job, model, system=system, max_tokens=max_tokens, tools=tools
             )
         return await conversations.build_question(
             invocation.channel,
@@ -94,6 +110,7 @@ class Chat(Command):
             default_system=settings.build_system_prompt(conversations.system_prompt),
             max_tokens=max_tokens,
             earlier=await services.moderation.remove_refused(user, invocation.earlier_messages),
+            tools=tools,
         )
 
 

@@ -24,6 +24,7 @@ from bot.dispatch.workspace_settings import (
     change_and_reply,
     format_settings,
     get_settings,
+    require_id,
     suggest_time_zones,
     validate_channel,
     validate_language,
@@ -129,19 +130,24 @@ class SettingsPrompt(Command):
 
 @command("settings chat", rank=Rank.MODERATOR, private=True)
 class SettingsChat(Command):
-    """Set the language of answers, who may go on with a conversation, and how a mention is answered."""
+    """Set the language of answers, who may go on, how a mention is answered, and whether models may draw."""
 
     language: str | None = option("Which language do models answer in?", default=None, max_length=40)
     join: str | None = option("Who may go on with it?", default=None, choices=("everyone", "starter"))
     mention: str | None = option("How is a mention answered?", default=None, choices=("thread", "reply", "off"))
+    tools: str | None = option("May models draw and edit for the asker?", default=None, choices=("on", "off"))
+    channel: ChannelOption | None = option("In one channel alone (tools)?", default=None, max_length=100)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         values: dict[str, JSON] = validate_language(self.language) if self.language else {}
         values |= {format_setting_key("join"): self.join} if self.join else {}
         values |= {format_setting_key("mention"): self.mention} if self.mention else {}
+        if self.tools:
+            channel = require_id(invocation.user.platform, self.channel, "channel") if self.channel else ""
+            values[format_setting_key("tools", channel)] = self.tools == "on"
         if not values:
-            raise BadOption("Say what to change: language, join or mention.", option="language")
-        return await change_and_reply(services, invocation.user, values, "language", "join", "mention")
+            raise BadOption("Say what to change: language, join, mention or tools.", option="language")
+        return await change_and_reply(services, invocation.user, values, "language", "join", "mention", "tools")
 
 
 @command("settings pictures", rank=Rank.MODERATOR, private=True)

@@ -1,14 +1,16 @@
 """Finds and opens conversations, and builds the next question of a conversation, prompt and turn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.conversations.prompts import chain_turns, count_tokens, render_turns, trim_turns
+from bot.conversations.tools import describe_tools
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
+from bot.core.jobs import Job
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
@@ -71,23 +73,32 @@ class Conversations:
         default_system: str = "",
         max_tokens: int,
         earlier: Sequence[EarlierMessage] = (),
+        tools: Collection[str] = (),
     ) -> Question:
         """Return the next question of a channel's conversation, or the first question of a new conversation.
 
         `system` overrides the conversation's system prompt, `default_system` the bot's. A new conversation begins with
-        the messages `earlier`.
+        the messages `earlier`. `tools` are offered to the model.
         """
         # Not stored here: a new conversation is committed together with the first job.
         if (current := await self.get_current(channel)) is not None:
             turns = chain_turns(await self._load_turns(current))
-            return await self._append_question(current, turns, user, text, model, system, max_tokens)
+            return await self._append_question(current, turns, user, text, model, system, max_tokens, tools)
         conversation = self._build_conversation(channel, user, model, system or default_system or self.system_prompt)
         turns = self._build_earlier_turns(conversation, earlier)
-        question = await self._append_question(conversation, turns, user, text, model, system, max_tokens)
+        question = await self._append_question(conversation, turns, user, text, model, system, max_tokens, tools)
         return replace(question, earlier_turns=tuple(turns))
 
     async def build_follow_up(
-        self, conversation_id: str, job: str, user: User, text: str, model: Model, *, max_tokens: int
+        self,
+        conversation_id: str,
+        job: str,
+        user: User,
+        text: str,
+        model: Model,
+        *,
+        max_tokens: int,
+        tools: Collection[str] = (),
     ) -> Question:
         """Return a question after the answer of a job, without the turns since.
 
@@ -96,10 +107,17 @@ class Conversations:
         conversation, turns, question = await self._load_question(conversation_id, job)
         answer = next((t for t in reversed(turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
         earlier = [*chain_turns(turns, question.id), *([answer] if answer else [])]
-        return await self._append_question(conversation, earlier, user, text, model, "", max_tokens)
+        return await self._append_question(conversation, earlier, user, text, model, "", max_tokens, tools)
 
     async def build_regeneration(
-        self, conversation_id: str, job: str, model: Model, *, system: str = "", max_tokens: int
+        self,
+        conversation_id: str,
+        job: str,
+        model: Model,
+        *,
+        system: str = "",
+        max_tokens: int,
+        tools: Collection[str] = (),
     ) -> Question:
         """Return the question of a job again, for a second answer beside the first.
 
@@ -107,7 +125,7 @@ class Conversations:
         """
         conversation, turns, question = await self._load_question(conversation_id, job)
         path = chain_turns(turns, question.id)
-        options, left_out = await self._render(conversation, path, model, system, max_tokens)
+        options, left_out = await self._render(conversation, path, model, system, max_tokens, tools)
         return Question(conversation, options, None, question.id, left_out_count=left_out)
 
     def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
@@ -120,6 +138,12 @@ class Conversations:
             turn = Turn(new_ordered_id(), conversation.id, message.role, message.text, at, parent, user=message.user)
             turns.append(replace(turn, platform_message=message.message_id))
         return turns
+
+    async def get_answer(self, job: Job) -> Turn | None:
+        """Return the answer of a chat job as the model wrote it, None if deleted."""
+        async with self._database.read() as tx:
+            turns = await tx.conversations.list_turns(job.conversation, MAX_TURNS_READ)
+        return next((turn for turn in reversed(turns) if turn.job == job.id and turn.role is TurnRole.ASSISTANT), None)
 
     async def _load_question(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
         async with self._database.read() as tx:
@@ -139,10 +163,11 @@ class Conversations:
         model: Model,
         system: str,
         max_tokens: int,
+        tools: Collection[str],
     ) -> Question:
         author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
         turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
-        options, left_out = await self._render(conversation, [*earlier, turn], model, system, max_tokens)
+        options, left_out = await self._render(conversation, [*earlier, turn], model, system, max_tokens, tools)
         return Question(conversation, options, turn, turn.id, left_out_count=left_out)
 
     def _build_conversation(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
@@ -164,15 +189,22 @@ class Conversations:
             return await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ)
 
     async def _render(
-        self, conversation: Conversation, turns: list[Turn], model: Model, system: str, max_tokens: int
+        self,
+        conversation: Conversation,
+        turns: list[Turn],
+        model: Model,
+        system: str,
+        max_tokens: int,
+        tools: Collection[str],
     ) -> tuple[dict[str, JSON], int]:
         """Return the options with the newest turns that fit, and the number of turns left out for the first time.
 
         Raise `BadOption` if the question does not fit whole.
         """
         turns = await self._name_authors(conversation, turns)
+        system = "\n\n".join(part for part in (system or conversation.system, describe_tools(tools)) if part)
         budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
-        question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system or conversation.system)
+        question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system)
         if question_tokens + system_tokens > budget_tokens:
             raise _build_too_long_error(model, question_tokens, system_tokens, budget_tokens, max_tokens)
         kept = trim_turns(turns, budget_tokens - system_tokens)
@@ -180,7 +212,7 @@ class Conversations:
         before = turns[:-2]
         was_told = len(trim_turns(before, budget_tokens - system_tokens)) < len(before)
         left_out_count = 0 if was_told else len(turns) - len(kept)
-        return render_turns(model, system or conversation.system, kept), left_out_count
+        return render_turns(model, system, kept), left_out_count
 
     async def _name_authors(self, conversation: Conversation, turns: list[Turn]) -> list[Turn]:
         """Return the turns with the authors' names before the words if several people speak."""

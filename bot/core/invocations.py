@@ -11,6 +11,9 @@ from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.core.text import mend_file_name, mend_text, mend_texts
 
+TOOL, TOOL_RESULT = "tool", "tool_result"
+"""The actions of a chat model's call and of the call's result, in the place of a button's action."""
+
 
 class TurnRole(StrEnum):
     """The speaker of a turn."""

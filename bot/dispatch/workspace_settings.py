@@ -165,6 +165,15 @@ def _format_retention(settings: WorkspaceSettings, by: User, services: Services)
     return f"{days} days" if days != 1 else "one day"
 
 
+def _format_tools_setting(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    channels = [
+        f"{'on' if is_on else 'off'} in {format_channel(by.platform, name)}"
+        for name, is_on in sorted(settings.tools.items())
+        if name
+    ]
+    return ", ".join(["on" if settings.may_use_tools("") else "off", *channels])
+
+
 def _format_confirmation(settings: WorkspaceSettings, by: User, services: Services) -> str:
     amount = settings.confirm_above_credits
     return f"above {amount:g} credits" if amount else "never"
@@ -189,6 +198,7 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
         "Who may go on with a conversation",
         lambda settings, *_: "everyone" if settings.join == "everyone" else "who began it",
     ),
+    "tools": ("Chat models draw, edit and speak for the asker", _format_tools_setting),
     "mention": (
         "A mention is answered",
         lambda settings, *_: {"thread": "in a thread of its own", "reply": "with a reply", "off": "not at all"}[

@@ -28,7 +28,7 @@ from bot.core.errors import (
     UserError,
 )
 from bot.core.ids import new_id
-from bot.core.invocations import Invocation, name_file
+from bot.core.invocations import TOOL, Invocation, name_file
 from bot.core.jobs import Job, JobState, PostedMessage
 from bot.core.json import JSON, fingerprint
 from bot.core.limits import MAX_OUTPUT_PIXELS, MAX_SIDE_PIXELS
@@ -144,6 +144,8 @@ class Acceptance:
         estimate: Estimate,
     ) -> Job:
         now = self.services.clock.now()
+        if invocation.action == TOOL:
+            options = {**options, "called_by": invocation.parent_job}
         return Job(
             id=new_id(),
             request_key=invocation.request_key,

@@ -7,9 +7,10 @@ stays, and the owner pays for the first run.
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bot.conversations.tools import CALL_REFUSED, split_call
 from bot.core.backend import LostRuns, PredictionState, RunSnapshot
 from bot.core.errors import (
     BackendDown,
@@ -72,6 +73,8 @@ class Outcome:
     """The owner's cost at the backend, also when the user pays nothing."""
     is_charged: bool
     error: str = ""
+    answer: str = ""
+    """The answer with a call of a tool, as the model wrote both; empty if the outputs hold the whole answer."""
 
 
 async def complete(work: Work, snapshot: RunSnapshot) -> None:
@@ -135,9 +138,10 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
     if work.model.output.is_text:
         # What people saw in the stream stays, even if the backend's last word is empty.
         outputs = _build_text_outputs(work, snapshot.text) or _build_text_outputs(work, work.text)
+        answer, outputs = _take_call(work, outputs)
         if not outputs:
             raise ModelFailed(_describe_missing_text(_get_longest_text(work, snapshot)))
-        return Outcome(JobState.FINISHED, outputs, cost_micros, is_charged=True)
+        return Outcome(JobState.FINISHED, outputs, cost_micros, is_charged=True, answer=answer)
     if not snapshot.files:
         raise ModelFailed(_describe_missing_files(work.model.output, snapshot.text))
     return Outcome(JobState.FINISHED, await _keep_files(work, snapshot.files), cost_micros, is_charged=True)
@@ -235,6 +239,23 @@ def _build_text_outputs(work: Work, text: str) -> list[Output]:
     return [] if is_blank(answer) else [Output(work.job.prediction, 1, text=answer)]
 
 
+def _take_call(work: Work, outputs: list[Output]) -> tuple[str, list[Output]]:
+    """Return the answer with the call of a tool, and the outputs with the call in words for people.
+
+    The answer is empty where no tools were offered or the model called none.
+    """
+    tools = work.job.options.get("tools")
+    if not isinstance(tools, str) or not outputs:
+        return "", outputs
+    words, call = split_call(outputs[0].text, tools.split())
+    shown = "\n\n".join(part for part in (words, call.describe() if call else "") if part)
+    if call is not None:
+        # A call that cannot run is told to the model alone, which answers once more.
+        outputs = [replace(outputs[0], text=shown or CALL_REFUSED)]
+        return f"{words}\n{call.format()}".strip(), outputs
+    return "", [] if is_blank(shown) else [replace(outputs[0], text=shown)]
+
+
 def _build_file_outputs(work: Work, kept: Sequence[KeptFile]) -> list[Output]:
     options = dict(work.job.options)
     return [
@@ -294,7 +315,7 @@ async def _close_hold(tx: Transaction, work: Work, outcome: Outcome, now: dateti
 
 def _build_answer_turn(work: Work, outcome: Outcome, now: datetime) -> Turn | None:
     """Return a chat job's text as a turn of its conversation, also the beginning of a stopped answer."""
-    text = "".join(output.text for output in outcome.outputs)
+    text = outcome.answer or "".join(output.text for output in outcome.outputs)
     if not text or not work.job.conversation or work.model.task is not Task.CHAT:
         return None
     answers = str(work.job.options.get("answers") or "")

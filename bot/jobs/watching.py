@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.conversations.tools import hide_call
 from bot.core.backend import RunEnded, RunEvent, RunPending, RunPreview, RunProgress, RunSnapshot, RunStarted, TextDelta
 from bot.core.background_tasks import first_completed
 from bot.core.errors import BackendBusy, BackendDown, BadFile, PredictionGone
@@ -123,7 +124,7 @@ def _needs_render(work: Work, view: _RunView, event: RunEvent) -> bool:
     # silent model.
     # A thinking model shows nothing of a text yet: `_refresh_elapsed_time` covers thoughts too.
     if isinstance(event, TextDelta):
-        view.has_answer = view.has_answer or not is_blank(extract_answer(work.text, is_whole=False))
+        view.has_answer = view.has_answer or not is_blank(_get_shown_answer(work))
         return view.has_answer
     if isinstance(event, RunPreview):
         return False
@@ -162,6 +163,12 @@ def _record_start(work: Work, view: _RunView, after_seconds: float | None = None
         work.started.set()
 
 
+def _get_shown_answer(work: Work) -> str:
+    """Return the answer so far, without thoughts and without the call of a tool."""
+    answer = extract_answer(work.text, is_whole=False)
+    return hide_call(answer) if work.job.options.get("tools") else answer
+
+
 def _show(work: Work, view: _RunView) -> None:
     work.editor.show(lambda: _render(work, view))
 
@@ -177,7 +184,7 @@ def _render(work: Work, view: _RunView) -> Reply:
         usual_seconds or None,
         queue_position=view.backend_position if stage is Stage.QUEUED else None,
     )
-    answer = extract_answer(work.text, is_whole=False)[:MAX_ANSWER_CHARACTERS] if view.has_answer else ""
+    answer = _get_shown_answer(work)[:MAX_ANSWER_CHARACTERS] if view.has_answer else ""
     return work.services.presenter.render_progress(work.job, work.model, progress, answer, view.preview)
 
 

@@ -1,7 +1,7 @@
 """A job in progress in this process, with the services of all stages and the learnt running times of models."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Unpack
 
@@ -53,6 +53,21 @@ class UsualTimes:
             return await tx.predictions.get_usual_seconds(key)
 
 
+class FollowUps:
+    """The requests that an ended job leads to, such as the picture that a chat model asks for."""
+
+    def __init__(self) -> None:
+        self._begin: list[Callable[[Job], Awaitable[bool]]] = []
+
+    def add(self, begin: Callable[[Job], Awaitable[bool]]) -> None:
+        """Call `begin` for each job whose result is shown; False leaves the job to the next process."""
+        self._begin.append(begin)
+
+    async def run(self, job: Job) -> bool:
+        """Begin what follows on a job; return whether the job is done in this process."""
+        return all([await begin(job) for begin in self._begin])
+
+
 @dataclass(frozen=True, slots=True)
 class JobServices:
     """The services of all stages."""
@@ -67,6 +82,7 @@ class JobServices:
     usual_times: UsualTimes
     clock: Clock
     queues: JobQueues
+    follow_ups: FollowUps
 
 
 @dataclass(slots=True)

@@ -45,6 +45,8 @@ class WorkspaceSettings:
     """The handling of pictures that the model flags: `spoiler` or `refuse`."""
     join: str = "everyone"
     """The users with the right to continue a conversation: `everyone`, or the `starter` alone."""
+    tools: Mapping[str, bool] = field(default_factory=dict)
+    """Whether chat models may draw and edit for the asker, by channel id; the entry `""` is for all other channels."""
     mention: str = "thread"
     """The reply to a mention: in a new `thread`, as a `reply`, or not at all (`off`)."""
     moderator_roles: frozenset[str] = frozenset()
@@ -61,6 +63,10 @@ class WorkspaceSettings:
     def get_default_model(self, task: str) -> str:
         """Return the key of the default model of a task; empty for the catalogue's first model."""
         return self.default_models.get(task, "")
+
+    def may_use_tools(self, channel_id: str) -> bool:
+        """Whether chat models may call tools in a channel, at the cost of the person who asks."""
+        return self.tools.get(channel_id, self.tools.get("", False))
 
     def build_system_prompt(self, default_prompt: str) -> str:
         """Return the system prompt of a new conversation; `default_prompt` is from the bot's own settings."""
@@ -84,6 +90,7 @@ def parse_settings(policies: Iterable[Policy]) -> WorkspaceSettings:
     values: dict[str, Any] = {}
     sets: dict[str, set[str]] = {name: set() for name in _SET_SETTINGS}
     models: dict[str, str] = {}
+    tools: dict[str, bool] = {}
     for policy in policies:
         name, _, member = policy.key.removeprefix(SETTING_PREFIX).partition(":")
         if policy.scope != "workspace" or not policy.key.startswith(SETTING_PREFIX) or name not in SETTING_NAMES:
@@ -94,10 +101,12 @@ def parse_settings(policies: Iterable[Policy]) -> WorkspaceSettings:
             )
         elif name == _MODELS:
             models |= {member: str(policy.value)} if member else _parse_texts(policy.value)
+        elif name == "tools":
+            tools[member] = policy.value is True
         else:
             values[name] = policy.value
     values |= {name: frozenset(members) for name, members in sets.items()}
-    return WorkspaceSettings(default_models=models, **values)
+    return WorkspaceSettings(default_models=models, tools=tools, **values)
 
 
 def _parse_texts(value: JSON) -> dict[str, str]:

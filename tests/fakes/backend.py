@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ from bot.core.errors import (
     SubmitUnclear,
 )
 from bot.core.json import JSON, canonicalize
-from bot.core.models import Model, OutputKind
+from bot.core.models import Model, OutputKind, Task
 
 FLAGGED_ERROR = "NSFW content detected."
 TRANSIENT_ERROR = "Service is currently unavailable due to high demand (E003)"
@@ -109,6 +109,8 @@ class ScriptedBackend:
         self.finds_runs = True
         self._clock = clock
         self.script = RunScript()
+        self.answers: list[Sequence[str]] = []
+        """The words of the next runs of chat models, in order; after them the script's."""
         self.runs: dict[str, ScriptedRun] = {}
         self.cancelled: list[str] = []
         self.submit_error: BackendError | None = None
@@ -188,7 +190,10 @@ class ScriptedBackend:
             self.lost_submits -= 1
             raise SubmitUnclear
         created_at = self._clock.now() - timedelta(seconds=self.clock_lag_seconds)
-        made = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), self.script, created_at)
+        script = self.script
+        if self.answers and model.task is Task.CHAT:
+            script = replace(script, words=tuple(self.answers.pop(0)))
+        made = ScriptedRun(f"run{len(self.runs) + 1}", model, dict(inputs), script, created_at)
         self.runs[made.id] = made
         if self.unclear_submits > 0:
             self.unclear_submits -= 1

@@ -32,7 +32,7 @@ class OutsideWork:
 
     def count_transactions(self, database: Database) -> None:
         """Count the transactions of a database from now on, also the wait for a connection and the commit."""
-        for name in ("read", "write"):
+        for name in ("read", "write", "accept"):
             setattr(database, name, partial(self._count_transaction, database, name))
 
     async def wait_until_done(self) -> None:

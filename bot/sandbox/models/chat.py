@@ -1,5 +1,6 @@
 """Chat models, performed by the guide and streamed token by token. Pictures are measured, not recognised."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,8 @@ _THINKING_SECONDS = 0.25
 _TOKEN = re.compile(r"\s*\S+|\s+")
 _LIMIT_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _DEFAULT_MAX_TOKENS = 4096
+_RESULT = "[Result of the tool]"
+_CALLS = (("draw|paint|sketch", "imagine"), ("make it|turn it", "edit"))
 _EFFORTS = ("minimal", "low", "medium", "high")
 
 _PROMPT = InputField("prompt", "string", "Prompt", default="")
@@ -138,6 +141,8 @@ async def _answer(run: SandboxRun, guide: Guide) -> None:
     try:
         if pictures:
             text = await run.run_in_worker(_describe_pictures, pictures, question)
+        elif (call := call_tool(question, str(run.input))) is not None:
+            text = call
         else:
             text = await run.run_in_worker(guide.answer, question)
     except UnreadablePicture as error:
@@ -152,6 +157,21 @@ async def _answer(run: SandboxRun, guide: Guide) -> None:
         run.set_metric("token_output_count", count)
         run.stream_text(token)
         await run.pause(1 / _TOKENS_PER_SECOND)
+
+
+def call_tool(question: str, inputs: str) -> str | None:
+    """Return an answer with a call, or after a call, by rules; None if none of the offered tools is wanted."""
+    if question.startswith(_RESULT):
+        return f"There it is. The tool said: {question.removeprefix(_RESULT).strip()}"
+    if '"tool"' not in inputs and '\\"tool\\"' not in inputs:
+        return None
+    for verbs, tool in _CALLS:
+        if wanted := re.match(
+            rf"(?:please |can you |could you )*(?:{verbs})\b(.*)", question, re.IGNORECASE | re.DOTALL
+        ):
+            words = (wanted[1].strip(" .!?") or "a fox") if tool == "imagine" else question
+            return f"With pleasure.\n{json.dumps({'tool': tool, 'prompt': words}, ensure_ascii=False)}"
+    return None
 
 
 def _describe_pictures(pictures: Sequence[bytes], question: str) -> str:

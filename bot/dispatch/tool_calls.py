@@ -1,0 +1,163 @@
+"""Runs the tools that a chat model calls, as requests of the person who asked, and tells the model the result.
+
+A chat is a chain of jobs: an answer with a call, the job of the tool, the next answer. Each job begins before the job
+before counts as delivered, with a request key of its own made of the key before: after a kill, the chain goes on, and
+no link runs twice.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bot.conversations.tools import MAX_CALLS, TOOLS, ToolCall, split_call
+from bot.core.backend import InputValue
+from bot.core.errors import Unavailable
+from bot.core.file_types import MediaKind
+from bot.core.invocations import TOOL, TOOL_RESULT, Invocation
+from bot.core.jobs import Job, JobState, Output
+from bot.core.models import Task
+from bot.core.people import Channel, User
+from bot.core.platform import Destination, MessageLost, Platform
+from bot.core.replies import Reply
+from bot.dispatch.declaration import Services
+from bot.dispatch.dispatcher import Dispatcher
+from bot.moderation.moderation import WorkspaceSettings
+
+log = logging.getLogger(__name__)
+
+
+def count_calls(parent: Job | None, invocation: Invocation) -> int:
+    """Return how many tools were called since the person's question; `parent` is the answer with the call."""
+    if parent is None or invocation.action != TOOL_RESULT:
+        return 0
+    calls = parent.options.get("tool_calls")
+    return (calls if isinstance(calls, int) else 0) + 1
+
+
+def list_tools(services: Services, invocation: Invocation, settings: WorkspaceSettings, calls: int) -> list[str]:
+    """Return the names of the tools to offer, none in private answers and after the last call."""
+    # The result of a tool is a message of its own, which a private answer cannot have everywhere.
+    if invocation.is_private or calls >= MAX_CALLS or not settings.may_use_tools(invocation.channel.id):
+        return []
+    offered = {command.declaration.name for command in services.menu}
+    return [name for name in TOOLS if name in offered and services.catalogue.list_for_task(Task(name))]
+
+
+def store_tools(tools: Sequence[str], calls: int, user: User) -> dict[str, InputValue]:
+    """Return the options of a chat job that the calls need later: also the roles, which decide about limits."""
+    return {"tools": " ".join(tools), "tool_calls": calls, "roles": " ".join(sorted(user.roles))}
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalls:
+    """Begins the links of the chains."""
+
+    dispatcher: Dispatcher
+    platforms: Mapping[str, Platform]
+
+    async def follow(self, job: Job) -> bool:
+        """Begin what follows on an ended job; return False if this process begins nothing any more."""
+        services = self.dispatcher.services
+        call = await self._find_call(job)
+        caller = await services.jobs.get(str(job.options["called_by"])) if job.options.get("called_by") else None
+        # Stop ends the whole chain.
+        if (call is None and caller is None) or job.state is JobState.CANCELLED:
+            return True
+        if not services.jobs.is_accepting:
+            return False
+        if call is not None:
+            await self._call(job, call)
+        elif caller is not None:
+            outputs = await services.jobs.list_outputs(job)
+            await self._tell(caller, _describe_result(job, outputs), f"{job.request_key}:result", outputs)
+        return True
+
+    async def _find_call(self, job: Job) -> ToolCall | None:
+        tools = job.options.get("tools")
+        if job.state is not JobState.FINISHED or job.command != Task.CHAT or not isinstance(tools, str):
+            return None
+        answer = await self.dispatcher.services.conversations.get_answer(job)
+        return split_call(answer.text, tools.split())[1] if answer is not None else None
+
+    async def _call(self, job: Job, call: ToolCall) -> None:
+        key = f"{job.request_key}:tool"
+        if call.error:
+            await self._tell(job, call.error, f"{key}:result", ())
+            return
+        invocation = Invocation(
+            user=_restore_user(job),
+            channel=await self._find_channel(job),
+            command=call.tool,
+            request_key=key,
+            options=call.options,
+            parent_job=job.id,
+            action=TOOL,
+        )
+        reply = await self.dispatcher.handle(invocation)
+        if reply is None:
+            return
+        if reply.buttons:  # above `confirm_above`: the person decides
+            await self._post(invocation, reply)
+        else:
+            await self._tell(job, f"{call.tool} was refused: {reply.text}", f"{key}:result", ())
+
+    async def _tell(self, caller: Job, result: str, request_key: str, outputs: Sequence[Output]) -> None:
+        """Ask the model to go on, with the result as the next question."""
+        services = self.dispatcher.services
+        made = next((output.sha256 for output in outputs if output.kind is MediaKind.PICTURE), "")
+        can_see = made and "image" in services.catalogue.get(caller.model).inputs
+        picture = services.media.load_attachment(made) if can_see else None
+        kept = ("model", "system", "temperature", "max_tokens")
+        invocation = Invocation(
+            user=_restore_user(caller),
+            channel=await self._find_channel(caller),
+            command=Task.CHAT,
+            request_key=request_key,
+            options={
+                "message": f"[Result of the tool] {result}",
+                **{
+                    name: value
+                    for name in kept
+                    if isinstance(value := caller.options.get(name), (str, int, float)) and value != ""
+                },
+            },
+            attachments={"image": picture} if picture is not None else {},
+            parent_job=caller.id,
+            action=TOOL_RESULT,
+        )
+        reply = await self.dispatcher.handle(invocation)
+        if reply is not None:
+            await self._post(invocation, replace(reply, text=f"{result}\n\n{reply.text}"))
+
+    async def _find_channel(self, job: Job) -> Channel:
+        """Return the place of the job's conversation now: a thread may have opened on the first answer."""
+        conversation = await self.dispatcher.services.conversations.get(job.conversation)
+        if conversation is None:
+            return job.channel
+        return replace(job.channel, thread=conversation.thread, is_reply_chain=conversation.is_reply_chain)
+
+    async def _post(self, invocation: Invocation, reply: Reply) -> None:
+        """Show a question or a refusal below the answer."""
+        key = f"{invocation.request_key}:reply"
+        destination = Destination(invocation.user, invocation.channel, key, nonce=f"{key}:0")
+        try:
+            await self.platforms[invocation.user.platform].post(destination, replace(reply, is_private=False))
+        except Unavailable:
+            raise
+        except MessageLost as error:
+            log.warning("tool.reply_lost", extra={"reason": str(error)})
+
+
+def _restore_user(job: Job) -> User:
+    # The row of a job holds no roles; limits and channels may depend on the roles.
+    return replace(job.user, roles=frozenset(str(job.options.get("roles") or "").split()))
+
+
+def _describe_result(job: Job, outputs: Sequence[Output]) -> str:
+    """Return the words that tell a model how its tool ended."""
+    if job.state is JobState.FAILED:
+        return f"{job.command} failed: {job.error}"
+    text = "".join(output.text for output in outputs).strip()
+    files = sum(1 for output in outputs if output.sha256)
+    made = f"{job.command} made {files} {'file' if files == 1 else 'files'}, which the person sees." if files else ""
+    return " ".join(part for part in (made, text) if part) or f"{job.command} gave nothing."

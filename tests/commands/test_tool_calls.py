@@ -1,0 +1,133 @@
+"""Chat models that draw and edit for the asker: chains of jobs, their price, their end, and what goes wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench import Bench
+from tests.fakes.samples import ANA, CHANNEL, MODERATOR
+
+DRAW = ("Here it ", "comes.", '\n{"tool": "imag', 'ine", "prompt": "a fox in snow"}')
+
+
+@pytest.fixture
+async def tools(bench: Bench) -> Bench:
+    await bench.say("/settings chat --tools on", by=MODERATOR)
+    return bench
+
+
+def list_texts(bench: Bench) -> list[str]:
+    return [message.text for message in bench.platform.messages.values()]
+
+
+async def test_a_model_draws_and_goes_on_in_words(tools: Bench) -> None:
+    tools.backend.answers = [DRAW, ("What do you think?",)]
+
+    await tools.say("/chat draw me a fox")
+
+    answer, picture, ending = list(tools.platform.messages.values())[-3:]
+    assert answer.text == "Here it comes.\n\nDrawing: a fox in snow"
+    assert not any("tool" in reply.text for reply in answer.history)
+    assert picture.reply.buttons[0].label == "Again"
+    assert picture.reply.request_summary == "Ana: /imagine a fox in snow"
+    assert ending.text == "What do you think?"
+    chat, drawing, last = tools.backend.runs.values()
+    assert '{"tool": "imagine"' in str(chat.inputs["prompt"])
+    assert drawing.inputs["prompt"] == "a fox in snow"
+    assert "[Result of the tool] imagine made 1 file, which the person sees." in str(last.inputs)
+    assert await tools.list_open_holds() == []
+
+
+async def test_tools_are_off_until_a_moderator_turns_them_on(bench: Bench) -> None:
+    bench.backend.answers = [DRAW]
+
+    await bench.say("/chat draw me a fox")
+
+    assert len(bench.backend.runs) == 1
+    assert "tool" not in str(bench.backend.last_run.inputs)
+
+
+async def test_tools_are_set_for_one_channel(bench: Bench) -> None:
+    await bench.say(f"/settings chat --tools on --channel {CHANNEL.id}", by=MODERATOR)
+    bench.backend.answers = [DRAW, ("Done.",)]
+
+    await bench.say("/chat draw me a fox")
+
+    assert len(bench.backend.runs) == 3
+
+
+async def test_a_model_in_a_loop_gets_three_results(tools: Bench) -> None:
+    tools.backend.will(words=DRAW)
+
+    await tools.say("/chat draw me a fox")
+
+    models = [run.model.task for run in tools.backend.runs.values()]
+    assert [str(task) for task in models] == ["chat", "imagine"] * 3 + ["chat"]
+    assert await tools.list_open_holds() == []
+
+
+async def test_a_wrong_call_is_told_to_the_model_alone(tools: Bench) -> None:
+    tools.backend.answers = [('{"tool": "shell", "command": "ls"}',), ("Sorry.",)]
+
+    await tools.say("/chat list the files")
+
+    assert len(tools.backend.runs) == 2
+    assert "There is no such tool" in str(tools.backend.last_run.inputs)
+    assert tools.last_text == "Sorry."
+    assert not any("shell" in text for text in list_texts(tools))
+
+
+async def test_an_option_out_of_bounds_is_refused_and_told(tools: Bench) -> None:
+    tools.backend.answers = [('{"tool": "imagine", "prompt": "a fox", "count": 90}',), ("Fewer, then.",)]
+
+    await tools.say("/chat ninety foxes please")
+
+    assert len(tools.backend.runs) == 2
+    assert "count must be from 1 to 4" in str(tools.backend.last_run.inputs)
+    assert tools.last_text == "Fewer, then."
+
+
+async def test_stop_ends_the_chain(tools: Bench) -> None:
+    tools.backend.answers = [DRAW]
+    tools.backend.will(pictures=1, hangs_after=4)
+    await tools.say("/chat draw me a fox")
+
+    await tools.press("cancel")
+
+    assert not any(str(run.model.task) == "imagine" for run in tools.backend.runs.values())
+
+
+async def test_a_costly_call_asks_first(tools: Bench) -> None:
+    await tools.say("/settings general --confirm_above 20", by=MODERATOR)
+    await tools.say("/settings model imagine flux-dev", by=MODERATOR)
+    tools.backend.answers = [DRAW, ("There.",)]
+    await tools.say("/chat draw me a fox")
+    assert tools.last_text == "This costs 25 credits with FLUX dev. Go ahead?"
+    assert len(tools.backend.runs) == 1
+
+    await tools.press("confirm")
+
+    assert [run.model.key for run in tools.backend.runs.values()] == ["llama-3-8b", "flux-dev", "llama-3-8b"]
+    assert tools.last_text == "There."
+    assert await tools.list_open_holds() == []
+
+
+async def test_a_chain_goes_on_in_the_next_process(tools: Bench, tmp_path: Path) -> None:
+    tools.backend.answers = [DRAW, ("After the restart.",)]
+    tools.backend.will(hangs_after=4)
+    await tools.say("/chat draw me a fox")
+    tools.app.jobs.is_accepting = False
+    tools.backend.will(hangs_after=None)
+    tools.backend.last_run.released.set()
+    await tools.wait_until_idle()
+    assert len(tools.backend.runs) == 1
+    await tools.close()
+
+    again = await tools.open_again(tmp_path)
+    await again.wait_until_idle()
+
+    assert [str(run.model.task) for run in again.backend.runs.values()] == ["chat", "imagine", "chat"]
+    assert again.last_text == "After the restart."
+    assert again.last_message.destination.user.id == ANA.id
+    assert await again.list_open_holds() == []
+    await again.close()
