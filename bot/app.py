@@ -45,7 +45,7 @@ from bot.jobs.presenting import Presenter
 from bot.jobs.recovery import Recovery
 from bot.jobs.retention import Retention, RetentionLimits
 from bot.jobs.runner import Runner
-from bot.jobs.work import FollowUps, JobServices, UsualTimes
+from bot.jobs.work import JobServices, UsualTimes
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.config import DiscordConfig
@@ -115,7 +115,6 @@ class App:
             UsualTimes(self.database, self.clock),
             self.clock,
             JobQueues(MAX_CONCURRENT_RUNS, _list_backend_limits(self.backends.values())),
-            follow_ups := FollowUps(),
         )
         self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)
@@ -123,8 +122,7 @@ class App:
         self.recovery = Recovery(
             self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
         )
-        limits = RetentionLimits(settings.retention_days, settings.media_max_bytes)
-        self.retention = Retention(job_services, self.jobs.personal_data, limits)
+        self.retention = Retention(job_services, self.jobs.personal_data, _make_retention_limits(settings))
 
         conversations = Conversations(self.database, settings.system_prompt, self.clock)
         links = PaintLinks(self.database, self.clock, self.media, settings.public_url or "")
@@ -134,8 +132,7 @@ class App:
         )
         confirmations = Confirmations(self.database, self.clock, self.media)
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
-        # A chat's calls run through the dispatcher, as the requests of people do.
-        follow_ups.add(ToolCalls(self.dispatcher, self.platforms).follow)
+        job_services.follow_ups.add(ToolCalls(self.dispatcher, self.platforms).follow)
         self._stack = AsyncExitStack()
 
     async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:
@@ -267,6 +264,10 @@ def _create_catalogue(settings: Settings, backends: Container[str] | None) -> Ca
     models = load_catalogue(settings.catalogue_path or BUILT_IN_PATH)
     # Without a token for Replicate its models are not on offer beside servers of the owner.
     return Catalogue([model for model in models if backends is None or model.backend in backends])
+
+
+def _make_retention_limits(settings: Settings) -> RetentionLimits:
+    return RetentionLimits(settings.retention_days, settings.media_max_bytes)
 
 
 def _create_moderation(settings: Settings, database: Database, clock: Clock, all_owners: Sequence[Owner]) -> Moderation:

@@ -82,7 +82,7 @@ class JobServices:
     usual_times: UsualTimes
     clock: Clock
     queues: JobQueues
-    follow_ups: FollowUps
+    follow_ups: FollowUps = field(default_factory=FollowUps)
 
 
 @dataclass(slots=True)
