@@ -32,7 +32,7 @@ async def test_a_model_draws_and_goes_on_in_words(tools: Bench) -> None:
     assert picture.reply.request_summary == "Ana: /imagine a fox in snow"
     assert ending.text == "What do you think?"
     chat, drawing, last = tools.backend.runs.values()
-    assert '{"tool": "imagine"' in str(chat.inputs["prompt"])
+    assert "what to draw, in full" in str(chat.inputs)
     assert drawing.inputs["prompt"] == "a fox in snow"
     assert "[Result of the tool] imagine made 1 file, which the person sees." in str(last.inputs)
     assert await tools.list_open_holds() == []
@@ -107,7 +107,7 @@ async def test_a_costly_call_asks_first(tools: Bench) -> None:
 
     await tools.press("confirm")
 
-    assert [run.model.key for run in tools.backend.runs.values()] == ["llama-3-8b", "flux-dev", "llama-3-8b"]
+    assert [run.model.task.value for run in tools.backend.runs.values()] == ["chat", "imagine", "chat"]
     assert tools.last_text == "There."
     assert await tools.list_open_holds() == []
 
