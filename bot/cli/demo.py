@@ -11,10 +11,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from bot.cli.local_servers import offer_local_models
 from bot.cli.sandbox import find_documents
 from bot.cli.terminal import print_errors
 from bot.sandbox.server import SandboxOptions, SandboxThread
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, load_configured_backends, load_settings
 from bot.telemetry import logs
 
 BADGE = "sandbox: rules, not AI"
@@ -76,6 +77,10 @@ def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
     # Containers and hosting services name the port in PORT.
     port = options.port if options.port is not None else int(os.environ.get("PORT") or 0)
     settings = _make_settings(sandbox, load_settings().data_dir / "demo", port)
+    if (offer := offer_local_models(settings.data_dir)) is not None:
+        path, sentence = offer
+        settings = settings.model_copy(update={"catalogue_path": path})
+        print(sentence, flush=True)
     logs.configure_logging("WARNING", settings.log_format, settings.list_secrets())
 
     def open_browser(address: str) -> None:
@@ -92,6 +97,8 @@ def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
 def _make_settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Settings:
     """Return the person's settings, with the sandbox for Replicate and without any way in from outside."""
     settings = load_settings()
+    # Servers of a person's own catalogue file may cost money too.
+    own_catalogue = None if load_configured_backends(settings) else settings.catalogue_path
     # A demo beside a configured bot must not sign in to chat platforms, spend money or touch the real database.
     changes: dict[str, object] = dict.fromkeys(_PLATFORM_SECRETS)
     changes |= {
@@ -99,6 +106,7 @@ def _make_settings(sandbox: SandboxThread, data_dir: Path, port: int = 0) -> Set
         "replicate_api_token": SecretStr(sandbox.token),
         "database_url": None,
         "data_dir": data_dir,
+        "catalogue_path": own_catalogue,
         "public_url": None,
         "http_host": "127.0.0.1",
         "http_port": port or settings.http_port,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from bot.catalogue.catalogue import Catalogue, list_left_out
+from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.backend import Inputs
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
@@ -139,7 +140,8 @@ class Presenter:
             f"{withheld} withheld by the model's safety filter" if withheld else "",
             _format_missing_options(job, model),
             _format_left_out(job),
-            self.badge,
+            # The badge tells of the server in Replicate's place; a server of the owner goes by its own name.
+            self.badge if job.backend == BUILT_IN_BACKEND else f"on {job.backend}",
         )
 
     def _build_buttons(self, job: Job, model: Model, result: Result) -> list[Button]:

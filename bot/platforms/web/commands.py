@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Channel, User
@@ -11,12 +12,21 @@ from bot.dispatch.plain_text import DEFAULT_COMMAND
 from bot.platforms.web.request_parsing import MessageRequest
 
 _NAME_CHARACTERS = 100
+_MAX_OFFERED = 6
 
 
-def menu_to_json(menu: Menu) -> JSON:
-    """Return every command with the options of the form, in the menu's order."""
-    commands: list[JSON] = [_declaration_to_json(form.declaration) for form in menu]
-    return {"commands": commands, "plain": DEFAULT_COMMAND}
+def menu_to_json(services: Services) -> JSON:
+    """Return every command with the options of the form, in the menu's order, and a sentence about own servers."""
+    commands: list[JSON] = [_declaration_to_json(form.declaration) for form in services.menu]
+    return {"commands": commands, "plain": DEFAULT_COMMAND, "offer": _describe_own_servers(services)}
+
+
+def _describe_own_servers(services: Services) -> str:
+    """Return a sentence with the models on servers of the owner; empty without such models."""
+    own = [model for model in services.catalogue.list_all() if model.backend != BUILT_IN_BACKEND]
+    names = [f"{model.title} ({model.backend}, /{model.task})" for model in own[:_MAX_OFFERED]]
+    more = ", …" if len(own) > _MAX_OFFERED else ""
+    return f"Also on our own machines: {', '.join(names)}{more}." if own else ""
 
 
 def build_invocation(request: MessageRequest, menu: Menu, user: User, channel: Channel) -> Invocation:

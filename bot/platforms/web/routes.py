@@ -133,7 +133,7 @@ class PageRoutes:
         return _json_response(await current_user_to_json(request[REQUEST_USER], switchable_users, self._dispatcher))
 
     async def _get_menu(self, request: web.Request) -> web.StreamResponse:
-        return _json_response(commands.menu_to_json(self._dispatcher.services.menu))
+        return _json_response(commands.menu_to_json(self._dispatcher.services))
 
     async def _autocomplete(self, request: web.Request) -> web.StreamResponse:
         query = request.query

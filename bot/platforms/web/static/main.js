@@ -83,6 +83,7 @@ async function start() {
 	const menu = await read("/api/menu").catch(() => null);
 	showConnection(menu);
 	if (!menu) return void setTimeout(start, 2000);
+	byId("offer").textContent = menu.offer;
 	composer = new Composer(menu, () => channel, () => {
 		isAtEnd = true;
 		toEnd();
