@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
 
+from bot.catalogue.catalogue import Catalogue
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
@@ -79,7 +80,7 @@ NO_MODERATION = cast(Moderation, SimpleNamespace())
 def make_scripted_dispatcher(script: DispatcherScript) -> ScriptedDispatcher:
     """Return a dispatcher whose menu is `MENU`."""
     return ScriptedDispatcher(
-        cast(Services, SimpleNamespace(menu=MENU)),
+        cast(Services, SimpleNamespace(menu=MENU, catalogue=Catalogue([]))),
         Authorizer((), NO_MODERATION),
         Notices({}, NO_MODERATION, ()),
         cast(Confirmations, None),
