@@ -9,6 +9,8 @@ import aiohttp
 import pytest
 
 from tests.chaos.processes import TOKEN, BotProcess, PageUser, sandbox
+from tests.emulators.comfyui.catalogue import write_catalogue
+from tests.emulators.comfyui.emulator import ComfyUIEmulator
 from tests.fakes.backend import make_png
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
@@ -57,6 +59,47 @@ async def test_thirty_jobs_survive_sigkill_at_random_moments(tmp_path: Path) -> 
         assert [[message["tone"] for message in messages] for messages in shown] == [["done"]] * JOBS
         await _check_paid_once(http, url, tmp_path)
         _check_ledger_closed(tmp_path)
+
+
+async def test_runs_on_a_comfyui_server_survive_sigkill(tmp_path: Path) -> None:
+    random_moments = random.Random(20261201)
+    async with (
+        ComfyUIEmulator(tmp_path / "comfyui", step_seconds=0.03) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        catalogue = write_catalogue(tmp_path / "catalogue", server.url, steps=5)
+        catalogue.write_text(catalogue.read_text().replace('usd = "0"', 'usd = "0.01"'))
+        settings = {"CATALOGUE_PATH": str(catalogue), "REPLICATE_API_TOKEN": ""}
+        bot = BotProcess(tmp_path / "bot", "http://127.0.0.1:9", settings=settings)
+        await bot.start()
+        user = PageUser(http, bot)
+        asks: list[tuple[str, bytes | None]] = [
+            ("/imagine a fox --seed 7", None),
+            ("/edit in winter", make_png(48, 32)),
+        ]
+        requests = [
+            asyncio.create_task(user.send_request(text, f"request-{n:04}", f"c{n}", picture))
+            for n, (text, picture) in enumerate(asks * 4)
+        ]
+        open_at_kills = []
+        for _ in range(2):
+            await _wait_for_open_job(bot.folder)
+            await asyncio.sleep(random_moments.uniform(0.2, 0.6))
+            await bot.kill()
+            open_at_kills.append(_count_open_jobs(bot.folder))
+            await bot.start()
+        await asyncio.gather(*requests)
+        await _wait_until_delivered(bot.folder)
+        shown = [await user.list_bot_messages(f"c{n}") for n in range(len(requests))]
+        assert await bot.terminate() == 0
+
+        assert any(open_at_kills), "a kill must meet work in flight"
+        claimed = sorted(str(row[0]) for row in _read_rows(bot.folder, "SELECT backend_id FROM predictions"))
+        assert [[message["tone"] for message in messages] for messages in shown] == [["done"]] * len(requests)
+        assert sorted(server.runs.started) == claimed
+        assert _read_rows(bot.folder, "SELECT DISTINCT cost_micros FROM jobs") == [(10_000,)]
+        assert server.violations == []
+        _check_ledger_closed(bot.folder)
 
 
 async def test_sigterm_drains_within_the_grace(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """ComfyUI's routes, one method for each call of the bot."""
 
 import asyncio
+import json
 import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -78,7 +79,10 @@ class ComfyUIClient:
             # Without the key the server falls back to its command line, which has no previews by default.
             body["extra_data"] = {"preview_method": "latent2rgb"}
         try:
-            async with self.api.stream("POST", "/prompt", sent=asyncio.Event(), json=body) as response:
+            # httpx's own encoder fails on half an emoji (a lone surrogate).
+            content, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+            sending = self.api.stream("POST", "/prompt", sent=asyncio.Event(), content=content, headers=headers)
+            async with sending as response:
                 reply = await self.api.read_reply(response)
         except RunLost as error:
             raise SubmitUnclear(str(error)) from error

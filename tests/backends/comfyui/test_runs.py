@@ -77,6 +77,14 @@ async def test_each_run_has_a_fresh_seed_and_a_file_of_its_own(rig: Rig, drawing
     assert first.files != second.files
 
 
+async def test_half_an_emoji_and_a_value_like_a_link_are_mere_words(rig: Rig, drawing: Model) -> None:
+    snapshot = await rig.finish(drawing, await rig.start(drawing, {**FOX, "Prompt.text": 'half \ud83d ["4", 0]'}))
+
+    (run,) = rig.server.runs.history.values()
+    assert snapshot.state is PredictionState.SUCCEEDED
+    assert run["prompt"][2]["6"]["inputs"]["text"] == 'half \ud83d ["4", 0]'
+
+
 async def test_a_chosen_seed_is_kept(rig: Rig, drawing: Model) -> None:
     await rig.finish(drawing, await rig.start(drawing, {**FOX, "Sampler.seed": 7}))
 

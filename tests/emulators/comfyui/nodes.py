@@ -55,7 +55,7 @@ class Latent:
 
 def draw_picture(prompt: str, seed: int, width: int, height: int, finished: float) -> Image.Image:
     """Return the picture of a prompt and a seed, blurred and noisy as long as unfinished (0 to 1)."""
-    digest = hashlib.sha256(f"{prompt}\n{seed}".encode()).digest()
+    digest = hashlib.sha256(f"{prompt}\n{seed}".encode("utf-8", "surrogatepass")).digest()
     small = Image.new("RGB", (8, 8))
     small.putdata([tuple(digest[(x * 3 + c) % 32] for c in range(3)) for x in range(64)])
     picture = small.resize((width, height), Image.Resampling.BICUBIC)
