@@ -12,7 +12,7 @@ from bot.core.models import ASPECTS, InputRule, Model, OutputKind, Price, Task
 TUNING_OPTIONS = frozenset(
     (
         *("quality", "resolution", "seed", "negative", "steps", "guidance", "scheduler", "format", "strength"),
-        *("prompt_upsampling", "safety_tolerance", "face_enhance", "temperature"),
+        *("prompt_upsampling", "safety_tolerance", "face_enhance", "scale", "temperature"),
     )
 )
 """Options that a model may lack: the run goes on without such an option, and the reply says so.

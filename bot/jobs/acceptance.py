@@ -300,15 +300,15 @@ _MILLION = 1_000_000
 def check_output_size(model: Model, options: Options, inputs: Options) -> None:
     """Raise `BadOption` if the requested pictures exceed the size that the bot keeps.
 
-    `options` are the command's options, `inputs` the model's fields made of them. For an upscale the text names the
-    largest scale that works.
+    `options` are the command's options, `inputs` the model's fields made of them. For a model with a scale the text
+    names the largest scale that works.
     """
-    scale, picture = (
-        options.get("scale"),
-        next(iter(list_input_files(options)), None),
-    )
-    if model.task is Task.UPSCALE and isinstance(scale, (int, float)) and picture is not None:
-        _check_scale(model, picture, scale)
+    rule, picture = model.inputs.get("scale"), next(iter(list_input_files(options)), None)
+    if rule is not None and picture is not None:
+        scale = options.get("scale")
+        scale = rule.default if scale is None else scale
+        if isinstance(scale, (int, float)):
+            _check_scale(rule, picture, scale)
     width, height = _get_sides(inputs)
     if not _is_kept_size(width, height):
         raise BadOption(
@@ -317,11 +317,11 @@ def check_output_size(model: Model, options: Options, inputs: Options) -> None:
         )
 
 
-def _check_scale(model: Model, picture: InputFile, scale: float) -> None:
+def _check_scale(rule: InputRule, picture: InputFile, scale: float) -> None:
     if _is_kept_at(picture, scale):
         return
     pixels = picture.width_pixels * picture.height_pixels * scale**2
-    largest = next((smaller for smaller in _list_scales(model.inputs.get("scale")) if _is_kept_at(picture, smaller)), 0)
+    largest = next((smaller for smaller in _list_scales(rule) if _is_kept_at(picture, smaller)), 0)
     advice = f"the largest scale that works is {largest:g}" if largest else "give a smaller picture"
     if pixels > MAX_OUTPUT_PIXELS:
         size = (
@@ -341,10 +341,8 @@ def _is_kept_size(width_pixels: int, height_pixels: int) -> bool:
     return width_pixels * height_pixels <= MAX_OUTPUT_PIXELS and max(width_pixels, height_pixels) <= MAX_SIDE_PIXELS
 
 
-def _list_scales(rule: InputRule | None) -> Iterator[float]:
+def _list_scales(rule: InputRule) -> Iterator[float]:
     """Yield the scales of a model, largest first, in steps of a tenth where the model has no fixed choices."""
-    if rule is None:
-        return
     if choices := (*rule.choices, *rule.expands):
         yield from sorted({float(choice) for choice in choices if choice.replace(".", "", 1).isdecimal()}, reverse=True)
         return

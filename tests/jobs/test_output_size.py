@@ -5,13 +5,15 @@ import zlib
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from bot.core.backend import RunMetrics
 from bot.core.invocations import Invocation
+from bot.core.limits import MAX_OUTPUT_PIXELS
 from bot.core.replies import Tone
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
-from tests.fakes.samples import ANA, CHANNEL, get_text
+from tests.fakes.samples import ANA, CHANNEL, OWNER, get_text
 from tests.faults.bench import open_fault_bench
 from tests.media.pictures import make_png_bomb
 
@@ -43,6 +45,47 @@ async def test_an_upscale_too_large_to_keep_is_refused_with_the_largest_scale(
     assert sentence in get_text(reply)
     assert bench.backend.runs == {}
     assert await bench.balance() == bench.starting_credits
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("/upscale --model topaz-upscale --scale 4", "the largest scale that works is 2."),
+        ("/upscale --model topaz-upscale --scale 6", "the largest scale that works is 2."),
+        ("/restore --model gfpgan --scale 4", "the largest scale that works is 3.3."),
+        ("/restore --model codeformer --scale 4", "the largest scale that works is 3.3."),
+        ("/upscale --model clarity-upscaler --scale 5", "Clarity Upscaler takes scale from 1 to 4, not 5."),
+        ("/upscale --model topaz-upscale --scale 3", "Topaz Upscale takes scale 2, 4, 6, not “3”."),
+    ],
+)
+async def test_every_model_with_a_scale_is_refused_with_the_largest(bench: Bench, line: str, sentence: str) -> None:
+    reply = await bench.say(line, image=make_png(4_300, 3_100))
+
+    assert sentence in get_text(reply)
+    assert bench.backend.runs == {}
+    assert await bench.balance() == bench.starting_credits
+
+
+async def test_the_usual_scale_is_checked_too(bench: Bench) -> None:
+    reply = await bench.say("/restore", image=make_png(20_000, 1_000))
+
+    assert "Made 2 times larger, this picture would be 40,000 pixels long" in get_text(reply)
+    assert "the largest scale that works is 1.6." in get_text(reply)
+    assert bench.backend.runs == {}
+
+
+async def test_a_model_that_chooses_the_scale_gets_a_picture_whose_result_is_kept(bench: Bench) -> None:
+    await bench.app.dispatcher.services.credits.wallets.grant(OWNER, ANA, 100_000, "web:grant", is_owner=True)
+
+    assert await bench.say("/upscale --model crisp-upscale --scale 4", image=make_png(4_300, 3_100)) is None
+
+    sent = bench.backend.last_run.picture.rpartition(",")[2]
+    with Image.open(str(bench.app.media.find_path(sent))) as picture:
+        assert picture.width * picture.height * 4**2 <= MAX_OUTPUT_PIXELS
+    assert "scale" not in bench.backend.last_run.inputs
+    assert "without scale, which Recraft Crisp Upscale does not have" in bench.last_message.reply.note
+    await bench.say("/upscale --model crisp-upscale", image=make_png())
+    assert "without" not in bench.last_message.reply.note
 
 
 @pytest.mark.parametrize(
