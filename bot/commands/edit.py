@@ -37,8 +37,11 @@ class Edit(Command):
             # A model with a mask or an outpaint says itself how many pictures it takes.
             file_count=0 if self.mask or self.outpaint else len(self.images),
         )
-        options = self._build_options(*await self._load_files(model, services))
-        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+        images, given_mask, mask = await self._load_files(model, services)
+        options = self._build_options(images, mask)
+        # A button gives the mask again, and the model's style is applied again: keep the mask as people give masks.
+        stored_options = {**options, "mask": given_mask, "model": model.key}
+        await services.jobs.start(invocation, model, options, stored_options=stored_options)
         return None
 
     def _build_options(self, images: tuple[InputFile, ...], mask: InputFile | None) -> dict[str, InputValue]:
@@ -54,15 +57,17 @@ class Edit(Command):
             "format": self.format,
         }
 
-    async def _load_files(self, model: Model, services: Services) -> tuple[tuple[InputFile, ...], InputFile | None]:
-        """Return the pictures and the mask. A mask belongs to a single picture."""
+    async def _load_files(
+        self, model: Model, services: Services
+    ) -> tuple[tuple[InputFile, ...], InputFile | None, InputFile | None]:
+        """Return the pictures, and the mask as given and in the model's style. A mask belongs to a single picture."""
         media = services.media
         if self.mask is None:
-            return await media.load_inputs(self.images, model.inputs.get("image")), None
+            return await media.load_inputs(self.images, model.inputs.get("image")), None, None
         if len(self.images) > 1:
             raise BadOption("A mask belongs to one picture: give one picture with it.", option="mask")
-        image, mask = await media.load_masked(self.images[0], self.mask, model.inputs)
-        return (image,), mask
+        image, given_mask, mask = await media.load_masked(self.images[0], self.mask, model.inputs)
+        return (image,), given_mask, mask
 
 
 @command("edit", task=Task.EDIT, contexts={"picture": "Edit"})

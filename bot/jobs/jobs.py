@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.conversations.conversations import Question
-from bot.core.backend import list_input_files
+from bot.core.backend import InputFile, list_input_files
 from bot.core.caches import TtlCache
 from bot.core.errors import ConfirmationRequired, Unavailable, UserError
 from bot.core.file_types import PICTURES, MediaKind
@@ -71,12 +71,12 @@ class Jobs:
         `options` become the model's inputs; buttons and `/show` use `stored_options` (default: `options`). A repeated
         request key returns the first job. Raise a `UserError` if the request is rejected; then nothing is held.
         """
+        stored = options if stored_options is None else stored_options
         if not self.is_accepting:
-            self._services.media.release(list_input_files(options))
+            self._services.media.release(_list_files(options, stored))
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
         self._accepting_count += 1
         try:
-            stored = options if stored_options is None else stored_options
             accepted = await self._accept(invocation, model, options, stored, question)
             if accepted.is_new:
                 self._runner.launch(accepted.job, accepted.messages)
@@ -90,7 +90,7 @@ class Jobs:
         self, invocation: Invocation, model: Model, options: Options, stored: Options, question: Question | None
     ) -> AcceptedJob:
         """Accept a request and keep the files given with the request; delete new files if the request is refused."""
-        media, files = self._services.media, list_input_files(options)
+        media, files = self._services.media, _list_files(options, stored)
         try:
             # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
             await self.record_user(invocation.user)
@@ -237,3 +237,10 @@ class Jobs:
     async def _upsert_user(self, user: User) -> None:
         async with self._services.database.accept() as tx:
             await tx.people.upsert_user(user, self._services.clock.now())
+
+
+def _list_files(options: Options, stored: Options) -> list[InputFile]:
+    """Return the files of a request: those for the model, and those that a button gives again in another form."""
+    files = list_input_files(options)
+    known = {file.sha256 for file in files}
+    return [*files, *(file for file in list_input_files(stored) if file.sha256 not in known)]

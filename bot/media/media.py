@@ -152,9 +152,10 @@ class Media:
 
     async def load_masked(
         self, picture: Attachment | Link, mask: Attachment | Link, rules: Mapping[str, InputRule]
-    ) -> tuple[InputFile, InputFile]:
-        """Store a picture and its mask by the rules `image` and `mask`; the mask is converted to the model's style.
+    ) -> tuple[InputFile, InputFile, InputFile]:
+        """Store a picture and its mask by the rules `image` and `mask`.
 
+        Return the picture, the mask as given, and the mask in the model's style.
         Raise `BadOption` for a mask of another size than the picture, and as `load_input` does.
         """
         # The same bound for both: the sizes stay equal where the model needs a smaller picture.
@@ -170,15 +171,14 @@ class Media:
             )
         style = rules["mask"].mask_style if "mask" in rules else MaskStyle.WHITE
         if style is MaskStyle.WHITE:
-            return loaded[0], loaded[1]
+            return loaded[0], loaded[1], loaded[1]
         try:
             content = await asyncio.to_thread(Path(loaded[1].path).read_bytes)
             converted = await self._keep(content, Line.UPLOADS, convert=lambda data: convert_mask(data, style))
         except BaseException:
             self.release(loaded)
             raise
-        self.release(loaded[1:])
-        return loaded[0], build_input_file(converted)
+        return loaded[0], loaded[1], build_input_file(converted)
 
     def claim(self, files: Iterable[InputFile]) -> None:
         """Keep the files of an accepted request."""

@@ -1,7 +1,10 @@
 """/edit, /removebg and /restore, at the bench."""
 
+from pathlib import Path
+
 import pytest
 
+from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands import MENU
 from bot.commands.edit import Edit
 from bot.core.errors import BadOption
@@ -80,6 +83,23 @@ async def test_a_model_for_masks_without_a_mask_is_refused_before_a_hold(bench: 
     assert refused.text == "Stable Diffusion inpainting needs a mask: give one, or choose another model."
     assert await bench.balance() == bench.starting_credits
     assert not await bench.app.media.list_files()
+
+
+async def test_a_mask_in_the_model_s_style_is_the_same_again(tmp_path: Path) -> None:
+    catalogue = tmp_path / "models.toml"
+    text = BUILT_IN_PATH.read_text(encoding="utf-8")
+    catalogue.write_text(text.replace('mask = { to = "mask",', 'mask = { to = "mask", mask = "black",'))
+    bench = await Bench.open(tmp_path, catalogue_path=catalogue)
+    mask = make_attachment(make_png(colour="white"))
+    await bench.invoke(Edit(prompt="a hat", images=(make_attachment(make_png()),), mask=mask))
+    [first] = [run.inputs["mask"] for run in bench.backend.runs.values()]
+
+    await bench.press("again")
+
+    assert bench.backend.last_run.inputs["mask"] == first
+    assert len(bench.backend.runs) == 2
+    assert len(await bench.app.media.list_files()) == 3  # the picture (as are the results) and both masks
+    await bench.close()
 
 
 async def test_a_mask_of_another_size_is_refused(bench: Bench) -> None:
