@@ -49,6 +49,8 @@ KEEP_SENT_MASK = """() => {
 async def finish(visitor: PageVisitor, painter: Any) -> None:
     """Press Done, and wait until the page has the mask."""
     await painter.get_by_role("button", name="Done").click()
+    # Chromium encodes a canvas when idle, which takes long on a busy machine.
+    await expect(visitor.button("Send")).to_be_enabled(timeout=20_000)
     await expect(visitor.page.get_by_role("button", name="Mask painted · change")).to_be_focused()
 
 
@@ -136,6 +138,27 @@ async def test_the_painter_goes_on_where_it_was_left_and_cancel_changes_nothing(
     mask = await read_mask(visitor)
 
     assert [mask.getpixel(at) for at in ((192, 200), (480, 80))] == [255, 0]
+
+
+async def test_a_mask_that_edit_prompt_brought_back_is_painted_on(visitor: PageVisitor) -> None:
+    painter = await open_painter(visitor)
+    await drag(visitor, painter, (0.2, 0.5), (0.5, 0.5))
+    await finish(visitor, painter)
+    await visitor.words.press("Enter")
+    await expect(visitor.words).to_have_value("")
+    await expect(visitor.pictures).to_have_count(1, timeout=10_000)
+    await visitor.answer.get_by_role("button", name="Edit prompt").first.click()
+
+    await visitor.page.get_by_role("button", name="Mask painted · change").click()
+    await expect(painter.get_by_role("status")).to_have_text("5 % painted")
+    await painter.get_by_role("button", name="Erase").click()
+    await drag(visitor, painter, (0.4, 0.5), (0.6, 0.5))
+    await painter.get_by_role("button", name="Brush").click()
+    await drag(visitor, painter, (0.8, 0.2), (0.9, 0.2))
+    await finish(visitor, painter)
+    mask = await read_mask(visitor)
+
+    assert [mask.getpixel(at) for at in ((160, 200), (290, 200), (544, 80), (20, 20))] == [255, 0, 255, 0]
 
 
 async def test_a_mask_is_offered_for_a_single_picture_of_a_command_that_takes_one(visitor: PageVisitor) -> None:

@@ -16,9 +16,9 @@ FORBIDDEN = re.compile(
 )
 
 
-def test_the_whole_front_end_is_at_most_81_kb() -> None:
-    """64 kB, sixteen for the painter of masks by mouse, touch and keyboard, and one for unfinished pictures."""
-    assert sum(file.stat().st_size for file in FILES) <= 81_000
+def test_the_whole_front_end_is_at_most_82_kb() -> None:
+    """64 kB, seventeen for the painter of masks by mouse, touch and keyboard, and one for unfinished pictures."""
+    assert sum(file.stat().st_size for file in FILES) <= 82_000
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)

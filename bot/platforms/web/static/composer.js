@@ -2,7 +2,7 @@
 
 import { byId, el, icon, toast, tool } from "./dom.js";
 import { read, send } from "./api.js";
-import { paintMask } from "./painter.js";
+import { paintMask, readMask } from "./painter.js";
 import { Panel, fieldsOf } from "./panel.js";
 import { Suggestions, commandOf, suggest } from "./suggestions.js";
 
@@ -69,8 +69,8 @@ export class Composer {
 		const kept = fileNames(command).map((file) => options[file]?.sha256);
 		this.detach();
 		for (const sha256 of kept.filter(Boolean)) this.attach([await load(`/media/${sha256}`, "picture")]);
-		const mask = options.mask?.sha256;
-		if (mask) this.setMask({ file: await load(`/media/${mask}`, "mask.png"), strokes: [] });
+		const mask = options.mask && (await load(`/media/${options.mask.sha256}`, "mask.png"));
+		if (mask) this.setMask({ file: mask, base: await readMask(mask), strokes: [] });
 	}
 
 	/** Begins an edit of a picture of a message. */
@@ -145,8 +145,12 @@ export class Composer {
 	/** Opens the painter over the attached picture. */
 	async paint() {
 		const [picture] = this.files;
-		const painted = await paintMask(picture, this.mask?.strokes).catch(() => toast("This picture cannot be painted on."));
-		if (painted && this.files[0] === picture) this.setMask(painted.file && painted);
+		this.isSending = true; // until the mask is ready: Enter must not send the mask of before
+		this.showState();
+		const painted = await paintMask(picture, this.mask ?? {}).catch(() => toast("This picture cannot be painted on."));
+		this.isSending = false;
+		if (painted && this.files[0] === picture) this.mask = painted.file && painted;
+		this.update();
 		byId("files").querySelector(".paint").focus();
 	}
 

@@ -18,7 +18,7 @@ async function start() {
 	byId("picture").append(image, shade);
 	for (const id of ["picture", "paint", "send"]) byId(id).hidden = false;
 	byId("paint").onclick = async () => {
-		mask = (await paintMask(picture, mask?.strokes)) ?? mask;
+		mask = (await paintMask(picture, mask ?? {})) ?? mask;
 		const isPainted = Boolean(mask?.file);
 		drawStrokes(shade, { strokes: mask?.strokes ?? [], width: shade.width, height: shade.height }, getComputedStyle(shade).color);
 		byId("send").disabled = !isPainted;

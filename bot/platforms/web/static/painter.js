@@ -6,21 +6,33 @@ const SCREEN_PIXELS = 1600; // the longer side while painting; the mask has the 
 const GRID = 100; // cells each way that count the painted share
 const KEYS = { b: "brush", e: "erase" };
 
-/** Opens the painter over a picture. Returns {file, share, strokes}: a PNG of the picture's size, white where painted, or null without paint; returns undefined after Cancel. */
-export async function paintMask(picture, strokes = []) {
+/** Opens the painter over a picture, where a mask was left: {base, strokes}. Returns {file, share, base, strokes}: a PNG of the picture's size, white where painted, or null without paint; returns undefined after Cancel. */
+export async function paintMask(picture, { base = null, strokes = [] } = {}) {
 	const image = el("img", { src: URL.createObjectURL(picture), alt: "" });
 	await image.decode();
-	const painter = new Painter(image, [...strokes]);
+	const painter = new Painter(image, base, [...strokes]);
 	const isDone = await painter.ask();
 	URL.revokeObjectURL(image.src);
 	return isDone ? painter.result() : undefined;
 }
 
+/** Returns the base of a mask that was sent before: a canvas, opaque where the mask is white. */
+export async function readMask(file) {
+	const image = await createImageBitmap(file);
+	const canvas = el("canvas", { width: image.width, height: image.height });
+	const context = canvas.getContext("2d");
+	context.drawImage(image, 0, 0);
+	const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+	for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = pixels.data[i - 1];
+	context.putImageData(pixels, 0, 0);
+	return canvas;
+}
+
 /** One opened dialog. Strokes are kept in pixels of the picture: {isErased, size, points}. */
 class Painter {
-	constructor(image, strokes) {
+	constructor(image, base, strokes) {
 		const { naturalWidth: width, naturalHeight: height } = image;
-		Object.assign(this, { image, strokes, width, height, tool: "brush", isDown: false });
+		Object.assign(this, { image, base, strokes, width, height, tool: "brush", isDown: false });
 		this.size = Math.round(Math.max(width, height) / 12);
 		this.at = { x: width / 2, y: height / 2 };
 		const scale = Math.min(1, SCREEN_PIXELS / Math.max(width, height));
@@ -52,6 +64,7 @@ class Painter {
 		this.resize(this.size);
 		this.choose("brush");
 		this.draw();
+		if (this.base || this.strokes.length) this.tell();
 		this.canvas.focus();
 		await new Promise((resolve) => (this.dialog.onclose = resolve));
 		this.dialog.remove();
@@ -145,6 +158,7 @@ class Painter {
 
 	clear() {
 		this.strokes = [];
+		this.base = null;
 		this.draw();
 		this.tell();
 	}
@@ -182,23 +196,30 @@ class Painter {
 
 	async result() {
 		const share = this.measure();
-		if (!share) return { file: null, share, strokes: [] };
+		if (!share) return { file: null, share, base: null, strokes: [] };
 		const whole = el("canvas", { width: this.width, height: this.height });
 		const context = drawStrokes(whole, this, "#fff");
 		context.globalCompositeOperation = "destination-over";
 		context.fillStyle = "#000";
 		context.fillRect(0, 0, this.width, this.height);
 		const blob = await new Promise((resolve) => whole.toBlob(resolve, "image/png"));
-		return { file: new File([blob], "mask.png", { type: "image/png" }), share, strokes: this.strokes };
+		return { file: new File([blob], "mask.png", { type: "image/png" }), share, base: this.base, strokes: this.strokes };
 	}
 }
 
 /** Draws the strokes over a whole canvas, whatever its size; returns the context. */
-export function drawStrokes(canvas, { strokes, width, height }, colour) {
+export function drawStrokes(canvas, { base, strokes, width, height }, colour) {
 	const context = canvas.getContext("2d");
 	context.setTransform(1, 0, 0, 1, 0, 0);
 	context.clearRect(0, 0, canvas.width, canvas.height);
 	context.scale(canvas.width / width, canvas.height / height);
+	if (base) {
+		context.globalCompositeOperation = "source-over";
+		context.drawImage(base, 0, 0, width, height);
+		context.globalCompositeOperation = "source-in";
+		context.fillStyle = colour;
+		context.fillRect(0, 0, width, height);
+	}
 	Object.assign(context, { lineCap: "round", lineJoin: "round", strokeStyle: colour });
 	for (const { isErased, size, points } of strokes) {
 		context.globalCompositeOperation = isErased ? "destination-out" : "source-over";
