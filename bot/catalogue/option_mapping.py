@@ -35,7 +35,7 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
 
 _IMAGE_FIELDS = (
     *("image", "input_image", "img", "image_path", "init_image", "image_prompt", "image_url"),
-    *("image_input", "input_images", "images", "reference_images"),
+    *("image_input", "input_images", "images", "reference_images", "init_images"),
 )
 
 _MAX_TOKENS_FIELDS = ("max_tokens", "max_new_tokens", "max_completion_tokens", "max_output_tokens", "max_length")
@@ -45,14 +45,14 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     Task.IMAGINE: {
         "prompt": ("prompt", "text_prompt", "text", "caption"),
         "aspect": ("aspect_ratio", "aspect"),
-        "count": ("num_outputs", "num_images", "number_of_images", "num_samples", "n_images", "n"),
+        "count": ("num_outputs", "num_images", "number_of_images", "num_samples", "n_images", "n", "batch_size"),
         "quality": ("quality",),
         "resolution": ("resolution", "size", "megapixels", "output_megapixels"),
         "seed": ("seed",),
         "negative": ("negative_prompt", "n_prompt"),
         "steps": ("num_inference_steps", "inference_steps", "num_steps", "ddim_steps", "steps"),
         "guidance": ("guidance_scale", "guidance", "cfg_scale", "cfg"),
-        "scheduler": ("scheduler", "sampler"),
+        "scheduler": ("scheduler", "sampler", "sampler_name"),
         "prompt_upsampling": ("prompt_upsampling", "enhance_prompt", "magic_prompt"),
         "safety_tolerance": ("safety_tolerance",),
         "format": ("output_format", "format"),
@@ -74,7 +74,15 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     Task.RESTORE: {"image": _IMAGE_FIELDS, "scale": ("scale", "upscale", "scale_factor", "rescaling_factor")},
     Task.UPSCALE: {
         "image": _IMAGE_FIELDS,
-        "scale": ("scale", "scale_factor", "upscale_factor", "upscale", "outscale", "rescaling_factor"),
+        "scale": (
+            "scale",
+            "scale_factor",
+            "upscale_factor",
+            "upscale",
+            "outscale",
+            "rescaling_factor",
+            "upscaling_resize",
+        ),
         "face_enhance": ("face_enhance", "face_enhancement"),
     },
     Task.CAPTION: {

@@ -21,9 +21,9 @@ from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_catalogue
 from bot.cli.own_servers import is_local
 from bot.cli.terminal import print_errors
 from bot.commands import list_menu
-from bot.core.backend import BackendConfig, ModelSource
+from bot.core.backend import Backend, BackendConfig, BackendKind, ModelSource
 from bot.core.clock import SystemClock
-from bot.core.errors import BackendRefusedToken, EaselError, InputRefused, UserError
+from bot.core.errors import BackendRefusedToken, EaselError, InputRefused, PredictionGone, UserError
 from bot.core.models import Model
 from bot.core.private_files import is_readable_by_others
 from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_configured_backends, load_settings
@@ -161,12 +161,11 @@ async def _check_backend(config: BackendConfig, models: Sequence[Model], _: Sett
     backend = open_backends([config], SystemClock(), None)[config.name]
     try:
         answer = await backend.probe()
-        listed = await backend.list_models() if isinstance(backend, ModelSource) else None
+        missing = [model.ref for model in models if not await _has_model(backend, model.ref)]
     except EaselError as error:
         return DoctorFinding("fail", str(error), _advise_on_backend(config, error))
     finally:
         await backend.close()
-    missing = [] if listed is None else [model.ref for model in models if not _is_listed(model.ref, listed)]
     if missing:
         text = f"{config.name} does not have {', '.join(missing[:_MAX_NAMED])}, which the catalogue names."
         return DoctorFinding("fail", text, f"Load it there, or see `python -m bot models add {config.name}`.")
@@ -176,9 +175,15 @@ async def _check_backend(config: BackendConfig, models: Sequence[Model], _: Sett
     return DoctorFinding("ok", answer)
 
 
-def _is_listed(ref: str, listed: Sequence[str]) -> bool:
-    # Ollama lists `llama3.2:latest`, and takes `llama3.2` too.
-    return ref in listed or f"{ref}:latest" in listed
+async def _has_model(backend: Backend, ref: str) -> bool:
+    """Return whether a server has a model; true for a server that does not tell."""
+    if not isinstance(backend, ModelSource):
+        return True
+    try:
+        await backend.get_schema(ref)
+    except PredictionGone:
+        return False
+    return True
 
 
 def _advise_on_backend(config: BackendConfig, error: EaselError) -> str:
@@ -190,7 +195,8 @@ def _advise_on_backend(config: BackendConfig, error: EaselError) -> str:
             else f'Put the key into a variable, and write key_env = "ITS_NAME" into {table}.'
         )
     if isinstance(error, InputRefused):
-        return f"Check url in {table}: {config.url} has no such route. A server with OpenAI's API often needs /v1."
+        hint = " A server with OpenAI's API often needs /v1." if config.kind is BackendKind.OPENAI else ""
+        return f"Check url in {table}: {config.url} has no such route.{hint}"
     return f"Start the server, or correct url in {table}: {config.url} does not answer."
 
 

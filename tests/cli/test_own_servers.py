@@ -3,27 +3,32 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from bot.catalogue.loading import load_catalogue
 from bot.cli import main
+from bot.core.models import Task
+from tests.backends.conftest import require_package
 from tests.backends.openai.catalogue import make_backend, make_chat_model
-from tests.emulators.openai.server import CHAT_MODEL, KEY, Flavour, open_openai_server
+from tests.emulators.a1111.server import A1111Server
+from tests.emulators.openai.server import CHAT_MODEL, KEY, Flavour, OpenAIServer, open_openai_server
 from tests.ports import find_free_port
+from tests.servers.cog_server import CogServer
+from tests.servers.cog_server import serve as serve_cog
 
 
 @contextmanager
-def serve(flavour: Flavour) -> Iterator[str]:
-    """Serve a stand-in in a thread: each verb runs an event loop of its own."""
+def serve(opened: AbstractAsyncContextManager[OpenAIServer | A1111Server | CogServer]) -> Iterator[str]:
+    """Serve in a thread: each verb runs an event loop of its own."""
     address: list[str] = []
     started, loop = threading.Event(), asyncio.new_event_loop()
     ended = asyncio.Event()
 
     async def run() -> None:
-        async with open_openai_server(flavour) as server:
+        async with opened as server:
             address.append(server.url)
             started.set()
             await ended.wait()
@@ -41,13 +46,13 @@ def serve(flavour: Flavour) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def router() -> Iterator[str]:
-    with serve(Flavour.OPENROUTER) as url:
+    with serve(open_openai_server(Flavour.OPENROUTER)) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def ollama() -> Iterator[str]:
-    with serve(Flavour.OLLAMA) as url:
+    with serve(open_openai_server(Flavour.OLLAMA)) as url:
         yield url
 
 
@@ -62,7 +67,10 @@ class OwnTerminal:
         self.path.write_text(text, encoding="utf-8")
 
     def run(self, line: str, *, code: int = 0) -> str:
-        assert main(line.split()) == code, self._capsys.readouterr()
+        return self.run_words(*line.split(), code=code)
+
+    def run_words(self, *words: str, code: int = 0) -> str:
+        assert main(words) == code, self._capsys.readouterr()
         output = self._capsys.readouterr()
         return output.out + output.err
 
@@ -142,3 +150,44 @@ def test_an_unknown_server_is_named(terminal: OwnTerminal) -> None:
     terminal.write("")
 
     assert "no table [backends.home]: it has none; see docs/backends.md" in terminal.run("models add home x", code=1)
+
+
+def test_entries_for_stable_diffusion_are_drafted_for_each_purpose(terminal: OwnTerminal) -> None:
+    with serve(A1111Server().serve()) as url:
+        terminal.write(f'[backends.sd]\nkind = "a1111"\nurl = "{url}"\nat_once = 1\n')
+
+        for ref in ("v1-5-pruned.safetensors", "R-ESRGAN 4x+", "clip"):
+            terminal.run_words("models", "add", "sd", ref, "--write")
+        models = {model.task: model for model in load_catalogue(terminal.path)}
+        checked, doctor = terminal.run("models check"), terminal.run("doctor")
+        terminal.write(f'[backends.sd]\nkind = "a1111"\nurl = "{url}/elsewhere"\n')
+        wrong = terminal.run("doctor", code=1)
+
+    assert {"prompt", "count", "image", "strength", "scheduler"} <= models[Task.IMAGINE].inputs.keys()
+    assert {"image", "scale"} == models[Task.UPSCALE].inputs.keys()
+    assert models[Task.CAPTION].backend == "sd"
+    assert "3 of 3 entries fit." in checked
+    assert "ok    The model server sd has 2 checkpoints." in doctor
+    assert "has no /sdapi/v1: it was started without --api." in wrong
+
+
+@pytest.mark.servers
+def test_the_entry_of_a_cog_model_is_drawn_from_its_schema(
+    terminal: OwnTerminal, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    require_package("cog", request.config)
+    (tmp_path / "cog").mkdir()
+    with serve(serve_cog(tmp_path / "cog", "run.py:Runner")) as url:
+        terminal.write(f'[backends.gpu]\nkind = "cog"\nurl = "{url}"\n')
+
+        terminal.run("models add gpu poster --write")
+        (model,) = load_catalogue(terminal.path)
+        checked, doctor = terminal.run("models check"), terminal.run("doctor")
+        terminal.write(f'[backends.gpu]\nkind = "cog"\nurl = "{url}/elsewhere"\n')
+        wrong = terminal.run("doctor", code=1)
+
+    assert {"prompt", "seed", "aspect"} == model.inputs.keys()
+    assert model.inputs["aspect"].expands["16:9"] == {"width": 1024, "height": 576}
+    assert "1 of 1 entries fit." in checked
+    assert "ok    The model server gpu (Cog 0.23.1) is ready." in doctor
+    assert "is no Cog server" in wrong

@@ -142,11 +142,11 @@ class A1111Backend:
     async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
         """Return the inputs of a checkpoint, upscaler or interrogator. Raise `PredictionGone` for another name."""
         if find_name(ref, await self._client.list_checkpoints()):
-            return describe_checkpoint(ref, await self._client.list_samplers())
+            return describe_checkpoint(self.name, ref, await self._client.list_samplers())
         if ref in await self._list_upscalers():
-            return describe_upscaler(ref)
+            return describe_upscaler(self.name, ref)
         if ref in INTERROGATORS:
-            return describe_interrogator(ref)
+            return describe_interrogator(self.name, ref)
         raise PredictionGone(f"{self._client.service} has no checkpoint, upscaler or interrogator {ref}.")
 
     async def close(self) -> None:

@@ -83,7 +83,10 @@ class A1111Client:
 
     async def list_checkpoints(self) -> list[str]:
         """GET sd-models: return the titles, such as `v1-5-pruned.safetensors [6ce0161689]`."""
-        return await self._list_names("sd-models", "title")
+        try:
+            return await self._list_names("sd-models", "title")
+        except InputRefused as error:  # 404: every server of this kind has the route, if started with --api
+            raise BackendDown(f"{self.service} has no /sdapi/v1: it was started without --api.") from error
 
     async def list_upscalers(self) -> list[str]:
         """GET upscalers: return the names."""
@@ -99,7 +102,7 @@ class A1111Client:
     async def _list_names(self, route: str, key: str) -> list[str]:
         body = await self._get(route)
         if not isinstance(body, list):
-            raise BackendDown(f"{self.service} is no A1111 server: {route} is no list. Is its url right?")
+            raise BackendDown(f"{self.service} answers {route} with something else than a list.")
         return [name for item in body if (name := get_text(item, key))]
 
     async def _get(self, route: str) -> JSON:

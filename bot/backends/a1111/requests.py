@@ -105,10 +105,11 @@ def check_is_offered(service: str, what: str, ref: str, names: list[str]) -> Non
         raise InputRefused(f"{service} does not have the {what} {ref}. My owner has to install it or name another.")
 
 
-def describe_checkpoint(ref: str, samplers: list[str]) -> ModelSchema:
+def describe_checkpoint(backend: str, ref: str, samplers: list[str]) -> ModelSchema:
     """Return the inputs of txt2img and img2img for a checkpoint; no server publishes the best size of a checkpoint."""
     side = _LARGE_SIDE_PIXELS if _LARGE_MODEL.search(ref) else _SMALL_SIDE_PIXELS
     return _make_schema(
+        backend,
         ref,
         OutputKind.PICTURES,
         SchemaField("prompt", frozenset({FieldKind.TEXT}), is_required=True),
@@ -118,17 +119,18 @@ def describe_checkpoint(ref: str, samplers: list[str]) -> ModelSchema:
         _number("batch_size", 1, 8, 1),
         _number("steps", 1, 150, 20),
         _number("cfg_scale", 1, 30, 7, kind=FieldKind.NUMBER),
-        _number("seed", -1, 2**32 - 1, -1),
+        _number("seed", 0, 2**32 - 1, None),
         SchemaField("sampler_name", frozenset({FieldKind.TEXT}), choices=tuple(samplers)),
-        SchemaField("init_images", frozenset({FieldKind.FILES})),
+        SchemaField("init_images", frozenset({FieldKind.FILE})),  # a list with one picture: more would be a batch
         _number("denoising_strength", 0, 1, 0.75, kind=FieldKind.NUMBER),
         SchemaField("mask", frozenset({FieldKind.FILE})),
     )
 
 
-def describe_upscaler(ref: str) -> ModelSchema:
+def describe_upscaler(backend: str, ref: str) -> ModelSchema:
     """Return the inputs of extra-single-image."""
     return _make_schema(
+        backend,
         ref,
         OutputKind.PICTURES,
         SchemaField("image", frozenset({FieldKind.FILE}), is_required=True),
@@ -139,16 +141,27 @@ def describe_upscaler(ref: str) -> ModelSchema:
     )
 
 
-def describe_interrogator(ref: str) -> ModelSchema:
+def describe_interrogator(backend: str, ref: str) -> ModelSchema:
     """Return the inputs of interrogate."""
-    return _make_schema(ref, OutputKind.TEXT, SchemaField("image", frozenset({FieldKind.FILE}), is_required=True))
+    return _make_schema(
+        backend, ref, OutputKind.TEXT, SchemaField("image", frozenset({FieldKind.FILE}), is_required=True)
+    )
 
 
-def _make_schema(ref: str, output: OutputKind, *fields: SchemaField) -> ModelSchema:
-    return ModelSchema(ref=ref, version="", newest_version="", is_official=True, fields=fields, output=output)
+def _make_schema(backend: str, ref: str, output: OutputKind, *fields: SchemaField) -> ModelSchema:
+    return ModelSchema(
+        ref=ref,
+        version="",
+        newest_version="",
+        is_official=True,
+        fields=fields,
+        output=output,
+        backend=backend,
+        page=backend,
+    )
 
 
 def _number(
-    name: str, minimum: float, maximum: float, default: float, *, kind: FieldKind = FieldKind.INTEGER
+    name: str, minimum: float, maximum: float, default: float | None, *, kind: FieldKind = FieldKind.INTEGER
 ) -> SchemaField:
     return SchemaField(name, frozenset({kind}), minimum=minimum, maximum=maximum, default=default)

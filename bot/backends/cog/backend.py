@@ -166,6 +166,8 @@ class CogBackend:
             is_official=True,
             fields=schema.read_fields(),
             output=schema.read_output_kind(),
+            backend=self.name,
+            page=self.name,
         )
 
     async def close(self) -> None:

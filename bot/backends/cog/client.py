@@ -57,13 +57,11 @@ class CogClient:
 
     async def get_health(self) -> CogHealth:
         """GET /health-check. The server answers 200 in every state."""
-        body = await self.api.request_json("GET", "/health-check")
         try:
+            body = await self.api.request_json("GET", "/health-check")
             status = CogStatus(get_text(body, "status"))
-        except ValueError as error:
-            raise BackendDown(f"{self.service} is no Cog server: /health-check has no status. Is its url right?") from (
-                error
-            )
+        except (InputRefused, ValueError) as error:
+            raise BackendDown(f"{self.service} is no Cog server: /health-check has no status.") from error
         version = get_object(body, "version")
         lines = get_text(get_object(body, "setup"), "logs").strip().splitlines()
         reason = self.api.clean_reason(lines[-1])[:_MAX_SETUP_CHARACTERS] if lines else ""
