@@ -159,6 +159,27 @@ class Catalogue:
         return _apply_input_rules(model, options)
 
 
+def recover_options(model: Model, other: Model, inputs: Inputs) -> dict[str, InputValue]:
+    """Return the options behind a model's inputs, as far as another model has a use for the options.
+
+    Raise `BadOption` if the other model lacks an option that is more than a default, or marks masks in another way.
+    """
+    options: dict[str, InputValue] = {}
+    for option, rule in model.inputs.items():
+        if rule.expands:
+            choices = (choice for choice, fields in rule.expands.items() if fields.items() <= inputs.items())
+            value: InputValue = next(choices, None)
+        else:
+            value = inputs.get(rule.name)
+        # The bot chooses a seed where the user gives none, and a default was not asked for.
+        if value is None or (option not in other.inputs and (option == "seed" or value == rule.default)):
+            continue
+        if option in other.inputs and rule.is_file and rule.mask_style is not other.inputs[option].mask_style:
+            raise BadOption(f"{other.title} takes another kind of {option}.", option=option)
+        options[option] = value
+    return options
+
+
 def _find_aspect(width: int, height: int) -> str:
     """Return the nearest shape on offer; empty if none is near."""
     if not width or not height:

@@ -57,6 +57,7 @@ def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
             except WorkflowError as error:
                 raise CatalogueError(f"[{model.key}] is wrong: {error}.") from error
     _check_finishing(models)
+    _check_fallbacks(models)
     return models
 
 
@@ -153,6 +154,7 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
             deployment=_parse_deployment(table.get("deployment", "")),
             at_once=_parse_at_once(table.get("at_once")),
             finish=str(table.get("finish", "")),
+            fallbacks=tuple(table.get("fallbacks", ())),
         )
     except KeyError as error:
         raise CatalogueError(f"[{key}] lacks {error}.") from error
@@ -168,6 +170,19 @@ def _check_finishing(models: list[Model]) -> None:
             raise CatalogueError(
                 f"[{model.key}] is wrong: finish names another model of imagine, not {model.finish!r}."
             )
+
+
+def _check_fallbacks(models: list[Model]) -> None:
+    """Raise `CatalogueError` if a model names a fallback that the file lacks, or that answers in another way."""
+    by_key = {model.key: model for model in models}
+    for model in models:
+        for key in model.fallbacks:
+            other = by_key.get(key)
+            if other is None or other is model or (other.task, other.output) != (model.task, model.output):
+                raise CatalogueError(
+                    f"[{model.key}] is wrong: fallbacks names other models of {model.task} with the output "
+                    f"{model.output}, not {key!r}."
+                )
 
 
 def _parse_deployment(name: str) -> str:

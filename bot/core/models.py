@@ -279,6 +279,8 @@ class Model:
     """The backend's name of the owner's deployment that runs the model, such as `ana/fast-flux`, or empty."""
     at_once: int | None = None
     """The maximum number of simultaneous runs over all processes; None for no maximum."""
+    fallbacks: tuple[str, ...] = ()
+    """Further entries that answer, in order, while the server of this entry is away or busy."""
     finish: str = ""
     """For a draft model: the key of the model that draws a draft's picture finer, or empty."""
 

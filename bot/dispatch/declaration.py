@@ -95,6 +95,7 @@ class Choice:
 
 
 # Discord shows at most 25 choices (docs.discord.com, interactions/application-commands).
+_MIN_TOLD_WAIT_SECONDS = 5.0
 MAX_CHOICES = 25
 
 MAX_PICTURES = 4
@@ -343,9 +344,18 @@ def models_for(task: Task) -> Autocomplete:
         models = [m for m in services.catalogue.list_for_task(task) if wanted in m.key or wanted in m.title.lower()]
         models.sort(key=lambda model: not model.key.startswith(wanted))
         # A price is computed for each suggestion at each keystroke: only for those that are shown.
-        return [Choice(f"{m.title} · {_format_price(services, m, given)}", m.key) for m in models[:MAX_CHOICES]]
+        return [
+            Choice(f"{m.title} · {_format_price(services, m, given)}{_format_wait(services, m)}", m.key)
+            for m in models[:MAX_CHOICES]
+        ]
 
     return suggest
+
+
+def _format_wait(services: Services, model: Model) -> str:
+    """Return the waiting time of a model behind other jobs; empty for a short wait."""
+    seconds = services.jobs.estimate_wait_seconds(model)
+    return f" · about {seconds:.0f} s in line" if seconds >= _MIN_TOLD_WAIT_SECONDS else ""
 
 
 def values_for(task: Task, name: str) -> Autocomplete:

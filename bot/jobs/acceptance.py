@@ -35,6 +35,7 @@ from bot.core.limits import MAX_OUTPUT_PIXELS, MAX_SIDE_PIXELS
 from bot.core.models import InputRule, Model, Task
 from bot.core.money import Estimate
 from bot.credits.pricing import count_pixels, estimate_cost
+from bot.jobs.routing import choose_offer, list_offers
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices
 from bot.moderation.moderation import Moderation
@@ -71,6 +72,7 @@ class Acceptance:
         self, invocation: Invocation, model: Model, options: Options, stored_options: Options, question: Question | None
     ) -> AcceptedJob:
         """Return the job of a request. Raise a `UserError`, and then nothing is stored or held; see `Jobs.start`."""
+        model, covered_micros = await self._route(invocation, model, options)
         inputs = _add_seed(model, self.services.catalogue.build_inputs(model, options))
         check_required(model, options)
         check_output_size(model, options, inputs)
@@ -80,6 +82,7 @@ class Acceptance:
         job = self._build_job(
             invocation, model, encode_inputs(_name_files(stored_options)), encode_inputs(inputs), estimate
         )
+        job = replace(job, max_micros=max(job.max_micros, covered_micros))
         await self._require_confirmation(invocation, job, model, stored_options)
         job = replace(job, reuse_key=reuse_key(job, model, options))
         ref = invocation.placeholder
@@ -94,6 +97,20 @@ class Acceptance:
             await suggest_cheaper_model(error, self, job, model, options)
             raise
         return AcceptedJob(job, messages)
+
+    async def _route(self, invocation: Invocation, model: Model, options: Options) -> tuple[Model, int]:
+        """Return the entry that answers first, and the amount that covers the entries behind it too."""
+        if not model.fallbacks:
+            return model, 0
+        user = invocation.user
+        offers = [
+            offer
+            for offer in await list_offers(self.services, model, options)
+            if await self.services.credits.is_model_allowed(user, invocation.channel, offer.model.key)
+        ]
+        available_micros = (await self.services.credits.get_statement(user)).max_job_micros
+        # Without any offer the first entry's own refusal tells the reason.
+        return choose_offer(offers, available_micros) or (model, 0)
 
     async def may_run(self, job: Job, model: Model) -> bool:
         """Return whether a user may use a model in a channel; `job` names both."""

@@ -31,7 +31,7 @@ from bot.core.limits import MAX_ANSWER_CHARACTERS, MAX_OUTPUT_FILES
 from bot.core.models import OutputKind, Task
 from bot.core.replies import Progress, Stage
 from bot.core.text import mend_text
-from bot.credits.pricing import BillableOutput, compute_cost_micros
+from bot.credits.pricing import BillableOutput, compute_cost_micros, estimate_cost
 from bot.jobs.presenting import Result, format_alt_text
 from bot.jobs.work import Work
 from bot.media.media_store import KeptFile
@@ -90,7 +90,9 @@ async def fail(work: Work, error: EaselError) -> None:
         is_charged = work.backend.config.lost_runs is LostRuns.CHARGE and work.job.max_micros > 0
         text += " The run may have cost my owner money: you were charged." if is_charged else " You were not charged."
     # A lost run may go on at the backend and be billed: the shared budgets count the whole amount held for the run.
-    real_cost = work.job.max_micros if is_charged or work.job.state is JobState.RUNNING else 0
+    # The hold may cover dearer entries of the model's fallbacks too.
+    most = estimate_cost(work.model, work.job.inputs).max_micros if work.model.fallbacks else work.job.max_micros
+    real_cost = most if is_charged or work.job.state is JobState.RUNNING else 0
     outputs = _build_text_outputs(work, work.text)
     outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=is_charged, error=text)
     await _record_outcome(work, outcome, LOST, None)

@@ -3,6 +3,7 @@
 A job passes through the queues in this order. Each process has separate queues, and a share of each model's limit.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -95,6 +96,15 @@ class JobQueues:
         # the users' shares are decided here.
         queue = self._creates.setdefault(job.backend, FairQueue(1))
         return QueueSlot(_get_user_key(job), job.weight, [queue], is_paced=True)
+
+    def count_rounds(self, model: Model) -> int:
+        """Return how many runs end one after another before a new job of a model begins; 0 where there is room."""
+        rounds = [
+            (queue.waiting_count + queue.active_count) // max(1, int(queue.limit))
+            for queue in self._get_run_queues(model)
+            if queue.limit < math.inf
+        ]
+        return max(rounds, default=0)
 
     def set_process_share(self, process_index: int, process_count: int) -> None:
         """Divide the limits of models and backends among `process_count` processes; `process_index` counts from 0."""

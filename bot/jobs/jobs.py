@@ -19,6 +19,7 @@ from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
 from bot.jobs.deletion import PersonalData, delete_job
 from bot.jobs.messages import load_result
+from bot.jobs.routing import estimate_wait_seconds
 from bot.jobs.runner import Runner
 from bot.jobs.work import JobServices, Work
 from bot.moderation.moderation import Moderation
@@ -165,6 +166,10 @@ class Jobs:
         """Return the open jobs of all users in the workspace of `user`, oldest first."""
         async with self._services.database.read() as tx:
             return await tx.jobs.list_open_in_workspace(user.platform, user.workspace, limit)
+
+    def estimate_wait_seconds(self, model: Model) -> float:
+        """Return about how long a new job of a model waits in line; 0 where there is room."""
+        return estimate_wait_seconds(self._services, model)
 
     def now(self) -> datetime:
         """Return the time by the clock of all jobs."""

@@ -77,7 +77,12 @@ class Presenter:
         return Reply(
             text=sanitize_text(text),
             progress=progress,
-            note=_join_facts(model.title, _format_free_reason(job) or price, _format_missing_options(job, model)),
+            note=_join_facts(
+                model.title,
+                _format_free_reason(job) or price,
+                _format_missing_options(job, model),
+                self._format_fallback(job),
+            ),
             buttons=(Button("cancel", "Stop", job.id),),
             tone=Tone.WORKING,
             is_private=job.is_private,
@@ -140,9 +145,15 @@ class Presenter:
             f"{withheld} withheld by the model's safety filter" if withheld else "",
             _format_missing_options(job, model),
             _format_left_out(job),
+            self._format_fallback(job),
             # The badge tells of the server in Replicate's place; a server of the owner goes by its own name.
             self.badge if job.backend == BUILT_IN_BACKEND else f"on {job.backend}",
         )
+
+    def _format_fallback(self, job: Job) -> str:
+        """Return "instead of X" for a job that another entry of the chosen model's fallbacks answers."""
+        chosen = self.catalogue.get(str(job.options.get("model") or job.model))
+        return f"instead of {chosen.title}" if job.model in chosen.fallbacks else ""
 
     def _build_buttons(self, job: Job, model: Model, result: Result) -> list[Button]:
         if job.state is JobState.FAILED:

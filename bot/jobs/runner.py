@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
-from bot.jobs import completion, messages, submitting, watching
+from bot.jobs import completion, messages, routing, submitting, watching
 from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
 from bot.telemetry import metrics
@@ -184,7 +184,8 @@ class Runner:
         except (JobLost, Unavailable):
             raise
         except UserError as error:
-            await self._fail(work, error)
+            if not await routing.move_on(work, error):
+                await self._fail(work, error)
         except Exception as error:
             reference = error.reference if isinstance(error, InternalError) else new_reference()
             log.exception("job.broke", extra={"job": work.job.id, "reference": reference})
@@ -212,6 +213,8 @@ class Runner:
             async with self._services.database.read() as tx:
                 work.record = await tx.predictions.get(work.job.prediction)
         snapshot = await watching.watch_run(work, work.record.backend_id if work.record else "")
+        if await routing.move_on_after(work, snapshot):
+            return
         if work.record is not None and completion.should_retry(work, snapshot):
             await completion.start_second_run(work, work.record, snapshot)
         else:

@@ -121,7 +121,7 @@ def _encode_file(file: InputFile) -> dict[str, JSON]:
     }
 
 
-def _decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, InputValue]:
+def decode_inputs(inputs: Mapping[str, JSON], media: Media) -> dict[str, InputValue]:
     """Return stored inputs with the paths of the files. Raise `BadFile` if a file is not kept any more."""
     return {name: _decode_input(value, media) for name, value in inputs.items()}
 
@@ -147,7 +147,7 @@ def _decode_file(value: JSON, media: Media) -> InputFile:
 
 
 async def _save_prediction(work: Work) -> PredictionRecord:
-    inputs = await work.backend.prepare(work.model, _decode_inputs(work.job.inputs, work.services.media))
+    inputs = await work.backend.prepare(work.model, decode_inputs(work.job.inputs, work.services.media))
     now = work.services.clock.now()
     record = PredictionRecord(
         id=new_id(),

@@ -1,11 +1,13 @@
 """Converts jobs to rows of the table `jobs` and back."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
 from bot.core.jobs import Job, JobState
+from bot.core.json import JSON
 from bot.core.people import Channel, User
 
 
@@ -20,6 +22,9 @@ class JobChanges(TypedDict, total=False):
     notified_at: datetime | None
     conversation: str
     queue_time: float | None
+    model: str
+    backend: str
+    inputs: Mapping[str, JSON]
 
 
 def format_step(state: JobState, at: datetime) -> str:
