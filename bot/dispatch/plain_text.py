@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
-from bot.core.file_types import ANY_MEDIA, HEAD_BYTES, RECORDINGS, MediaKind, detect_file_type
+from bot.core.file_types import ANY_MEDIA, HEAD_BYTES, PICTURES, RECORDINGS, MediaKind, detect_file_type
 from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindFile, Invocation
 from bot.core.limits import MAX_ATTACHMENT_BYTES
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Services
+from bot.dispatch.edit_wishes import EditWish, find_edit_wish
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 from bot.media.file_kinds import is_picture
 
@@ -43,6 +44,9 @@ async def invocation_from_text(
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
+    Words that ask for a change of a picture ("make it winter") become /edit, see `edit_wishes`: of a picture with the
+    words or in the message replied to, or of the thread's last picture.
+
     The first file of the command's kinds goes to the option for files; text files join the words. Quoted are words and
     files of a forwarded or shared message, and the files of the message replied to: the words join those of a chat, the
     files count where `files` is empty, and a picture among them may be left out. `name_mentions` replaces the
@@ -50,6 +54,11 @@ async def invocation_from_text(
     last file of the place. Raise a `UserError` for an empty message or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
+    if (edit := await _find_edit(services, channel, text, files, find_file)) is not None:
+        wish, picture = edit
+        given = {"prompt": name_mentions(wish.prompt), "aspect": wish.aspect}
+        wished: dict[str, OptionValue] = {name: value for name, value in given.items() if value}
+        return Invocation(user, channel, Task.EDIT, request_key, wished, {"image": picture}, placeholder=placeholder)
     call = parse_plain_text(text, services.menu, given={file.kind for file in files})
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
@@ -144,6 +153,19 @@ def _check_length(message: str, files: Sequence[Attachment], declaration: Declar
             f"{' and '.join(names)} and your words have {len(message):,} characters together: a message takes at most "
             f"{words.max_length:,}, so nothing was sent. Cut the file, or send a part of it."
         )
+
+
+async def _find_edit(
+    services: Services, channel: Channel, text: str, files: Sequence[Attachment], find_file: FindFile | None
+) -> tuple[EditWish, Attachment] | None:
+    """Return the change that the words ask for, and the picture to change; None for talk."""
+    wish = find_edit_wish(text)
+    if wish is None or not services.catalogue.list_for_task(Task.EDIT):
+        return None
+    pictures = [file for file in files if file.kind is MediaKind.PICTURE]
+    if not files and channel.thread and find_file is not None and (found := await find_file(PICTURES)) is not None:
+        pictures = [found]
+    return (wish, pictures[wish.n - 1]) if wish.n <= len(pictures) else None
 
 
 def _has_seeing_model(services: Services) -> bool:
