@@ -65,3 +65,8 @@ def read_catalogue(*, default: str = "", without: str = "") -> str:
     assert table is not None
     rest = pattern.sub("", text)
     return rest if without else f"{table[0]}\n{rest}"
+
+
+def names_servers(catalogue: Path | None) -> bool:
+    """Whether a catalogue describes servers of its own, which answer in the place of a scripted backend."""
+    return catalogue is not None and "[backends." in catalogue.read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from bot.platforms.discord.channels import NAME
 from bot.platforms.discord.connection import DiscordConnection
 from bot.settings import Owner, Settings
 from bot.storage.policies import Policy
+from tests.catalogue.samples import names_servers
 from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
 from tests.emulators.discord.interactions import DiscordInteractionState
 from tests.emulators.discord.messages import DiscordMessageState
@@ -88,8 +89,7 @@ class Town:
             "admin_users": (Owner(NAME, "", str(self.emulator.owner.id)),),
         }
         settings = Settings(_env_file=None).model_copy(update={**plain, **self.changes, **changes})
-        # A catalogue of a test brings the tables of its own servers.
-        backends = None if settings.catalogue_path else {self.backend.name: self.backend}
+        backends = None if names_servers(settings.catalogue_path) else {self.backend.name: self.backend}
         return App(settings, clock=self.clock, backends=backends)
 
     async def advance_time(self, seconds: float) -> None:

@@ -18,6 +18,7 @@ from bot.core.people import User, Workspace
 from bot.platforms.slack.manifest import create_manifest
 from bot.server.server import Server
 from bot.settings import Settings
+from tests.catalogue.samples import names_servers
 from tests.emulators.slack.emulator import SlackEmulator
 from tests.emulators.slack.manifest import build_options
 from tests.emulators.slack.options import SlackOptions
@@ -88,8 +89,7 @@ class Office:
 
     async def open(self) -> "Office":
         """Start the bot; a restarted bot finds the same database."""
-        # A catalogue of a test brings the tables of its own servers.
-        backends = None if self.settings.catalogue_path else {self.backend.name: self.backend}
+        backends = None if names_servers(self.settings.catalogue_path) else {self.backend.name: self.backend}
         self.app = App(self.settings, clock=self.clock, backends=backends)
         await self.app.open(connections=self.app.make_connections())
         if self.transport == "http":
