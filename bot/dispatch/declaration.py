@@ -35,7 +35,7 @@ from bot.core.file_types import PICTURES, MediaKind, format_kinds
 from bot.core.invocations import Attachment, Invocation, Link, name_file
 from bot.core.json import JSON
 from bot.core.models import Model, Task
-from bot.core.people import Rank, User
+from bot.core.people import Rank, User, Workspace
 from bot.core.replies import Reply
 from bot.credits.credits import Credits
 from bot.credits.pricing import estimate_cost
@@ -276,6 +276,25 @@ class Services:
             file_count=file_count,
             preferred_key=settings.get_default_model(task),
         )
+
+    async def describe_price(
+        self, workspace: Workspace, declaration: Declaration, given: Mapping[str, OptionValue]
+    ) -> str:
+        """Return the price of a form's request, such as "3 credits with FLUX schnell".
+
+        Return an empty text where the words decide the price, for an unknown model, and for a command without a model.
+        """
+        task = declaration.task
+        if task is None or task is Task.CHAT or declaration.option("model") is None:
+            return ""
+        settings = await self.moderation.get_settings(workspace.platform, workspace.id)
+        try:
+            model = self.catalogue.choose(
+                task, str(given.get("model") or ""), preferred_key=settings.get_default_model(task)
+            )
+        except UserError:
+            return ""
+        return f"{_format_price(self, model, given)} with {model.title}"
 
 
 C = TypeVar("C", bound=Command)

@@ -4,21 +4,30 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from bot.core.errors import UserError
 from bot.core.file_types import format_kinds
 from bot.core.invocations import Attachment, Invocation
-from bot.core.people import User
+from bot.core.people import User, Workspace
 from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, OptionKind
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 from bot.dispatch.plain_text import convert_words
 from bot.platforms.slack.ephemeral import ReplyTarget, SlackEphemeralReplies
-from bot.platforms.slack.errors import CallRefused
-from bot.platforms.slack.forms import SlackFormOrigin, find_errors, parse_origin, read_files, read_values, render_modal
+from bot.platforms.slack.errors import CallRefused, CallUnclear
+from bot.platforms.slack.forms import (
+    SlackFormOrigin,
+    find_errors,
+    list_shown_options,
+    parse_origin,
+    read_files,
+    read_values,
+    render_modal,
+)
 from bot.platforms.slack.incoming import SlackMessageReader
+from bot.platforms.slack.installations import NAME
 from bot.platforms.slack.mrkdwn import replace_mentions, unescape
 from bot.platforms.slack.replies import SlackReplies, create_channel
 from bot.platforms.slack.uploads import SlackFiles
@@ -151,14 +160,44 @@ class SlackCommands:
         option_names: tuple[str, ...] = (),
     ) -> None:
         """Open a modal. A trigger lives three seconds, so callers do as little as possible before."""
-        services = self._replies.dispatcher.services
-        view = render_modal(declaration, services, origin, values=values, title=title, option_names=option_names)
+        view = await self._render_form(target.team, declaration, origin, values or {}, title, option_names)
         try:
             await self._web_api.call(target.team, "views.open", trigger_id=str(body["trigger_id"]), view=view)
         except CallRefused as error:
             log.info("slack.form_not_opened", extra={"command": declaration.name, "reason": error.code})
             text = f"The form could not be opened in time. Try again, or type it after /{declaration.name}."
             await self._ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
+
+    async def update_form(self, body: Body, team: str) -> None:
+        """Show the prices that follow a choice in an open form. What a person typed stays in the form."""
+        view = body["view"]
+        origin = parse_origin(view)
+        if origin is None:
+            return
+        declaration = find_command(self._menu, origin.command).declaration
+        values = {name: value for name, value in read_values(view, declaration).items() if value != ""}
+        shown = list_shown_options(view)
+        updated = await self._render_form(team, declaration, origin, values, str(view["title"]["text"]), shown)
+        try:
+            # With the hash, an update of an older choice does not overtake that of a newer one.
+            await self._web_api.call(team, "views.update", view_id=view["id"], hash=view["hash"], view=updated)
+        except (CallRefused, CallUnclear) as error:
+            log.info("slack.form_not_updated", extra={"command": declaration.name, "reason": str(error)})
+
+    async def _render_form(
+        self,
+        team: str,
+        declaration: Declaration,
+        origin: SlackFormOrigin,
+        values: Mapping[str, Any],
+        title: str,
+        option_names: Sequence[str],
+    ) -> dict[str, Any]:
+        services = self._replies.dispatcher.services
+        price = await services.describe_price(Workspace(NAME, team), declaration, values)
+        return render_modal(
+            declaration, services, origin, values=values, title=title, option_names=option_names, price=price
+        )
 
     def find_form_errors(self, body: Body) -> dict[str, str]:
         """Return the errors of a submitted form by field."""

@@ -86,8 +86,11 @@ class SlackEventRouter:
         await ack()
 
     async def _handle_action(self, ack: Ack, body: Body, context: Context) -> None:
-        if body.get("type") == "block_actions" and "view" not in body:
-            await self._run(self._buttons.handle_press(body, _get_team(context, body)), "press")
+        team = _get_team(context, body)
+        if body.get("type") == "block_actions" and "view" in body:
+            await self._run(self._commands.update_form(body, team), "choice")
+        elif body.get("type") == "block_actions":
+            await self._run(self._buttons.handle_press(body, team), "press")
         await ack()
 
     async def _suggest_options(self, ack: Ack, body: Body) -> None:

@@ -32,6 +32,7 @@ _MAX_OPTIONS = 100
 _MAX_STATIC_SUGGESTIONS = 25
 _PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "heic"]
 _YES = "yes"
+_MENUS = ("static_select", "external_select")
 # Fields of a file object; a download needs no others.
 _FILE_FIELDS = ("id", "name", "mimetype", "size", "url_private", "url_private_download", "file_access")
 
@@ -80,8 +81,12 @@ def render_modal(
     values: Mapping[str, OptionValue] | None = None,
     title: str = "",
     option_names: Sequence[str] = (),
+    price: str = "",
 ) -> dict[str, Any]:
-    """Return a modal with a field for each option (or for those of `option_names`, in order), filled with `values`."""
+    """Return a modal with a field for each option (or for those of `option_names`, in order), filled with `values`.
+
+    With the `price` of the values, a choice that may change the price is reported at once, for an update of the modal.
+    """
     wanted = [declaration.option(name) for name in option_names] if option_names else list(declaration.options)
     has_file = bool(origin.files or origin.action)
     options = [one for one in wanted if one is not None and not (has_file and one.kind is OptionKind.FILE)]
@@ -93,8 +98,16 @@ def render_modal(
         "submit": render_plain_text("Send"),
         "close": render_plain_text("Cancel"),
         "private_metadata": origin.serialize(),
-        "blocks": [_render_field(option, services, known) for option in options],
+        "blocks": [
+            *(_render_field(option, services, known, reports_choice=bool(price)) for option in options),
+            *([{"type": "context", "elements": [render_plain_text(f"Costs {price}.")]}] if price else []),
+        ],
     }
+
+
+def list_shown_options(view: Mapping[str, Any]) -> list[str]:
+    """Return the options with a field in a view, in order."""
+    return [str(block["block_id"]) for block in view.get("blocks") or () if block.get("type") == "input"]
 
 
 def list_suggestions(
@@ -137,7 +150,7 @@ def read_files(view: Mapping[str, Any], files: SlackFiles, team: str) -> dict[st
 
 def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) -> dict[str, str]:
     """Return the errors by field, found by the command's declaration; empty if the form is valid."""
-    fields = {block["block_id"] for block in view.get("blocks") or () if block.get("type") == "input"}
+    fields = set(list_shown_options(view))
     form = find_command(menu, origin.command)
     given = {name: value for name, value in read_values(view, form.declaration).items() if value != ""}
     attached = {name for name, element in _list_elements(view) if element.get("files")}
@@ -186,7 +199,9 @@ def _read_value(element: Mapping[str, Any]) -> OptionValue:
     return ""
 
 
-def _render_field(option: Option, services: Services, known: Mapping[str, OptionValue]) -> Block:
+def _render_field(
+    option: Option, services: Services, known: Mapping[str, OptionValue], *, reports_choice: bool
+) -> Block:
     label = f"{option.name.replace('_', ' ').capitalize()}: {option.question}"
     # A required checkbox could not be left unticked.
     is_optional = not option.is_required or option.kind is OptionKind.FLAG
@@ -196,6 +211,8 @@ def _render_field(option: Option, services: Services, known: Mapping[str, Option
         "label": render_plain_text(truncate(label, _MAX_LABEL)),
         "element": {**_render_element(option, services, known), "action_id": option.name},
     }
+    if reports_choice and option.autocomplete is not None and block["element"]["type"] in _MENUS:
+        block["dispatch_action"] = True
     return {**block, "optional": True} if is_optional else block
 
 

@@ -6,6 +6,7 @@ from bot.commands import MENU
 from bot.platforms.slack.manifest import create_manifest
 from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.manifest import build_options
+from tests.emulators.slack.views import SlackViewState
 from tests.fakes.backend import make_png
 from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.office import Office, create_options
@@ -19,6 +20,30 @@ async def test_a_command_is_acknowledged_and_answered_in_the_channel(any_office:
     assert delivery.acknowledgement_seconds < 1
     assert picture.thread_ts is None
     assert any_office.backend.last_run.inputs["prompt"] == "a red fox"
+
+
+async def test_the_price_in_a_form_follows_the_model_and_typed_words_stay(office: Office) -> None:
+    await office.ana.use_command("/edit", "", office.general)
+    form = await office.ana.wait_for_modal("Edit")
+    assert price_of(form) == "Costs 10 credits with P-Image Edit."
+    form.typed_values |= {"prompt": "a red hat", "seed": "7"}
+
+    await (await office.ana.choose(form, "model", "flux-kontext-pro")).wait_until_finished()
+    assert price_of(form) == "Costs 40 credits with FLUX Kontext pro."
+    await (await office.ana.choose(form, "model", "gpt-image-2-edit")).wait_until_finished()
+    assert "GPT Image 2" in price_of(form)
+    elements = {block["block_id"]: block["element"] for block in form.blocks if block["type"] == "input"}
+    assert elements["prompt"]["initial_value"] == "a red hat"
+    assert elements["seed"]["initial_value"] == "7"
+    assert elements["model"]["initial_option"]["value"] == "gpt-image-2-edit"
+    await office.ana.submit(form, {"image": SlackFileUpload("cat.png", make_png())})
+    await office.general.wait_for_bot_message("GPT Image 2", condition=lambda one: one.files)
+
+
+def price_of(form: SlackViewState) -> str:
+    """Return the line of the price under a form."""
+    [line] = [block["elements"][0]["text"] for block in form.blocks if block["type"] == "context"]
+    return str(line)
 
 
 async def test_an_empty_command_opens_a_form_that_draws(any_office: Office) -> None:
