@@ -27,6 +27,7 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "scale": FieldKind.NUMBER,
     "face_enhance": FieldKind.BOOLEAN,
     "question": FieldKind.TEXT,
+    "read_text": FieldKind.BOOLEAN,
     "messages": FieldKind.OTHER,
     "system": FieldKind.TEXT,
     "temperature": FieldKind.NUMBER,
@@ -88,6 +89,7 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
     Task.CAPTION: {
         "image": _IMAGE_FIELDS,
         "question": ("question", "prompt", "query", "text"),
+        "read_text": (),  # no field of a schema says whether a model reads: an entry says so by hand
         "max_tokens": _MAX_TOKENS_FIELDS,
     },
     Task.CHAT: {

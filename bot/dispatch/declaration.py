@@ -145,6 +145,20 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
+class MenuEntry:
+    """An entry in the menu of a message with a file: the kind of the file, the label, and the given options.
+
+    A message with a `recording` has a sound or a video; the kinds of the command's first option for files decide.
+    """
+
+    kind: str
+    label: str
+    description: str = ""
+    """Empty for the command's own description."""
+    options: Mapping[str, OptionValue] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Declaration:
     """A command's name, description, options and rights, as the platforms and the help show them."""
 
@@ -154,11 +168,8 @@ class Declaration:
     task: Task | None
     rank: Rank
     is_private: bool
-    contexts: Mapping[str, str]
-    """Kinds of message with the command in their menu, and the label there, e.g. `{"picture": "Upscale"}`.
-
-    A message with a `recording` has a sound or a video; the kinds of the command's first option for files decide.
-    """
+    menu_entries: tuple[MenuEntry, ...] = ()
+    """The command's entries in the menu of a message."""
     works_anywhere: bool = False
     """Whether the command also works in a workspace without permission."""
 
@@ -307,9 +318,14 @@ def command(
     rank: Rank = Rank.USER,
     private: bool = False,
     contexts: Mapping[str, str] | None = None,
+    menu_entries: Sequence[MenuEntry] = (),
     works_anywhere: bool = False,
 ) -> Callable[[type[C]], type[C]]:
-    """Declare a command under a name of at most three words."""
+    """Declare a command under a name of at most three words.
+
+    `contexts` are kinds of message with the command in their menu, and the label there, e.g. `{"picture": "Upscale"}`;
+    `menu_entries` are further entries, with options.
+    """
 
     def declare(form: type[C]) -> type[C]:
         form.declaration = Declaration(
@@ -319,7 +335,7 @@ def command(
             task=task,
             rank=rank,
             is_private=private,
-            contexts=contexts or {},
+            menu_entries=(*(MenuEntry(kind, label) for kind, label in (contexts or {}).items()), *menu_entries),
             works_anywhere=works_anywhere,
         )
         return form

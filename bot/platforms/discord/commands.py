@@ -13,7 +13,7 @@ from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Reply
 from bot.dispatch.button_actions import get_form_option_names
-from bot.dispatch.declaration import MAX_CHOICES, Declaration, OptionKind, OptionValue, Services
+from bot.dispatch.declaration import MAX_CHOICES, Declaration, MenuEntry, OptionKind, OptionValue, Services
 from bot.dispatch.dispatcher import format_error
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import Menu, find_command
@@ -80,10 +80,11 @@ def _choose_name(member: Mapping[str, Any], user: Mapping[str, Any]) -> str:
     return str(member.get("nick") or user.get("global_name") or user["username"])
 
 
-def find_message_command(menu: Menu, label: str) -> Declaration | None:
-    """Return the command with this label in the menu of a message."""
+def find_menu_entry(menu: Menu, label: str) -> tuple[Declaration, MenuEntry] | None:
+    """Return the command with this label in the menu of a message, and the entry."""
     declarations = (form.declaration for form in menu)
-    return next((declaration for declaration in declarations if label in declaration.contexts.values()), None)
+    entries = ((declaration, entry) for declaration in declarations for entry in declaration.menu_entries)
+    return next((found for found in entries if found[1].label == label), None)
 
 
 def list_suggestions(services: Services, invocation: SlashInvocation) -> list[Payload]:
@@ -132,17 +133,19 @@ class DiscordCommands:
     async def handle_message_command(self, interaction: discord.Interaction) -> None:
         """Answer a command from the menu of a message: at once, or with a form if the command needs text."""
         data = _read_data(interaction)
-        declaration = find_message_command(self._menu, str(data["name"]))
+        found = find_menu_entry(self._menu, str(data["name"]))
         message = data.get("resolved", {}).get("messages", {}).get(str(data.get("target_id")), {})
-        given = [] if declaration is None else self._context.files.list_given(message, declaration.media)
-        if declaration is None or declaration.file_option is None:
+        if found is None or found[0].file_option is None:
             await self._context.responder.refuse(interaction, "I do not know that command any more.")
-        elif not given:
+            return
+        declaration, entry = found
+        given = self._context.files.list_given(message, declaration.media)
+        if not given:
             await self._context.responder.refuse(interaction, declaration.explain_no_file())
         elif needs_text(declaration):
             await self._open_form(interaction, declaration, given)
         else:
-            await self._answer_with_files(interaction, declaration, given, {})
+            await self._answer_with_files(interaction, declaration, given, entry.options)
 
     async def handle_submission(self, interaction: discord.Interaction, command: str, message_id: str) -> None:
         """Answer the submitted form of a message command."""

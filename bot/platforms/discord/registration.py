@@ -99,12 +99,12 @@ def build_application_commands(menu: Menu, *, allow_user_installs: bool) -> list
     message_commands = [
         {
             "type": _ON_MESSAGE,
-            "name": label,
+            "name": entry.label,
             "default_member_permissions": _choose_permissions([declaration]),
             **_build_contexts([declaration], allow_user_installs=allow_user_installs),
         }
         for declaration in declarations
-        for label in declaration.contexts.values()
+        for entry in declaration.menu_entries
     ]
     return [*slash_commands, *message_commands]
 

@@ -111,7 +111,7 @@ class SlackCommands:
         message = body.get("message") or {}
         thread = str(message.get("thread_ts") or message.get("ts") or "")
         target = self._ephemeral_replies.create_target(body, team, str(body["channel"]["id"]), thread)
-        command = str(body["callback_id"]).removeprefix(FILE_SHORTCUT)
+        command, _, label = str(body["callback_id"]).removeprefix(FILE_SHORTCUT).partition(":")
         try:
             declaration = find_command(self._menu, command).declaration
             files = [
@@ -131,12 +131,13 @@ class SlackCommands:
             origin = SlackFormOrigin(command, target.channel, thread, files=tuple(files))
             await self.open_form(body, target, declaration, origin)
             return
+        presets = (entry.options for entry in declaration.menu_entries if entry.label == label)
         invocation = Invocation(
             await self._get_user(body, team),
             create_channel(team, target.channel, thread),
             command,
             f"slack:{body['trigger_id']}",
-            {},
+            dict(next(presets, {})),
             declaration.assign_files([self._files.create_attachment(team, file) for file in files]),
         )
         await self._replies.answer(invocation, target)

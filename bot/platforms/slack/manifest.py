@@ -131,13 +131,15 @@ def _render_shortcuts(menu: Menu) -> list[dict[str, str]]:
     shortcuts = []
     for form in menu:
         declaration = form.declaration
-        for kind, label in declaration.contexts.items():
+        for entry in declaration.menu_entries:
+            # An entry with options of its own names its object already: "Read text".
+            is_named = bool(entry.options)
             shortcuts.append(
                 {
-                    "name": _name_shortcut(label, kind),
+                    "name": entry.label if is_named else _name_shortcut(entry.label, entry.kind),
                     "type": "message",
-                    "callback_id": f"{FILE_SHORTCUT}{declaration.name}",
-                    "description": declaration.description,
+                    "callback_id": f"{FILE_SHORTCUT}{declaration.name}{f':{entry.label}' * is_named}",
+                    "description": entry.description or declaration.description,
                 }
             )
     shortcuts.append(

@@ -245,12 +245,16 @@ async def test_message_commands_work_on_pictures_of_others(town: Town) -> None:
     post = await town.ben.say("look", town.general, files=[DiscordFileUpload("hill.png", make_png(40, 30))])
 
     answer = await finish(await town.ana.use_message_command("Caption", post))
+    read = await finish(await town.ana.use_message_command("Read text", post))
+    prompt = str(town.backend.last_run.inputs["prompt"])
     larger = await finish(await town.ana.use_message_command("Upscale", post))
     form = await (await town.ana.use_message_command("Remix", post)).wait_for_modal()
     submission = await town.ana.submit(form, {"Prompt": "the same hill in spring", "Strength": "0.4"})
     remix = await finish(submission)
 
     assert answer.content.startswith("A short answer.")
+    assert read.content.startswith("A short answer.")
+    assert prompt.startswith("Write down all text in this picture")
     assert larger.pictures
     assert "the same hill in spring" in str(remix.pictures[0].alt_text)
     assert town.backend.last_run.picture.startswith("data:image/")

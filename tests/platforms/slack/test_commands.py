@@ -166,6 +166,15 @@ async def test_a_message_shortcut_captions_a_picture_in_its_thread(any_office: O
     assert answer.thread_ts == posted.ts
 
 
+async def test_a_message_shortcut_reads_the_text_in_a_picture(any_office: Office) -> None:
+    posted = await any_office.ana.say("look", any_office.general, files=[make_png()])
+
+    await any_office.otto.use_message_shortcut("picture:caption:Read text", posted)
+    await any_office.general.get_thread(posted).wait_for_bot_message(condition=lambda one: one.button_labels)
+
+    assert str(any_office.backend.last_run.inputs["prompt"]).startswith("Write down all text in this picture")
+
+
 async def test_a_shortcut_with_required_text_opens_a_form(any_office: Office) -> None:
     posted = await any_office.ana.say("look", any_office.general, files=[make_png()])
 
