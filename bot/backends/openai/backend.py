@@ -18,6 +18,7 @@ from bot.backends.openai.inputs import (
 )
 from bot.backends.openai.models import build_schema
 from bot.backends.openai.pictures import stream_pictures
+from bot.backends.openai.sound import read_speech, read_transcript
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure, is_transient
 from bot.backends.server import ServerApi
@@ -25,7 +26,7 @@ from bot.core.backend import BackendConfig, Inputs, RunEvent, RunPending, RunSna
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendError, BackendRefusedToken, ModelFailed, PredictionGone
 from bot.core.json import JSON, get_objects, get_text
-from bot.core.models import Model, ModelSchema
+from bot.core.models import Model, ModelSchema, Task
 
 _CONNECT_SECONDS = 5.0
 
@@ -69,7 +70,12 @@ class OpenAIBackend:
 
         Raise `BackendDown` if the server cannot be reached: then nothing was spent.
         """
-        if model.output.is_text:
+        if model.task is Task.TRANSCRIBE:
+            events = await self._upload("/audio/transcriptions", read_transcript, model, inputs, cancel_after_seconds)
+        elif model.task is Task.SPEAK:
+            body: JSON = {**inputs, "model": model.ref}
+            events = self._request("/audio/speech", read_speech, cancel_after_seconds, body)
+        elif model.output.is_text:
             body = await asyncio.to_thread(build_chat_body, model, inputs)
             events = self._request("/chat/completions", stream_chat, cancel_after_seconds, body)
         else:
@@ -132,9 +138,17 @@ class OpenAIBackend:
         fields = build_picture_fields(model, inputs)
         if not list_files(inputs):
             return self._request("/images/generations", stream_pictures, seconds, fields)
+        return await self._upload("/images/edits", stream_pictures, model, {**inputs, **fields}, seconds)
+
+    async def _upload(
+        self, path: str, read: ReadResponse, model: Model, inputs: Mapping[str, JSON], seconds: int
+    ) -> AsyncGenerator[RunEvent, None]:
+        """Send the files as a form, with the other inputs as its texts."""
         form = await asyncio.to_thread(build_form, inputs)
+        names = {name for name, _ in list_files(inputs)}
+        fields = {"model": model.ref, **{name: value for name, value in inputs.items() if name not in names}}
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}
-        return self._request("/images/edits", stream_pictures, seconds, data=texts, files=form)
+        return self._request(path, read, seconds, data=texts, files=form)
 
     async def _request(
         self, path: str, read: ReadResponse, seconds: float, body: JSON = None, **options: object

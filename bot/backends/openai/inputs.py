@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bot.core.backend import InputFile, Inputs, InputValue
 from bot.core.errors import InputRefused
+from bot.core.file_types import FILE_TYPES
 from bot.core.json import JSON, as_object
 from bot.core.models import Model
 from bot.core.text import mend_text, neutralise_control_tokens
@@ -108,5 +109,6 @@ def build_form(inputs: Mapping[str, JSON]) -> list[FormFile]:
     for n, (name, file) in enumerate(list_files(inputs)):
         content, mime = read_file(file)
         # Servers tell the type from the extension too.
-        form.append((name, (f"file{n}.{mime.partition('/')[2] or 'bin'}", content, mime)))
+        extension = FILE_TYPES[mime].extension if mime in FILE_TYPES else mime.partition("/")[2]
+        form.append((name, (f"file{n}.{extension or 'bin'}", content, mime)))
     return form

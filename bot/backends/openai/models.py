@@ -13,19 +13,22 @@ _MICROS_PER_USD = 1_000_000
 _MAX_TOKENS = 4_096
 # The API does not tell what a model makes: names of models that draw.
 _DRAWING_WORDS = ("image", "dall-e", "sd-cpp", "flux", "diffusion", "sdxl")
+_OTHER_WORDS = ("whisper", "transcribe", "tts", "speech", "embed", "rerank", "moderation")
 _SEEING_WORDS = ("vision", "llava", "moondream", "-vl", "4o", "gpt-5", "gemma3", "pixtral", "minicpm-v")
 
 
 def build_schema(config: BackendConfig, ref: str, entry: dict[str, JSON]) -> ModelSchema:
     """Return the schema of a listed model, from which entries are drafted and checked."""
     draws = any(word in ref.lower() for word in _DRAWING_WORDS) and not _reads_text_only(entry)
+    # Models for sound, and models that give numbers alone: an owner writes such an entry by hand.
+    is_other = any(word in ref.lower() for word in _OTHER_WORDS)
     return ModelSchema(
         ref=ref,
         version="",
         newest_version="",
         is_official=True,
-        fields=tuple(_list_picture_fields() if draws else _list_chat_fields(ref, entry)),
-        output=OutputKind.PICTURES if draws else OutputKind.TEXT_STREAM,
+        fields=None if is_other else tuple(_list_picture_fields() if draws else _list_chat_fields(ref, entry)),
+        output=None if is_other else OutputKind.PICTURES if draws else OutputKind.TEXT_STREAM,
         description=get_text(entry, "description"),
         price_tiers=tuple(_read_price(entry)),
         backend=config.name,
@@ -43,7 +46,8 @@ def _reads_text_only(entry: dict[str, JSON]) -> bool:
 def _list_chat_fields(ref: str, entry: dict[str, JSON]) -> Iterator[SchemaField]:
     yield SchemaField("messages", frozenset({FieldKind.OTHER}))
     seen = get_object(entry, "architecture").get("input_modalities")
-    sees = "image" in seen if isinstance(seen, list) else any(word in ref.lower() for word in _SEEING_WORDS)
+    sees = "image" in seen if isinstance(seen, list) else any(word in ref.lower() for word in _OTHER_WORDS = ("whisper", "transcribe", "tts", "speech", "embed", "rerank", "moderation")
+_SEEING_WORDS)
     if sees:
         yield SchemaField("images", frozenset({FieldKind.FILES}))
     yield SchemaField("temperature", frozenset({FieldKind.NUMBER}), minimum=0, maximum=2)

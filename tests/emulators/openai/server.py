@@ -23,6 +23,8 @@ KEY = "sk-stand-in-1234567890"
 CHAT_MODEL, PICTURE_MODEL = "acme/talker", "acme-image-1"
 _CHAT_FIELDS = {"model", "messages", "stream", "stream_options", "temperature", "max_tokens", "max_completion_tokens"}
 _PICTURE_FIELDS = {"model", "prompt", "n", "size", "quality", "background", "output_format", "image", "image[]", "mask"}
+_SOUND_EXTENSIONS = {"flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm"}
+_MAX_SPOKEN_CHARACTERS = 4_096
 
 
 class Flavour(StrEnum):
@@ -54,6 +56,7 @@ class ScriptedReply:
     location: str = ""
     """The target of a redirect."""
     picture: bytes = b""
+    """The bytes of a picture, or of a sound for /audio/speech."""
     body: bytes | None = None
     """A raw reply in the place of a run."""
 
@@ -91,7 +94,9 @@ class OpenAIServer:
         common = [web.get("/v1/models", self.list_models), web.post("/v1/chat/completions", self.chat)]
         if self.flavour in (Flavour.OLLAMA, Flavour.OPENROUTER):
             return common
-        return [*common, web.post("/v1/images/generations", self.draw), web.post("/v1/images/edits", self.edit)]
+        pictures = [web.post("/v1/images/generations", self.draw), web.post("/v1/images/edits", self.edit)]
+        sound = [web.post("/v1/audio/transcriptions", self.transcribe), web.post("/v1/audio/speech", self.speak)]
+        return [*common, *pictures, *sound]
 
     async def list_models(self, request: web.Request) -> web.StreamResponse:
         if (refusal := self._check_key(request)) is not None:
@@ -141,6 +146,27 @@ class OpenAIServer:
         if (mask := self.uploads[-1].get("mask")) is not None and (wrong := self._find_mask_fault(mask)):
             return refuse(400, wrong, self.flavour)
         return await self._answer_with_pictures(int(body.get("n", "1")))
+
+    async def transcribe(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        self._keep(request, {name: value for name, value in form.items() if isinstance(value, str)})
+        if (refusal := self._check_key(request) or self._refuse_by_script()) is not None:
+            return refusal
+        file = form.get("file")
+        if not isinstance(file, web.FileField) or file.filename.rpartition(".")[2] not in _SOUND_EXTENSIONS:
+            return refuse(400, "Unrecognized file format.", self.flavour)
+        self.uploads.append({file.filename: file.file.read()})
+        usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
+        return web.json_response({"text": "".join(self.script.words), "usage": usage})
+
+    async def speak(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        self._keep(request, body)
+        if (refusal := self._check_key(request) or self._refuse_by_script()) is not None:
+            return refusal
+        if len(body["input"]) > _MAX_SPOKEN_CHARACTERS or "voice" not in body:
+            return refuse(400, "Invalid 'input' or 'voice'.", self.flavour)
+        return web.Response(body=self.script.picture, content_type="audio/wav")
 
     def _find_mask_fault(self, mask: bytes) -> str:
         upload = self.uploads[-1]
