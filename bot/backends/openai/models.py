@@ -46,8 +46,7 @@ def _reads_text_only(entry: dict[str, JSON]) -> bool:
 def _list_chat_fields(ref: str, entry: dict[str, JSON]) -> Iterator[SchemaField]:
     yield SchemaField("messages", frozenset({FieldKind.OTHER}))
     seen = get_object(entry, "architecture").get("input_modalities")
-    sees = "image" in seen if isinstance(seen, list) else any(word in ref.lower() for word in _OTHER_WORDS = ("whisper", "transcribe", "tts", "speech", "embed", "rerank", "moderation")
-_SEEING_WORDS)
+    sees = "image" in seen if isinstance(seen, list) else any(word in ref.lower() for word in _SEEING_WORDS)
     if sees:
         yield SchemaField("images", frozenset({FieldKind.FILES}))
     yield SchemaField("temperature", frozenset({FieldKind.NUMBER}), minimum=0, maximum=2)
