@@ -15,11 +15,12 @@ from pydantic import SecretStr
 
 from bot.backend_registry import WebhookBackend, open_backends
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
+from bot.catalogue.added_models import AddedModels
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.commands import list_menu
 from bot.conversations.conversations import Conversations
-from bot.core.backend import Backend
+from bot.core.backend import Backend, ModelDirectory
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import Unavailable
 from bot.core.limits import MIN_FREE_DISK_BYTES
@@ -34,6 +35,7 @@ from bot.dispatch import notices
 from bot.dispatch.confirmation import Confirmations
 from bot.dispatch.declaration import Services
 from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.dispatch.roles import Authorizer
@@ -99,6 +101,7 @@ class App:
 
         all_owners = (*settings.admin_users, *owners)
         catalogue = _create_catalogue(settings, self.backends if backends is None else None)
+        self.added_models = AddedModels(self.database, self.clock, catalogue)
         formatter = CreditFormatter(settings.credit_micros)
         moderation = _create_moderation(settings, self.database, self.clock, all_owners)
         self.notices = Notices(self.platforms, moderation, all_owners)
@@ -119,21 +122,41 @@ class App:
         self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)
         self.jobs = Jobs(job_services, self.runner, moderation, self.worker)
-        self.recovery = Recovery(
-            self.database, self.runner, self.clock, self.worker, self.platforms, is_alone=self.database.is_exclusive
-        )
+        self.recovery = self._create_recovery()
         self.retention = Retention(job_services, self.jobs.personal_data, _make_retention_limits(settings))
 
-        conversations = Conversations(self.database, settings.system_prompt, self.clock)
-        links = PaintLinks(self.database, self.clock, self.media, settings.public_url or "")
-        menu = list_menu(has_public_page=settings.public_url is not None)
-        services = Services(
-            self.jobs, conversations, catalogue, self.credits, moderation, self.notices, self.media, links, menu
-        )
+        services = self._create_services(catalogue, moderation)
         confirmations = Confirmations(self.database, self.clock, self.media)
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
         job_services.follow_ups.add(ToolCalls(self.dispatcher, self.platforms).follow)
         self._stack = AsyncExitStack()
+
+    def _create_recovery(self) -> Recovery:
+        return Recovery(
+            self.database,
+            self.runner,
+            self.clock,
+            self.worker,
+            self.platforms,
+            self.added_models,
+            is_alone=self.database.is_exclusive,
+        )
+
+    def _create_services(self, catalogue: Catalogue, moderation: Moderation) -> Services:
+        settings = self.settings
+        directory = next((one for one in self.backends.values() if isinstance(one, ModelDirectory)), None)
+        return Services(
+            self.jobs,
+            Conversations(self.database, settings.system_prompt, self.clock),
+            catalogue,
+            self.credits,
+            moderation,
+            self.notices,
+            self.media,
+            PaintLinks(self.database, self.clock, self.media, settings.public_url or ""),
+            list_menu(has_public_page=settings.public_url is not None),
+            ModelRuns(self.added_models, directory, self.database, self.clock),
+        )
 
     async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:
         """Open the database, sign in to the platforms, resume waiting jobs, start listening; return the jobs resumed.
@@ -159,6 +182,7 @@ class App:
             await self._connect(connection)
         # Budget alerts are posted through the connections: wait for the last alerts before the connections close.
         self._stack.push_async_callback(self.credits.alerts.wait_until_idle)
+        await self.added_models.refresh()
         resumed = await self.recovery.start()
         # Listen last: a press of Stop must find the resumed jobs in the runner.
         for connection in connections:

@@ -25,6 +25,9 @@ _KINDS = {
 
 _SchemaNode = Mapping[str, JSON]
 
+# Authors rarely mark their secrets. `max_tokens` and `stop_tokens` are none.
+_SECRET_NAME = re.compile(r"(?:^|_)(?:api_?key|secret(?:_key)?|token|password|passwd|access_key)$", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class CogSchema:
@@ -92,6 +95,7 @@ class CogSchema:
             is_nullable=schema.get("nullable") is True or self._may_be_null(node),
             default=schema.get("default"),
             description=description if isinstance(description, str) else "",
+            is_secret=_is_secret(name, [schema, *branches]),
         )
 
     def _iterate_branches(self, node: JSON, depth: int = 0) -> Iterator[_SchemaNode]:
@@ -169,11 +173,24 @@ def _read_kind(node: _SchemaNode, choices: list[JSON]) -> FieldKind:
     if _is_file(node):
         return FieldKind.FILE
     if node.get("type") == "array":
-        return FieldKind.FILES if _is_file(as_object(node.get("items"))) else FieldKind.OTHER
+        return _read_list_kind(as_object(node.get("items")))
     kind = node.get("type")
     if kind is None and choices:  # an enum of old schemas, without a type
         kind = "string" if isinstance(choices[0], str) else "integer" if isinstance(choices[0], int) else "number"
     return _KINDS.get(str(kind), FieldKind.OTHER)
+
+
+def _read_list_kind(item: _SchemaNode) -> FieldKind:
+    if _is_file(item):
+        return FieldKind.FILES
+    kinds = {"string": FieldKind.TEXTS, "integer": FieldKind.NUMBERS, "number": FieldKind.NUMBERS}
+    return kinds.get(str(item.get("type")), FieldKind.OTHER)
+
+
+def _is_secret(name: str, nodes: list[_SchemaNode]) -> bool:
+    """Return whether a field is marked as a secret (`x-cog-secret`, format `password`), or named as secrets are."""
+    is_marked = any(node.get("format") == "password" or node.get("x-cog-secret") is True for node in nodes)
+    return is_marked or _SECRET_NAME.search(name) is not None
 
 
 def _is_file(node: _SchemaNode) -> bool:

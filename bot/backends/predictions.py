@@ -5,6 +5,7 @@
 Any JSON is tolerated: a field of an unexpected type counts as missing.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from bot.core.backend import (
     TextDelta,
 )
 from bot.core.json import JSON, as_object, get_object, get_text
-from bot.core.models import Metric, Model
+from bot.core.models import Metric, Model, Task
 from bot.core.text import mend_text
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
@@ -130,7 +131,7 @@ def make_snapshot(prediction: CogPrediction, model: Model) -> RunSnapshot:
         backend_id=prediction.id,
         state=prediction.state,
         files=files,
-        text="" if files else strip_prefix(extract_text(prediction.output), model.strip_prefixes),
+        text="" if files else _read_text(prediction.output, model),
         error=prediction.error,
         logs=prediction.logs,
         metrics=parse_metrics(prediction.metrics),
@@ -139,6 +140,18 @@ def make_snapshot(prediction: CogPrediction, model: Model) -> RunSnapshot:
         completed_at=prediction.completed_at,
         is_data_removed=prediction.is_data_removed,
     )
+
+
+def _read_text(output: JSON, model: Model) -> str:
+    """Return the answer in an output; of a model run with its own inputs the whole JSON, as a block for readers."""
+    is_structure = isinstance(output, dict) or (
+        isinstance(output, list) and not all(isinstance(item, str) for item in output)
+    )
+    if model.task is Task.RUN and is_structure:
+        # A fence inside a string would end the block.
+        text = json.dumps(output, ensure_ascii=False, indent=2).replace("```", "`\\u0060`")
+        return f"```json\n{mend_text(text)}\n```"
+    return strip_prefix(extract_text(output), model.strip_prefixes)
 
 
 def find_file_urls(output: JSON) -> Iterator[str]:

@@ -7,7 +7,7 @@ from bot.core.backend import InputFile, Inputs, InputValue
 from bot.core.errors import BadOption, UnknownName
 from bot.core.jobs import Job, Output
 from bot.core.json import JSON
-from bot.core.models import ASPECTS, InputRule, Model, OutputKind, Price, Task
+from bot.core.models import ASPECTS, AddedModel, InputRule, Model, OutputKind, Price, Task
 
 TUNING_OPTIONS = frozenset(
     (
@@ -37,18 +37,42 @@ class FinishRequest:
 
 
 class Catalogue:
-    """The models in the order of the catalogue file: the first model of a task is the task's default."""
+    """The models of the catalogue file in order, then the models added at run time, by key in `added`.
 
-    def __init__(self, models: Sequence[Model]) -> None:
-        self._models = {model.key: model for model in models}
+    The first model of a task is the task's default. `place` is the platform and workspace whose added models are
+    listed; without a place only those for the whole bot.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        added: dict[str, AddedModel] | None = None,
+        place: tuple[str, str] = ("", ""),
+    ) -> None:
+        self._file_models = {model.key: model for model in models}
+        self.added: dict[str, AddedModel] = {} if added is None else added
+        """`AddedModels` keeps this mapping current, removed models included: their jobs still need prices."""
+        self._place = place
+
+    def for_workspace(self, platform: str, workspace: str) -> "Catalogue":
+        """Return the catalogue as a workspace sees it, always with the models of now."""
+        return Catalogue(list(self._file_models.values()), self.added, (platform, workspace))
 
     def __contains__(self, key: str) -> bool:
-        return key in self._models
+        return key in self._file_models or key in self.added
+
+    @property
+    def _models(self) -> dict[str, Model]:
+        """The models on offer in the place, by key."""
+        offered = {key: one.model for key, one in self.added.items() if one.is_offered_in(*self._place)}
+        return {**offered, **self._file_models} if offered else self._file_models
 
     def get(self, key: str) -> Model:
-        """Return the model of a key, or a bare model with the key as its title."""
-        if (model := self._models.get(key)) is not None:
+        """Return the model of a key, offered or not, or a bare model with the key as its title."""
+        if (model := self._file_models.get(key)) is not None:
             return model
+        if (added := self.added.get(key)) is not None:
+            return added.model
         # Stored jobs outlive catalogue entries: a removed model still needs a title in histories and messages.
         return Model(
             key,
@@ -66,10 +90,16 @@ class Catalogue:
 
     def list_for_task(self, task: Task) -> list[Model]:
         """Return the models of a task on offer, the default first: without models whose price needs the owner's yes."""
-        return [model for model in self._models.values() if model.task is task and not model.price.objection]
+        return [model for model in self.list_all() if model.task is task and not model.price.objection]
 
     def list_all(self) -> list[Model]:
-        return list(self._models.values())
+        """Return all models of the place, those of the file first."""
+        return sorted(self._models.values(), key=lambda model: model.key not in self._file_models)
+
+    def find(self, name: str) -> Model | None:
+        """Return the model of any task with a key, title or backend's name."""
+        wanted = name.strip().lower()
+        return next((model for model in self.list_all() if is_named(model, wanted)), None)
 
     def choose(
         self,
@@ -94,7 +124,7 @@ class Catalogue:
             return next((model for model in models if model.accepts(required_option, file_count)), models[0])
         wanted = name.strip().lower()
         for model in models:
-            if wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1]):
+            if is_named(model, wanted):
                 return model
         elsewhere = next((model for model in self._models.values() if wanted == model.key), None)
         if elsewhere is not None and elsewhere.price.objection:
@@ -217,6 +247,11 @@ def list_left_out(model: Model, options: Inputs) -> list[str]:
 def _starts_from_picture(model: Model) -> bool:
     """Return whether a model changes a given picture to a given extent; other models take pictures as references."""
     return "image" in model.inputs and "strength" in model.inputs
+
+
+def is_named(model: Model, wanted: str) -> bool:
+    """Return whether a name in lower case means the model."""
+    return wanted in (model.key, model.title.lower(), model.ref.lower(), model.ref.lower().split("/")[-1])
 
 
 def _suggest_models(models: Iterable[Model]) -> str:

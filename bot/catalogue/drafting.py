@@ -35,6 +35,7 @@ _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.UPSCALE: ("image", "scale"),
     Task.CAPTION: ("image",),
     Task.CHAT: ("prompt", "max_tokens"),
+    Task.RUN: (),
 }
 """Options that the commands always send: a model without fields for these options does not work."""
 
@@ -97,7 +98,7 @@ def _build_document(
     table, inputs, document = tomlkit.table(), tomlkit.table(), tomlkit.document()
     for name, value in _describe_model(task, published):
         table.add(name, build_toml_value(value))
-    price = build_toml_value(_make_price_table(task, published, today))
+    price = build_toml_value(make_price_table(task, published, today))
     table.add("price", price.comment(flatten_text(" ".join(todo[:1]))) if todo[:1] == (_fill_in(published),) else price)
     if fixed:
         table.add("fixed", build_toml_value(fixed))
@@ -172,7 +173,7 @@ def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, J
     yield "max_seconds", max(_DEFAULT_MAX_SECONDS[task], min(1800, round(seconds * 10)))
 
 
-def _make_price_table(task: Task, published: ModelSchema, today: date) -> dict[str, JSON | date]:
+def make_price_table(task: Task, published: ModelSchema, today: date) -> dict[str, JSON | date]:
     """Return a price to fill in, with the likeliest metrics: tokens, images of official models, or seconds."""
     about: dict[str, JSON | date] = {"source": _format_page(published), "read_on": today}
     tiers: list[JSON]

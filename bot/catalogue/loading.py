@@ -129,7 +129,7 @@ def _parse_key_env(name: object) -> str:
 
 def parse_model(key: str, table: Mapping[str, Any]) -> Model:
     """Return the model of one table. Raise `CatalogueError` for a mistake."""
-    known = set(Model.__dataclass_fields__) - {"key"}
+    known = set(Model.__dataclass_fields__) - {"key", "agreed_micros"}
     if unknown := set(table) - known:
         raise CatalogueError(f"[{key}] has keys that no model has: {', '.join(sorted(unknown))}.")
     try:
@@ -155,6 +155,7 @@ def parse_model(key: str, table: Mapping[str, Any]) -> Model:
             at_once=_parse_at_once(table.get("at_once")),
             finish=str(table.get("finish", "")),
             fallbacks=tuple(table.get("fallbacks", ())),
+            price_fields=table.get("price_fields", {}),
         )
     except KeyError as error:
         raise CatalogueError(f"[{key}] lacks {error}.") from error

@@ -100,6 +100,7 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "temperature": ("temperature",),
         "max_tokens": _MAX_TOKENS_FIELDS,
     },
+    Task.RUN: {},
 }
 """`strength` is the distance from the input picture. `image_prompt_strength` is missing: its scale is the opposite."""
 
@@ -295,7 +296,7 @@ def _is_of_kind(kind: FieldKind, value: JSON) -> bool:
     if isinstance(value, str):
         return kind in (FieldKind.TEXT, FieldKind.FILE)
     if isinstance(value, list):
-        return kind is FieldKind.FILES
+        return kind in (FieldKind.FILES, FieldKind.TEXTS, FieldKind.NUMBERS)
     if isinstance(value, float) and not value.is_integer():
         return kind is FieldKind.NUMBER
     return isinstance(value, int | float) and kind in (FieldKind.INTEGER, FieldKind.NUMBER)

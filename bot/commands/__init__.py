@@ -16,6 +16,7 @@ from bot.commands.privacy import PrivacyDelete, PrivacyExport
 from bot.commands.quota.budget import QuotaBudgetSet, QuotaBudgetShow, QuotaExport
 from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop
 from bot.commands.quota.tiers import QuotaChannelClear, QuotaChannelSet, QuotaRoleClear, QuotaRoleSet, QuotaRoleShow
+from bot.commands.run import Run
 from bot.commands.settings import (
     SettingsChannel,
     SettingsChat,
@@ -26,6 +27,7 @@ from bot.commands.settings import (
     SettingsPictures,
     SettingsPrompt,
     SettingsReset,
+    SettingsRun,
     SettingsShow,
 )
 from bot.commands.setup import Setup
@@ -41,6 +43,7 @@ MENU: tuple[type[Command], ...] = (
     Upscale,
     CaptionPicture,
     Chat,
+    Run,
     Help,
     Models,
     Usage,
@@ -71,6 +74,7 @@ MENU: tuple[type[Command], ...] = (
     SettingsChat,
     SettingsPictures,
     SettingsGeneral,
+    SettingsRun,
     SettingsReset,
     Block,
     Unblock,

@@ -197,6 +197,30 @@ class SettingsGeneral(Command):
         )
 
 
+@command("settings run", rank=Rank.MODERATOR, private=True)
+class SettingsRun(Command):
+    """Say which models /run takes: none, approved ones, or anything up to a price."""
+
+    models: str = option("Which models?", choices=("off", "approved", "anything"))
+    below: float | None = option(
+        "With anything: how many credits may a run cost at most?",
+        default=None,
+        minimum=0,
+        maximum=_MAX_CONFIRM_CREDITS,
+    )
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        if self.models == "anything" and not self.below:
+            raise BadOption("Say how many credits a run of any model may cost at most: below.", option="below")
+        if self.models != "anything" and self.below is not None:
+            raise BadOption("A price goes with anything only: leave below out.", option="below")
+        values: dict[str, JSON] = {
+            format_setting_key("run"): self.models,
+            format_setting_key("run_below_credits"): self.below,
+        }
+        return await change_and_reply(services, invocation.user, values, "run")
+
+
 @command("settings reset", rank=Rank.MODERATOR, private=True)
 class SettingsReset(Command):
     """Set one setting back to its default."""

@@ -1,6 +1,6 @@
 """The protocol of backends, with the configuration, runs, run events and inputs in its signatures."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from bot.core.errors import BackendError
 from bot.core.json import JSON
-from bot.core.models import Metric, Model, ModelSchema
+from bot.core.models import Metric, Model, ModelListing, ModelSchema, PublishedVersion
 
 
 class BackendKind(StrEnum):
@@ -300,4 +300,24 @@ class ModelSource(Protocol):
 
     async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
         """Return inputs and output of a model. Raise `PredictionGone` for a model that the server does not have."""
+        ...
+
+
+@runtime_checkable
+class ModelDirectory(Protocol):
+    """Finds published models. A backend with a public catalogue has these methods too; all raise a `BackendError`."""
+
+    async def search_models(self, text: str, *, limit: int) -> Sequence[ModelListing]:
+        """Return the models that match a text best."""
+        ...
+
+    async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
+        """Return a version's schema with the published price; without a version, of the newest.
+
+        Raise `PredictionGone` for a model or version that the backend does not show.
+        """
+        ...
+
+    async def list_versions(self, ref: str, *, limit: int) -> Sequence[PublishedVersion]:
+        """Return a model's versions, newest first."""
         ...

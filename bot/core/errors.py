@@ -51,7 +51,7 @@ and `CallUnclear`.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 
@@ -231,12 +231,22 @@ class ConfirmationRequired(EaselError):
         button_label: str = "Go ahead",
         price_micros: int = 0,
         files: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+        form_labels: Sequence[str] = (),
+        is_complete: bool = True,
     ):
-        """`price_micros` is the price to confirm; `files` are the attachments already stored, SHA-256 by option."""
+        """`price_micros` is the price to confirm; `files` are the attachments already stored, SHA-256 by option.
+
+        `options` replace those of the invocation. `form_labels` are the buttons of the question's form, one for each
+        step; a question that is not complete has no button to confirm until the form is filled.
+        """
         super().__init__(question)
         self.button_label = button_label
         self.price_micros = price_micros
         self.files = dict(files or {})
+        self.options = None if options is None else dict(options)
+        self.form_labels = tuple(form_labels)
+        self.is_complete = is_complete
 
 
 class SubmitUnclear(EaselError):

@@ -206,3 +206,14 @@ EXPORTS_PER_MINUTE = 10
 
 MAX_MESSAGES_WITH_FILES = 8
 """The latest messages of a person on the page whose files are kept: an export has up to 8 MB."""
+
+# Models from the chat
+
+MAX_RUN_FIELDS = 40
+"""Inputs of a published model in a form: Slack takes a hundred blocks, and few models have more inputs than this."""
+
+MAX_RUN_INPUT_CHARACTERS = 20_000
+"""Characters of all inputs of `/run`: a long prompt, and not a book that a row would keep."""
+
+MAX_RUN_REQUESTS = 5
+"""Requests for a model of one person that wait for moderators: a flood of requests hides reports."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from fractions import Fraction
 
@@ -24,6 +24,8 @@ class Task(StrEnum):
     MUSIC = "music"
     VIDEO = "video"
     CHAT = "chat"
+    RUN = "run"
+    """Any model, with the inputs of its published schema."""
 
 
 ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")
@@ -283,6 +285,10 @@ class Model:
     """Further entries that answer, in order, while the server of this entry is away or busy."""
     finish: str = ""
     """For a draft model: the key of the model that draws a draft's picture finer, or empty."""
+    price_fields: Mapping[str, str] = field(default_factory=dict)
+    """The model's fields that prices count by (`count`, `max_tokens`, `scale`), where no option has that name."""
+    agreed_micros: int | None = None
+    """The most that a run of a model added at run time may cost, as the approver agreed; None for the file's models."""
 
     def accepts(self, option: str, file_count: int = 0) -> bool:
         """Return whether the model has an option, with that many files; true for an empty option."""
@@ -299,6 +305,8 @@ class FieldKind(StrEnum):
     BOOLEAN = "yes or no"
     FILE = "file"
     FILES = "list of files"
+    TEXTS = "list of texts"
+    NUMBERS = "list of numbers"
     OTHER = "something else"
 
 
@@ -318,6 +326,8 @@ class SchemaField:
     description: str = ""
     aliases: tuple[str, ...] = ()
     """Other names by which an entry may name the field, or the bot may know its meaning."""
+    is_secret: bool = False
+    """Whether the field takes a password or a key of somebody's account: the bot never asks for such a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +356,45 @@ class ModelSchema:
     """What the server lacks for the model, as ends of sentences that begin with the model's name."""
     is_open: bool = False
     """The model may take further fields, which the server does not list."""
+    run_count: int = 0
+    license_url: str = ""
 
     def find_field(self, name: str) -> SchemaField | None:
         """Return the field of that name, or None."""
         return next((field for field in self.fields or () if name == field.name or name in field.aliases), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """A model as a search finds it. `run_count` counts the runs of everybody."""
+
+    ref: str
+    description: str = ""
+    run_count: int = 0
+    is_official: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """One version of a model. `id` is what a catalogue entry pins."""
+
+    id: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddedModel:
+    """A model added at run time, for one workspace, or with empty `platform` and `workspace` for the whole bot."""
+
+    model: Model
+    fields: tuple[SchemaField, ...]
+    platform: str
+    workspace: str
+    by: str
+    added_at: datetime
+    is_removed: bool = False
+
+    def is_offered_in(self, platform: str, workspace: str) -> bool:
+        """Return whether a workspace is offered the model."""
+        is_here = (self.platform, self.workspace) in (("", ""), (platform, workspace))
+        return is_here and not self.is_removed

@@ -30,6 +30,8 @@ class PlatformSyntax:
     id_scope: str = "everywhere on this page"
     """The reach of a user's id, as a phrase for the user."""
     has_age_restricted_channels: bool = True
+    max_form_fields: int | None = None
+    """The most fields of one form; a longer form has several steps. None for any number."""
 
     @property
     def has_links(self) -> bool:
@@ -45,6 +47,7 @@ _SYNTAX: Mapping[str, PlatformSyntax] = {
         option_value_format="{}:{}",
         id_pattern=re.compile(r"\d{5,25}"),
         id_scope="on every Discord server",
+        max_form_fields=5,
     ),
     "slack": PlatformSyntax(
         channel_format="<#{}>",

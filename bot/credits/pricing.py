@@ -110,7 +110,7 @@ def list_pictures(inputs: Inputs) -> list[tuple[int, int]]:
 def get_field_name(model: Model, option: str) -> str:
     """Return the model's field of a command's option; empty without one."""
     rule = model.inputs.get(option)
-    return rule.name if rule is not None else ""
+    return rule.name if rule is not None else model.price_fields.get(option, "")
 
 
 def _measure_given_megapixels(model: Model, inputs: Inputs) -> Amount:
@@ -156,9 +156,10 @@ def _get_named_megapixels(inputs: Inputs) -> float | None:
 def _get_scale(model: Model, inputs: Inputs) -> float | None:
     """Return the factor of an upscale, from the field of the option `scale`: a number, or a text such as `2x`."""
     rule = model.inputs.get("scale")
-    if rule is None:
+    if rule is None and not get_field_name(model, "scale"):
         return None
-    names = {name for fields in rule.expands.values() for name in fields} or {rule.name}
+    expanded = {name for fields in rule.expands.values() for name in fields} if rule is not None else set()
+    names = expanded or {get_field_name(model, "scale")}
     for name in names:
         number = _parse_number(inputs.get(name))
         if number is not None:

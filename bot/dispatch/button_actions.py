@@ -12,6 +12,7 @@ from bot.core.jobs import Job
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Button, MessageRef, Reply
+from bot.dispatch.confirmation import FILL
 from bot.dispatch.declaration import OptionValue, Services
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.notices import Notices
@@ -300,5 +301,5 @@ def get_form_option_names(command: str) -> tuple[str, ...]:
     return next((form.option_names for form in _FORMS.values() if form.command == command), ())
 
 
-FORM_ACTIONS = frozenset(_FORMS)
+FORM_ACTIONS = frozenset({*_FORMS, FILL})
 """Actions whose button opens a form: see `Dispatcher.open_form` and `Dispatcher.submit_form`."""

@@ -8,6 +8,7 @@ irreversible command reads `Invocation.is_confirmed`:
         raise ConfirmationRequired("This deletes all your requests. Are you sure?", button_label="Delete everything")
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from bot.core.clock import Clock
 from bot.core.errors import ConfirmationRequired, JobNotFound, NotAllowed
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation, PendingAction
+from bot.core.json import JSON
 from bot.core.people import User
 from bot.core.replies import Button, MessageRef, Reply
 from bot.dispatch.stored_invocations import restore_invocation, store_invocation
@@ -25,6 +27,8 @@ from bot.storage.database import Database
 PENDING_KIND = "consent"
 CONFIRMATION_TIMEOUT = timedelta(hours=1)
 CONFIRM, DECLINE = "confirm", "decline"
+FILL = "fill"
+"""The form of a question: a submission replaces the question by a new one."""
 CONFIRMATION_ACTIONS = frozenset({CONFIRM, DECLINE})
 
 _OVER = "That question was answered already, or is more than an hour old. Please ask again."
@@ -42,6 +46,8 @@ class Confirmations:
         """Store the invocation and return the question with both buttons."""
         now = self.clock.now()
         user, channel = invocation.user, invocation.channel
+        if confirmation.options is not None:
+            invocation = replace(invocation, options=confirmation.options)
         facts = {
             "question": str(confirmation),
             "micros": confirmation.price_micros,
@@ -51,8 +57,26 @@ class Confirmations:
         pending = PendingAction(new_id(), PENDING_KIND, *key, facts, now, now + CONFIRMATION_TIMEOUT)
         async with self.database.accept() as tx:
             await tx.pending.put(pending)
-        buttons = (Button(CONFIRM, confirmation.button_label, pending.id), Button(DECLINE, "No", pending.id))
+        # Also from the private answer to a form, a public command has a public result.
+        is_public = confirmation.options is not None and not invocation.is_private
+        confirm = Button(CONFIRM, confirmation.button_label, pending.id, is_answer_public=is_public)
+        buttons = (
+            *([confirm] if confirmation.is_complete else []),
+            *(Button(FILL, label, pending.id, n) for n, label in enumerate(confirmation.form_labels, 1)),
+            Button(DECLINE, "No", pending.id),
+        )
         return Reply(text=str(confirmation), buttons=buttons, is_private=True)
+
+    async def peek(self, pending_id: str, user: User) -> Mapping[str, JSON]:
+        """Return the options of an open question without an answer to it. Raise as `take` does."""
+        async with self.database.read() as tx:
+            pending = await tx.pending.get(pending_id)
+        if pending is None or pending.kind != PENDING_KIND or pending.expires_at <= self.clock.now():
+            raise JobNotFound(_OVER)
+        if (pending.platform, pending.workspace, pending.user) != (user.platform, user.workspace, user.id):
+            raise NotAllowed("Only the person who was asked can answer this.")
+        options: Mapping[str, JSON] = pending.facts["options"]  # type: ignore[assignment]  # stored by `ask`
+        return options
 
     async def take(
         self, pending_id: str, user: User, request_key: str, placeholder: MessageRef | None = None

@@ -13,7 +13,7 @@ import dataclasses
 import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import (
     Any,
@@ -39,6 +39,7 @@ from bot.core.people import Rank, User, Workspace
 from bot.core.replies import Reply
 from bot.credits.credits import Credits
 from bot.credits.pricing import estimate_cost
+from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.jobs.jobs import Jobs
@@ -137,6 +138,8 @@ class Option:
     """The kinds of files of an option for files."""
     on_page: bool = True
     """Whether the page's forms offer the option: the page may have a better way."""
+    searches: bool = False
+    """Whether suggestions search the backend's published models: see `ModelRuns.search_ahead`."""
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -236,6 +239,7 @@ def option(
     max_files: int = 1,
     media: tuple[MediaKind, ...] = PICTURES,
     on_page: bool = True,
+    searches: bool = False,
 ) -> Any:
     """Declare an option of a command: the question, the bounds, and the default.
 
@@ -244,7 +248,8 @@ def option(
     """
     limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
     metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
-    return dataclasses.field(default=default, metadata={**metadata, "media": media, "on_page": on_page})
+    metadata |= {"media": media, "on_page": on_page, "searches": searches}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(option,))
@@ -274,6 +279,18 @@ class Services:
     media: Media
     paint_links: PaintLinks
     menu: Sequence[type[Command]]
+    runs: ModelRuns
+
+    def for_user(self, user: User) -> "Services":
+        """Return the services with the catalogue of the user's workspace."""
+        return replace(self, catalogue=self.catalogue.for_workspace(user.platform, user.workspace))
+
+    async def prepare_suggestions(self, option: Option, platform: str, workspace: str, typed: str) -> "Services":
+        """Read what suggestions of an option need into memory; return the services for `Option.autocomplete`."""
+        await self.runs.added.refresh()
+        if option.searches:
+            await self.runs.search_ahead(typed)
+        return replace(self, catalogue=self.catalogue.for_workspace(platform, workspace))
 
     async def choose_model(
         self, user: User, task: Task, name: str, *, required_option: str = "", file_count: int = 0

@@ -5,7 +5,15 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from bot.core.errors import ConfirmationRequired, EaselError, InternalError, NotAllowed, UserError, new_reference
+from bot.core.errors import (
+    BadOption,
+    ConfirmationRequired,
+    EaselError,
+    InternalError,
+    NotAllowed,
+    UserError,
+    new_reference,
+)
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User
 from bot.core.replies import MessageRef, Reply, Tone
@@ -17,6 +25,8 @@ from bot.dispatch.forms import FormDraft, fill_form
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
 from bot.dispatch.roles import Authorizer
+from bot.dispatch.run_questions import draft_run_form, read_run_form
+from bot.dispatch.run_requests import REQUEST_ACTIONS, RunRequests
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +64,21 @@ class Dispatcher:
         work = self._submit_form(press, options, attachments or {})
         return await self._with_error_replies(work, press.user, f"form {press.action}")
 
+    async def check_form(self, press: ButtonPress, options: Mapping[str, OptionValue]) -> dict[str, str]:
+        """Return the errors of the fields in the form of a question, for platforms whose forms show errors."""
+        try:
+            known = await self.confirmations.peek(press.job_id, press.user)
+            await read_run_form(self.services.for_user(press.user), known, options, {})
+        except BadOption as error:
+            return {error.option: str(error)}
+        except UserError:
+            return {}  # `submit_form` says why
+        return {}
+
     async def _answer(self, invocation: Invocation) -> Reply | None:
         form = find_command(self.services.menu, invocation.command)
         declaration = form.declaration
+        await self.services.runs.added.refresh()
         # /setup and /privacy also work in workspaces without permission.
         if not declaration.works_anywhere:
             await self.services.moderation.admit(invocation.user)
@@ -69,7 +91,7 @@ class Dispatcher:
         await self.services.moderation.record_users(invocation.mentioned_users)
         invocation = await self._add_last_file(declaration, replace(invocation, rank=rank))
         try:
-            return await fill_form(form, invocation).answer(invocation, self.services)
+            return await fill_form(form, invocation).answer(invocation, self.services.for_user(invocation.user))
         except ConfirmationRequired as confirmation_required:
             return await self.confirmations.ask(invocation, confirmation_required)
 
@@ -92,6 +114,10 @@ class Dispatcher:
         if press.action in confirmation.CONFIRMATION_ACTIONS:
             return await self._answer_confirmation(press)
         await self.services.moderation.admit(press.user)
+        await self.services.runs.added.refresh()
+        if press.action in REQUEST_ACTIONS:
+            rank = await self.authorizer.get_rank(press.user)
+            return await RunRequests(self.services.for_user(press.user)).decide(press, rank)
         invocation = await self._actions.resolve(press)
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 
@@ -116,13 +142,37 @@ class Dispatcher:
 
     async def _open_form(self, press: ButtonPress) -> FormDraft:
         await self.services.moderation.admit(press.user)
+        await self.services.runs.added.refresh()
+        if press.action == confirmation.FILL:
+            options = await self.confirmations.peek(press.job_id, press.user)
+            return await draft_run_form(self.services.for_user(press.user), press.user, options, press.n)
         return await self._actions.open_form(press)
 
     async def _submit_form(
         self, press: ButtonPress, options: Mapping[str, OptionValue], attachments: Mapping[str, Attachment]
     ) -> Reply | None:
         await self.services.moderation.admit(press.user)
+        if press.action == confirmation.FILL:
+            return await self._answer(await self._fill_question(press, options, attachments))
         return await self._answer(await self._actions.invocation_from_form(press, options, attachments))
+
+    async def _fill_question(
+        self, press: ButtonPress, options: Mapping[str, OptionValue], attachments: Mapping[str, Attachment]
+    ) -> Invocation:
+        """Return the invocation of a question with the form filled: the command asks a new question."""
+        # Read first: a mistake in the form leaves the question open.
+        known = await self.confirmations.peek(press.job_id, press.user)
+        services = self.services.for_user(press.user)
+        changes = await read_run_form(services, known, options, attachments)
+        question, invocation = await self.confirmations.take(
+            press.job_id, press.user, press.request_key, press.placeholder
+        )
+        await self._close_question(press, question)
+        files = {**invocation.attachments, **changes.attachments}
+        files = {name: file for name, file in files.items() if name in changes.kept}
+        # The question stays private with its form; the result is as private as the command was.
+        changed = replace(invocation, attachments=files, options=changes.options)
+        return replace(changed, is_confirmed=False, confirmed_micros=0)
 
     @property
     def _actions(self) -> ButtonActions:

@@ -20,6 +20,8 @@ class FormDraft:
     """The heading, a few words such as "Edit prompt"."""
     option_names: tuple[str, ...] = ()
     """The options in the form, most important first; empty for all options."""
+    asks_files: bool = False
+    """Whether the form asks for files too, on platforms whose forms take files."""
 
 
 _WHOLE = re.compile(r"[+-]?\d{1,30}")
@@ -53,6 +55,11 @@ def _read_option(option: Option, invocation: Invocation) -> Any:
     raw = invocation.options.get(option.name)
     if raw is None or (isinstance(raw, str) and not raw.strip()):
         return _get_default(option, invocation.options)
+    return read_value(option, raw)
+
+
+def read_value(option: Option, raw: OptionValue) -> Any:
+    """Return the value of an option that is no file. Raise `BadOption` with the bounds."""
     value = _PARSERS[option.kind](option, raw)
     _check_bounds(option, value)
     return _match_choice(option, value) if option.choices else value

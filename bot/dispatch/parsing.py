@@ -80,7 +80,7 @@ def _split_name(text: str, menu: Menu) -> tuple[str, str]:
 
 def _parse_options(text: str, declaration: Declaration) -> tuple[dict[str, OptionValue], frozenset[str]]:
     """Return the values of options in the text after a command's name, and the names typed with dashes."""
-    words = _split_words(mend_text(text))
+    words = split_words(mend_text(text))
     options: dict[str, OptionValue] = {}
     spans: list[tuple[int, int]] = []
     i = 0
@@ -142,21 +142,22 @@ def _read_value(
 ) -> tuple[int, OptionValue]:
     """Return the number of following words in the value, and the value."""
     if inline is not None:
-        return 0, _strip_quotes(inline)
+        return 0, strip_quotes(inline)
     if option.kind is OptionKind.FLAG:
         has_value = following and following[0].text.lower() in ("true", "false", "yes", "no", "on", "off")
         return (1, following[0].text) if has_value else (0, True)
     if not following or _match_flag(following[0], declaration) is not None:
         raise BadOption(f"--{option.name} needs a value: {option.question}", option=option.name)
-    return 1, _strip_quotes(following[0].text)
+    return 1, strip_quotes(following[0].text)
 
 
-def _strip_quotes(text: str) -> str:
+def strip_quotes(text: str) -> str:
+    """Return a text without the quotes around it."""
     closing = _QUOTES.get(text[:1])
     return text[1:-1] if closing and len(text) > 1 and text.endswith((closing, text[0])) else text
 
 
-def _split_words(text: str) -> list[_Word]:
+def split_words(text: str) -> list[_Word]:
     """Return words with positions: a quoted run is a word, a quote without an end a plain character."""
     words: list[_Word] = []
     unclosed: set[str] = set()
@@ -196,7 +197,7 @@ def _find_closing_quote(text: str, start: int) -> int:
     return -1
 
 
-def _join_free_words(text: str, spans: list[tuple[int, int]]) -> str:
+def join_free_words(text: str, spans: list[tuple[int, int]]) -> str:
     """Return the words outside options, with the spaces and line breaks between neighbours kept."""
     parts: list[str] = []
     last = -1
@@ -213,10 +214,10 @@ def _assign_free_words(
 ) -> None:
     """Assign words outside options: all to the option for words, or each to the next option without a value."""
     if declaration.words_option is not None and spans:
-        words, name = _join_free_words(text, spans), declaration.words_option.name
+        words, name = join_free_words(text, spans), declaration.words_option.name
         if name in options:
             raise BadOption(f"You gave {name} twice: as “{options[name]}” and as “{words}”.", option=name)
-        options[name] = _strip_quotes(words) if _is_one_quoted(words) else words
+        options[name] = strip_quotes(words) if _is_one_quoted(words) else words
         return
     # "/quota grant ana 50": a word for each option in order.
     free = [option for option in declaration.options if option.name not in options]
@@ -224,7 +225,7 @@ def _assign_free_words(
         extra = text[spans[len(free)][0] : spans[-1][1]]
         raise BadOption(f"I do not know what to do with “{extra}” in /{declaration.name}. /help shows its options.")
     for option, (start, end) in zip(free, spans, strict=False):
-        options[option.name] = _strip_quotes(text[start:end])
+        options[option.name] = strip_quotes(text[start:end])
 
 
 def _is_one_quoted(words: str) -> bool:

@@ -179,6 +179,12 @@ def _format_confirmation(settings: WorkspaceSettings, by: User, services: Servic
     return f"above {amount:g} credits" if amount else "never"
 
 
+def _format_runs(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    if settings.run == "anything":
+        return f"models on offer, and any other whose run costs at most {settings.run_below_credits:g} credits"
+    return "nothing" if settings.run == "off" else "models on offer; others after an approval"
+
+
 def _format_lack_of_restricted_channels(by: User) -> str:
     return "" if get_platform_syntax(by.platform).has_age_restricted_channels else ", and there are none here"
 
@@ -224,6 +230,7 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
     "time_zone": ("Time zone", lambda settings, *_: settings.time_zone),
     "retention_days": ("What was asked is kept", _format_retention),
     "confirm_above_credits": ("A button asks first", _format_confirmation),
+    "run": ("/run takes", _format_runs),
 }
 SETTINGS = tuple(_FORMATTERS)
 """Names of all settings, in the order of `/settings show`."""

@@ -34,7 +34,7 @@ from bot.core.json import JSON, fingerprint
 from bot.core.limits import MAX_OUTPUT_PIXELS, MAX_SIDE_PIXELS
 from bot.core.models import InputRule, Model, Task
 from bot.core.money import Estimate
-from bot.credits.pricing import count_pixels, estimate_cost
+from bot.credits.pricing import CreditFormatter, count_pixels, estimate_cost
 from bot.jobs.routing import choose_offer, list_offers
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices
@@ -77,6 +77,7 @@ class Acceptance:
         check_required(model, options)
         check_output_size(model, options, inputs)
         estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
+        check_agreed_price(model, estimate, self.services.credits.formatter)
         if (existing := await self._check_backend(model, invocation.request_key)) is not None:
             return AcceptedJob(existing, is_new=False)
         job = self._build_job(
@@ -193,6 +194,9 @@ class Acceptance:
         refused_word = await self.moderation.find_refused_word(job.user, text)
         async with self.services.database.accept() as tx:
             await self.moderation.check_request(tx, job.user, job.channel, model, refused_word)
+            # Another process may have withdrawn the model a moment ago.
+            if model.agreed_micros is not None and not await tx.models.is_active(model.key):
+                raise RequestRefused(f"{model.title} was withdrawn a moment ago. /models lists the models on offer.")
             limits = await self.services.credits.policies.get_limits(tx, job.user)
             job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=settings.reuse)
             for message in messages:
@@ -226,13 +230,23 @@ class Acceptance:
         return job
 
 
+def check_agreed_price(model: Model, estimate: Estimate, form: CreditFormatter) -> None:
+    """Raise `RequestRefused` if a run may cost more than the approver of a model added at run time agreed to."""
+    if model.agreed_micros is not None and estimate.max_micros > model.agreed_micros:
+        raise RequestRefused(
+            f"This may cost {form.format(estimate.max_micros)} credits, and {form.format(model.agreed_micros)} were "
+            f"agreed to for {model.title}. Ask for less, or ask a moderator to approve more."
+        )
+
+
 async def suggest_cheaper_model(
     error: InsufficientFunds, acceptance: Acceptance, job: Job, model: Model, options: Options
 ) -> None:
     """Add to the error the most expensive model of the same task within the user's permissions and means."""
     services = acceptance.services
     affordable: list[tuple[int, Model]] = []
-    for other in services.catalogue.list_for_task(model.task):
+    catalogue = services.catalogue.for_workspace(job.user.platform, job.user.workspace)
+    for other in catalogue.list_for_task(model.task) if model.task is not Task.RUN else ():
         if other.is_adult or other.key == model.key:
             continue
         price = await _estimate_max_micros(services, other, options)
@@ -280,7 +294,8 @@ def _add_seed(model: Model, inputs: Options) -> Options:
     The fields that a rule sends along with a given seed stay out, such as a slower and exact way of drawing.
     """
     rule = model.inputs.get("seed")
-    if rule is None or not rule.name or rule.name in inputs:
+    # The form of /run sends what a person gave, and no more.
+    if rule is None or not rule.name or rule.name in inputs or model.task is Task.RUN:
         return inputs
     least, most = int(rule.minimum or 0), int(rule.maximum or MAX_SEED)
     return {**inputs, rule.name: least + secrets.randbelow(max(most - least, 1))}

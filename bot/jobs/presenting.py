@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from bot.catalogue.catalogue import Catalogue, list_left_out
@@ -156,6 +156,8 @@ class Presenter:
         return f"instead of {chosen.title}" if job.model in chosen.fallbacks else ""
 
     def _build_buttons(self, job: Job, model: Model, result: Result) -> list[Button]:
+        if job.command == Task.RUN:  # also of a chat model: its answer begins no conversation
+            model = replace(model, task=Task.RUN)
         if job.state is JobState.FAILED:
             can_continue = result.text and model.task is Task.CHAT
             return [
@@ -210,7 +212,7 @@ class Presenter:
 
 def _format_request(job: Job, model: Model) -> str:
     """Return "Ana: /imagine a fox"; empty for chats: the question is visible there."""
-    if model.task is Task.CHAT:
+    if model.task is Task.CHAT and job.command != Task.RUN:
         return ""
     return " ".join(sanitize_text(f"{job.user.name}: /{job.command} {job.request_text}").split())
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection
 from datetime import timedelta
 
+from bot.catalogue.added_models import AddedModels
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.clock import Clock
 from bot.jobs.runner import Runner
@@ -32,6 +33,7 @@ class Recovery:
         clock: Clock,
         worker: str,
         platforms: Collection[str],
+        models: AddedModels,
         *,
         is_alone: bool,
     ) -> None:
@@ -44,6 +46,7 @@ class Recovery:
         self._clock = clock
         self._worker = worker
         self._platforms = platforms
+        self._models = models
         self._is_alone = is_alone
         self._tasks = BackgroundTasks("recovery")
 
@@ -63,6 +66,8 @@ class Recovery:
             async with self._database.write(is_urgent=True) as tx:
                 dead_before = now - timedelta(seconds=lease_seconds)
                 jobs = await tx.jobs.claim(self._worker, dead_before, now, CLAIM_BATCH_SIZE, list(self._platforms))
+            if jobs:  # a job may run on a model that another process added
+                await self._models.reload()
             for job in jobs:
                 log.info("job.taken_up", extra={"job": job.id, "state": job.state})
                 self._runner.launch(job)

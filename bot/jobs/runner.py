@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
+from bot.core.models import Task
 from bot.jobs import completion, messages, routing, submitting, watching
 from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
@@ -106,6 +108,8 @@ class Runner:
             previous.cancel()
             await asyncio.gather(previous, return_exceptions=True)
         model = self._services.catalogue.get(job.model)
+        if job.command == Task.RUN:  # inputs of the model's own schema, which no other server takes
+            model = replace(model, fallbacks=())
         work = self._works[job.id] = Work(self._services, job, model, list(posted), usual_seconds=model.usual_seconds)
         if job.cancel_by:
             work.cancel_requested.set()

@@ -60,6 +60,11 @@ class WorkspaceSettings:
     confirm_above_credits: float = 0
     """A job with a higher maximum price needs a confirmation; 0 turns confirmations off."""
 
+    run: str = "approved"
+    """The models that /run takes: none (`off`), those on offer (`approved`), or also `anything` up to a price."""
+    run_below_credits: float = 0
+    """With `anything`: the most that a run of a model without approval may cost."""
+
     def get_default_model(self, task: str) -> str:
         """Return the key of the default model of a task; empty for the catalogue's first model."""
         return self.default_models.get(task, "")

@@ -100,10 +100,10 @@ class Sandbox:
         self._engine = self._create_engine(self.store)
         self._training_engine = self._create_engine(self.trainings)
         self._guide = Guide(options.docs)
-        self._catalogue = SandboxCatalogue(create_models(self._guide), self.clock.now())
+        self.catalogue = SandboxCatalogue(create_models(self._guide), self.clock.now())
         self.files = FileApiRoutes(self.clock, self._uploads, self._address)
         self._model_bodies = ModelBodies(self.store, self._address)
-        self._deployments = SandboxDeployments(options.deployments, self._catalogue, self.clock)
+        self._deployments = SandboxDeployments(options.deployments, self.catalogue, self.clock)
         self._deployment_routes = DeploymentRoutes(self._deployments, self._address)
         self.application = self._create_application()
         self._runner = web.AppRunner(self.application, access_log=None, shutdown_timeout=1.0)
@@ -158,7 +158,7 @@ class Sandbox:
         return app
 
     def _list_route_groups(self) -> list[_RouteGroup]:
-        catalogue, bodies = self._catalogue, self._model_bodies
+        catalogue, bodies = self.catalogue, self._model_bodies
         return [
             PredictionRoutes(self.clock, catalogue, self._deployments, self.store, self._engine, self.faults),
             TrainingRoutes(self.clock, catalogue, self.trainings, self._training_engine, self.faults),

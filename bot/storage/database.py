@@ -18,6 +18,7 @@ from bot.storage.jobs import JobStore
 from bot.storage.ledger import LedgerStore
 from bot.storage.ledger_checks import LedgerChecks
 from bot.storage.messages import MessageStore
+from bot.storage.models import ModelStore
 from bot.storage.moderation import AuditStore, ModerationStore
 from bot.storage.pending import PendingStore
 from bot.storage.people import InstallationStore, PeopleStore
@@ -40,7 +41,7 @@ _ASKS_PER_URGENT_WRITE = 4
 class _Store(Generic[S]):
     """An attribute of a transaction: a store that is constructed at its first use."""
 
-    # A transaction uses a few of the nineteen stores: most transactions of a job two to five.
+    # A transaction uses a few of the twenty stores: most transactions of a job two to five.
     def __init__(self, create: Callable[[Statements], S]) -> None:
         self._create = create
 
@@ -75,6 +76,7 @@ class Transaction:
     workers = _Store(WorkerStore)
     inbox = _Store(InboxStore)
     pending = _Store(PendingStore)
+    models = _Store(ModelStore)
     erasure = _Store(ErasureStore)
     page = _Store(PageStore)
     visitors = _Store(VisitorStore)

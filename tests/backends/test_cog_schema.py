@@ -89,7 +89,9 @@ def test_a_union_takes_the_values_of_all_members() -> None:
     [
         (URI, FieldKind.FILE),
         ({"type": "array", "items": URI}, FieldKind.FILES),
-        ({"type": "array", "items": {"type": "string"}}, FieldKind.OTHER),
+        ({"type": "array", "items": {"type": "string"}}, FieldKind.TEXTS),
+        ({"type": "array", "items": {"type": "integer"}}, FieldKind.NUMBERS),
+        ({"type": "array", "items": {"type": "object"}}, FieldKind.OTHER),
         ({"type": "boolean"}, FieldKind.BOOLEAN),
         ({"type": "object"}, FieldKind.OTHER),
         ({}, FieldKind.OTHER),
@@ -135,3 +137,23 @@ def test_the_output_kind_of_a_model(output: Any, cog: str, kind: OutputKind | No
 def test_a_model_without_a_schema_has_no_fields() -> None:
     assert CogSchema({}).read_fields() is None
     assert CogSchema({"components": {"schemas": {"Input": {"type": "object"}}}}).read_fields() == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "is_secret"),
+    [
+        ("key", {"type": "string", "format": "password", "writeOnly": True}, True),
+        ("key", {"type": "string", "x-cog-secret": True}, True),
+        ("replicate_api_key", {"type": "string"}, True),
+        ("hf_token", {"type": "string"}, True),
+        ("max_tokens", {"type": "integer"}, False),
+        ("prompt", {"type": "string"}, False),
+    ],
+)
+def test_secrets_are_known_by_their_mark_and_their_name(name: str, schema: Any, is_secret: bool) -> None:
+    document: dict[str, Any] = {"components": {"schemas": {"Input": {"properties": {name: schema}}}}}
+
+    fields = CogSchema(document).read_fields()
+
+    assert fields is not None
+    assert fields[0].is_secret is is_secret

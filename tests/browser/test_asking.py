@@ -189,3 +189,19 @@ async def test_a_lack_of_credits_is_reported_with_amount_and_refill_time(visitor
 
     await expect(visitor.answer).to_contain_text(re.compile(r"You are 2 credits short\. They refill \w+ at 00:00 UTC"))
     await expect(visitor.words).to_have_value("/imagine a second fox")
+
+
+async def test_a_published_model_has_its_own_form(visitor: PageVisitor, tmp_path: Path) -> None:
+    await visitor.ask("/run nightmareai/real-esrgan")
+    await expect(visitor.answer.locator(".words")).to_contain_text("Still needed: image.")
+    await visitor.button("Change inputs").click()
+    form = visitor.page.get_by_role("dialog")
+    await form.get_by_label("scale").fill("3")
+    (tmp_path / "flag.png").write_bytes(encode_picture("PNG", (320, 200)))
+    await form.get_by_label("image").set_input_files(tmp_path / "flag.png")
+    await form.get_by_role("button", name="Done").click()
+    await expect(form).to_have_count(0)
+    await expect(visitor.answer.locator(".words")).to_contain_text("scale: 3")
+
+    await visitor.press("Run")
+    await expect(visitor.answer.locator(".note")).to_contain_text("960×600")

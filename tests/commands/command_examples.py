@@ -50,6 +50,8 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "settings channel": CommandExample({"allowed": False}),
     "settings chat": CommandExample({"join": "starter"}),
     "settings pictures": CommandExample({"reuse": False}),
+    "run": CommandExample({"model": "flux-schnell", "inputs": "a fox"}),
+    "settings run": CommandExample({"models": "approved"}),
     "settings general": CommandExample({"keep_days": 5}),
     "unblock": CommandExample(before=(("block", {"user": ANA}),)),
     "words add": CommandExample({"word": "badger"}),

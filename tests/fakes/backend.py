@@ -1,4 +1,4 @@
-"""A backend that follows a test's script; implements `core.backend.Backend`."""
+"""A backend that follows a test's script; implements `core.backend.Backend` and `core.backend.ModelDirectory`."""
 
 import asyncio
 import base64
@@ -36,9 +36,20 @@ from bot.core.errors import (
     SubmitUnclear,
 )
 from bot.core.json import JSON, canonicalize
-from bot.core.models import Model, OutputKind, Task
+from bot.core.models import (
+    FieldKind,
+    Model,
+    ModelListing,
+    ModelSchema,
+    OutputKind,
+    PublishedVersion,
+    SchemaField,
+    Task,
+)
 
 FLAGGED_ERROR = "NSFW content detected."
+VERSION = "5" * 64
+"""The only version of every model that the scripted directory shows."""
 TRANSIENT_ERROR = "Service is currently unavailable due to high demand (E003)"
 
 
@@ -51,6 +62,19 @@ def make_png(width: int = 32, height: int = 24, colour: str = "teal") -> bytes:
 
 def make_data_url(content: bytes, mime: str = "image/png") -> str:
     return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+
+
+FIELDS = (
+    SchemaField("prompt", frozenset((FieldKind.TEXT,)), is_required=True),
+    SchemaField("steps", frozenset((FieldKind.INTEGER,)), default=28, minimum=1, maximum=50),
+    SchemaField("style", frozenset((FieldKind.TEXT,)), default="oil", choices=("oil", "ink")),
+    SchemaField("fast", frozenset((FieldKind.BOOLEAN,)), default=True),
+    SchemaField("guidance", frozenset((FieldKind.NUMBER,)), minimum=0, maximum=10),
+    SchemaField("words", frozenset((FieldKind.TEXTS,))),
+    SchemaField("extra", frozenset((FieldKind.OTHER,))),
+    SchemaField("image", frozenset((FieldKind.FILE,))),
+)
+"""The inputs of every model that the scripted directory shows: more than one form of Discord takes."""
 
 
 @dataclass
@@ -165,6 +189,15 @@ class ScriptedBackend:
         finally:
             self.waiting_count -= 1
         yield
+
+    async def search_models(self, text: str, *, limit: int) -> list[ModelListing]:
+        return [ModelListing("owner/painter", "Draws.", 1_000)]
+
+    async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
+        return ModelSchema(ref, VERSION, VERSION, fields=FIELDS, output=OutputKind.PICTURES, description="Draws.")
+
+    async def list_versions(self, ref: str, *, limit: int) -> list[PublishedVersion]:
+        return [PublishedVersion(VERSION)]
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         def make_url(file: InputFile) -> JSON:

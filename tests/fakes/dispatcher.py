@@ -77,10 +77,20 @@ class ScriptedDispatcher(Dispatcher):
 NO_MODERATION = cast(Moderation, SimpleNamespace())
 
 
+def _create_services() -> Services:
+    services = SimpleNamespace(menu=MENU, catalogue=Catalogue([]))
+
+    async def prepare_suggestions(*_: object) -> SimpleNamespace:
+        return services
+
+    services.prepare_suggestions = prepare_suggestions
+    return cast(Services, services)
+
+
 def make_scripted_dispatcher(script: DispatcherScript) -> ScriptedDispatcher:
     """Return a dispatcher whose menu is `MENU`."""
     return ScriptedDispatcher(
-        cast(Services, SimpleNamespace(menu=MENU, catalogue=Catalogue([]))),
+        _create_services(),
         Authorizer((), NO_MODERATION),
         Notices({}, NO_MODERATION, ()),
         cast(Confirmations, None),

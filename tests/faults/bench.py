@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -142,8 +142,10 @@ class FaultBench:
 
 
 @asynccontextmanager
-async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: object) -> AsyncIterator[FaultBench]:
-    """Open a bot and a sandbox with `options`. Webhooks can reach a public bot."""
+async def open_fault_bench(
+    folder: Path, *, is_public: bool = False, changes: Mapping[str, object] | None = None, **options: object
+) -> AsyncIterator[FaultBench]:
+    """Open a bot with `changes` of its settings, and a sandbox with `options`. Webhooks can reach a public bot."""
     get_outside_work()  # counts from now on
     sandbox = Sandbox(SandboxOptions(speed=0, docs=(DOCUMENT,), **options))  # type: ignore[arg-type]  # checked there
     await sandbox.start()
@@ -157,6 +159,7 @@ async def open_fault_bench(folder: Path, *, is_public: bool = False, **options: 
         # One person asks for everything here: the pace of a person has tests of its own.
         "jobs_at_once": 1_000,
         "jobs_per_minute": 1_000,
+        **(changes or {}),
     }
     app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
     platform = FakePlatform("web", clock)

@@ -136,7 +136,7 @@ async def test_a_worker_claims_jobs_only_after_the_lease_of_their_owner(bench: B
     await bench.say("/imagine a fox")
     owner = (await bench.get_job()).owner
     runner = Runner(bench.app.runner._services)
-    other = Recovery(bench.app.database, runner, bench.clock, "other", ["web"], is_alone=False)
+    other = Recovery(bench.app.database, runner, bench.clock, "other", ["web"], bench.app.added_models, is_alone=False)
 
     claimed_at_start = await other.start()
     await bench.advance_time(LEASE_SECONDS - 1)

@@ -1,8 +1,9 @@
 """Replicate as a `Backend`: each method of the protocol, handed to the part that implements it."""
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -13,15 +14,20 @@ from bot.backends import http
 from bot.backends.predictions import make_snapshot
 from bot.backends.replicate.client import ReplicateClient, find_matching_runs, replace_files_with_urls
 from bot.backends.replicate.errors import SERVICE_DOWN
+from bot.backends.replicate.prices import PricePages
 from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
 from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.backends.run_errors import explain_failure, is_transient
 from bot.core.backend import BackendConfig, BackendKind, Inputs, RunEvent, RunNotificationHandler, RunSnapshot
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
 from bot.core.json import JSON
-from bot.core.models import Model
+from bot.core.models import Model, ModelListing, ModelSchema, PublishedVersion
+
+DIRECTORY_SECONDS = 300.0
+"""How long a published schema and a search are remembered: a form asks for the same schema at each of its steps."""
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +102,9 @@ class ReplicateBackend:
         self._webhook_waiters = WebhookWaiters()
         self._webhooks = ReplicateWebhooks(self._read_webhook_secret, self._webhook_waiters, clock)
         self._billing_state = BillingState()
+        self._prices = PricePages(base_url, context=context)
+        self._schemas: TtlCache[tuple[str, str], ModelSchema] = TtlCache(clock, DIRECTORY_SECONDS)
+        self._searches: TtlCache[tuple[str, int], Sequence[ModelListing]] = TtlCache(clock, DIRECTORY_SECONDS)
         self._clock = clock
         self._build_webhook_url = build_webhook_url
 
@@ -191,6 +200,34 @@ class ReplicateBackend:
         name = account.get("username") or account.get("name") or "an unnamed account"
         return f"Replicate answers, as {name}."
 
+    async def search_models(self, text: str, *, limit: int) -> Sequence[ModelListing]:
+        """Return the models that match a text best, remembered for `DIRECTORY_SECONDS`."""
+        return await self._searches.get((text, limit), lambda: self._search(text, limit))
+
+    async def _search(self, text: str, limit: int) -> Sequence[ModelListing]:
+        pages = await self.client.models.search(text, limit=limit)
+        return [
+            ModelListing(page.ref, page.description, page.run_count, page.is_official) for page in pages if page.ref
+        ]
+
+    async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
+        """Return a schema with the published price, remembered for `DIRECTORY_SECONDS`."""
+        return await self._schemas.get((ref, version), lambda: self._read_schema(ref, version))
+
+    async def _read_schema(self, ref: str, version: str) -> ModelSchema:
+        schema = await self.client.models.get_schema(ref, version)
+        return replace(schema, price_tiers=await self._prices.read(ref))
+
+    async def list_versions(self, ref: str, *, limit: int) -> Sequence[PublishedVersion]:
+        """Return a model's versions, newest first."""
+        found: list[PublishedVersion] = []
+        async with aclosing(self.client.models.list_versions(ref)) as versions:
+            async for version in versions:
+                if len(found) >= limit:
+                    break
+                found.append(PublishedVersion(version.id, version.created_at))
+        return found
+
     async def _read_webhook_secret(self) -> str:
         """Return the current secret. Raise `BackendDown` without a request if Replicate's last call failed."""
         # Calls of running jobs find out when Replicate is back; a stranger's webhook must not ask in their place.
@@ -201,4 +238,5 @@ class ReplicateBackend:
     async def close(self) -> None:
         """Close connections. Watches are closed by their callers."""
         await self.client.close()
+        await self._prices.close()
         await self._streams.close()

@@ -1,6 +1,6 @@
 """Models at Replicate: pages, search, versions with their schemas, and trainings of new versions."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,6 +34,7 @@ class ModelPage:
     is_official: bool = False
     is_public: bool = True
     run_count: int = 0
+    license_url: str = ""
     newest_version: ModelVersion | None = None
     example: Mapping[str, JSON] = field(default_factory=dict)
 
@@ -72,6 +73,11 @@ class ReplicateModels:
         """GET /models/{owner}/{name}/versions/{id}."""
         return _parse_version(await self._api.request("GET", f"models/{quote_ref(ref)}/versions/{quote_id(version)}"))
 
+    async def list_versions(self, ref: str) -> AsyncGenerator[ModelVersion]:
+        """GET /models/{owner}/{name}/versions, newest first. Official models list none."""
+        async for item in self._api.iterate_items(f"models/{quote_ref(ref)}/versions"):
+            yield _parse_version(item)
+
     async def get_schema(self, ref: str, version: str = "") -> ModelSchema:
         """Return the inputs and the output of a model's version; without a version, of the newest."""
         page = await self.get(ref)
@@ -88,6 +94,8 @@ class ReplicateModels:
             output=schema.read_output_kind(),
             description=page.description,
             usual_seconds=_read_example_seconds(page.example),
+            run_count=page.run_count,
+            license_url=page.license_url,
         )
 
     async def get_training_fields(self, ref: str, version: str) -> tuple[SchemaField, ...] | None:
@@ -153,6 +161,7 @@ def _parse_model_page(body: JSON) -> ModelPage:
         is_official=page.get("is_official") is True,
         is_public=page.get("visibility", "public") == "public",
         run_count=runs if isinstance(runs, int) else 0,
+        license_url=get_text(body, "license_url"),
         newest_version=_parse_version(newest) if newest.get("id") else None,
         example=get_object(page, "default_example"),
     )

@@ -8,8 +8,12 @@ import json
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
+import httpx
+
+from bot.backends import http
 from bot.backends.replicate.api import quote_ref
 from bot.core.json import JSON, get_objects, get_text
 from bot.core.models import Metric, PriceTier
@@ -22,6 +26,32 @@ _AMOUNT = re.compile(r"\$?\s*(\d{1,6}(?:\.\d{1,12})?)")
 _UNITS = {"thousand": 1_000, "million": 1_000_000}
 _CRITERION_NAMES = ("property", "name", "field", "input", "key")
 _MAX_TIERS = 500
+
+
+class PricePages:
+    """Reads price pages without the owner's token: the pages are public."""
+
+    def __init__(self, base_url: str, *, context: SSLContext) -> None:
+        self._base_url = base_url
+        self._http = http.create_api_client(headers={}, context=context)
+
+    async def read(self, ref: str) -> tuple[PriceTier, ...]:
+        """Return the tiers on a model's page; empty where no price can be read, or no page."""
+        body = bytearray()
+        try:
+            async with self._http.stream("GET", build_price_page_url(self._base_url, ref)) as response:
+                if not response.is_success:
+                    return ()
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_PAGE_BYTES:
+                        return ()
+        except httpx.HTTPError:
+            return ()
+        return parse_price_page(body.decode("utf-8", "replace"))
+
+    async def close(self) -> None:
+        await self._http.aclose()
 
 
 def build_price_page_url(base_url: str, ref: str) -> str:

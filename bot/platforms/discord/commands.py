@@ -87,8 +87,8 @@ def find_menu_entry(menu: Menu, label: str) -> tuple[Declaration, MenuEntry] | N
     return next((found for found in entries if found[1].label == label), None)
 
 
-def list_suggestions(services: Services, invocation: SlashInvocation) -> list[Payload]:
-    """Return at most 25 choices for the typed option, from memory: Discord waits three seconds and allows no defer."""
+async def list_suggestions(services: Services, invocation: SlashInvocation, workspace: str) -> list[Payload]:
+    """Return at most 25 choices for the typed option, soon: Discord waits three seconds and allows no defer."""
     try:
         option = find_command(services.menu, invocation.command).declaration.option(invocation.focused_option)
     except UserError:
@@ -98,6 +98,7 @@ def list_suggestions(services: Services, invocation: SlashInvocation) -> list[Pa
     typed = str(invocation.options.get(invocation.focused_option, ""))
     if option.autocomplete is not None:
         given = {name: value for name, value in invocation.options.items() if name != invocation.focused_option}
+        services = await services.prepare_suggestions(option, NAME, workspace, typed)
         choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed, given)]
     else:
         choices = [(choice, choice) for choice in option.choices if typed.lower() in choice.lower()]

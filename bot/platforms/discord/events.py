@@ -105,7 +105,8 @@ class DiscordEventRouter:
 
     async def _suggest(self, interaction: discord.Interaction) -> None:
         services, call = self._context.dispatcher.services, parse_slash_command(interaction.data or {})
-        choices = [] if self._is_stopping else list_suggestions(services, call)
+        workspace = str(interaction.guild_id or "")
+        choices = [] if self._is_stopping else await list_suggestions(services, call, workspace)
         await self._context.responder.respond(interaction, CHOICES_RESPONSE, {"choices": choices})
 
     async def _apologise(self, interaction: discord.Interaction) -> None:

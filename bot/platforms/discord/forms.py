@@ -86,7 +86,9 @@ def _render_input(option: Option, values: Mapping[str, OptionValue], services: S
     value = values.get(option.name)
     if option.kind in _PICKERS:
         return {"type": _PICKERS[option.kind]}
-    if choices := _list_choices(option, services, values):
+    # A select shows 25 choices at most: a longer list is typed, and checked.
+    choices = _list_choices(option, services, values)
+    if choices and len(option.choices) <= _MOST_CHOICES:
         return _render_select(choices, "" if value is None else str(value))
     if option.kind is OptionKind.FLAG:
         return _render_select([("Yes", "yes"), ("No", "no")], "yes" if value is True else "")

@@ -10,7 +10,7 @@ from bot.core.jobs import OPEN_STATES, Job
 from bot.core.people import User
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import FORM_ACTIONS, ButtonPress
-from bot.dispatch.confirmation import CONFIRMATION_ACTIONS
+from bot.dispatch.confirmation import CONFIRMATION_ACTIONS, FILL
 from bot.dispatch.parsing import find_command
 from bot.platforms.slack.commands import SlackCommands
 from bot.platforms.slack.ephemeral import ReplyTarget
@@ -75,9 +75,28 @@ class SlackButtons:
         self._replies.platform.ephemeral_replies.remember(press.request_key, target)
         files = read_files(body["view"], self._files, team)
         dispatcher = self._replies.dispatcher
-        values = read_values(body["view"], find_command(dispatcher.services.menu, origin.command).declaration)
+        declaration = find_command(dispatcher.services.menu, origin.command).declaration
+        if press.action == FILL:
+            draft = await dispatcher.open_form(press)
+            if isinstance(draft, Reply):
+                await self._replies.show(draft, target, user, press.channel, press.request_key)
+                return
+            declaration = draft.declaration
+        values = read_values(body["view"], declaration)
         reply = await dispatcher.submit_form(press, values, files)
         await self._replies.show(reply, target, user, press.channel, press.request_key)
+
+    async def find_form_errors(self, body: Body, team: str, origin: SlackFormOrigin) -> dict[str, str]:
+        """Return the errors of a submitted form of a question by field; empty for another form."""
+        if origin.action != FILL:
+            return {}
+        press = _create_press(body, await self._get_user(body, team, _FORM_PATIENCE_SECONDS), team, origin)
+        draft = await self._replies.dispatcher.open_form(press)
+        if isinstance(draft, Reply):
+            return {}  # the submission says why
+        errors = await self._replies.dispatcher.check_form(press, read_values(body["view"], draft.declaration))
+        fields = {block["block_id"] for block in body["view"].get("blocks") or () if block.get("type") == "input"}
+        return {name: text for name, text in errors.items() if name in fields}
 
     async def cancel_thread_jobs(
         self, team: str, channel: str, thread: str, user_id: str, request_id: str, target: ReplyTarget | None = None
@@ -111,7 +130,14 @@ class SlackButtons:
             draft.declaration.name, origin.channel, origin.thread, origin.action, origin.job, origin.n, origin.message
         )
         await self._commands.open_form(
-            body, target, draft.declaration, form, draft.values, title=draft.title, option_names=draft.option_names
+            body,
+            target,
+            draft.declaration,
+            form,
+            draft.values,
+            title=draft.title,
+            option_names=draft.option_names,
+            asks_files=draft.asks_files,
         )
 
     async def _list_open_jobs(self, team: str, channel: str, thread: str) -> list[Job]:

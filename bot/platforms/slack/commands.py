@@ -12,6 +12,7 @@ from bot.core.file_types import format_kinds
 from bot.core.invocations import Attachment, Invocation
 from bot.core.people import User, Workspace
 from bot.core.replies import Reply, Tone
+from bot.dispatch.confirmation import FILL
 from bot.dispatch.declaration import Declaration, OptionKind
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 from bot.dispatch.plain_text import convert_words
@@ -159,9 +160,12 @@ class SlackCommands:
         *,
         title: str = "",
         option_names: tuple[str, ...] = (),
+        asks_files: bool = False,
     ) -> None:
         """Open a modal. A trigger lives three seconds, so callers do as little as possible before."""
-        view = await self._render_form(target.team, declaration, origin, values or {}, title, option_names)
+        view = await self._render_form(
+            target.team, declaration, origin, values or {}, title, option_names, asks_files=asks_files
+        )
         try:
             await self._web_api.call(target.team, "views.open", trigger_id=str(body["trigger_id"]), view=view)
         except CallRefused as error:
@@ -193,17 +197,28 @@ class SlackCommands:
         values: Mapping[str, Any],
         title: str,
         option_names: Sequence[str],
+        *,
+        asks_files: bool = False,
     ) -> dict[str, Any]:
         services = self._replies.dispatcher.services
         price = await services.describe_price(Workspace(NAME, team), declaration, values)
         return render_modal(
-            declaration, services, origin, values=values, title=title, option_names=option_names, price=price
+            declaration,
+            services,
+            origin,
+            values=values,
+            title=title,
+            option_names=option_names,
+            price=price,
+            asks_files=asks_files,
         )
 
     def find_form_errors(self, body: Body) -> dict[str, str]:
         """Return the errors of a submitted form by field."""
         origin = parse_origin(body["view"])
-        return find_errors(body["view"], origin, self._menu) if origin is not None else {}
+        # The form of a question has fields of its own: see `SlackButtons.find_form_errors`.
+        is_of_command = origin is not None and origin.action != FILL
+        return find_errors(body["view"], origin, self._menu) if origin is not None and is_of_command else {}
 
     async def handle_submission(self, body: Body, team: str, origin: SlackFormOrigin) -> None:
         """Handle the submission of a command's form."""

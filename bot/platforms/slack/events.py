@@ -22,6 +22,7 @@ from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
 from bot.platforms.slack.commands import FILE_SHORTCUT, FORM_SHORTCUT, SlackCommands
 from bot.platforms.slack.forms import CALLBACK_ID, find_option, list_suggestions, parse_origin, read_values
+from bot.platforms.slack.installations import NAME
 
 log = logging.getLogger(__name__)
 
@@ -93,19 +94,23 @@ class SlackEventRouter:
             await self._run(self._buttons.handle_press(body, team), "press")
         await ack()
 
-    async def _suggest_options(self, ack: Ack, body: Body) -> None:
-        """Answer with suggestions for typed text, from memory: the acknowledgement carries the suggestions."""
+    async def _suggest_options(self, ack: Ack, body: Body, context: Context) -> None:
+        """Answer with suggestions for typed text: the acknowledgement carries the suggestions."""
         origin = parse_origin(body.get("view") or {})
         option = find_option(str(body.get("action_id")), self._services.menu, origin) if origin else None
         suggestions = []
         if option is not None and origin is not None:
             given = read_values(body["view"], find_command(self._services.menu, origin.command).declaration)
-            suggestions = list_suggestions(self._services, option, str(body.get("value") or ""), given)
+            typed = str(body.get("value") or "")
+            services = await self._services.prepare_suggestions(option, NAME, _get_team(context, body), typed)
+            suggestions = list_suggestions(services, option, typed, given)
         await ack(options=suggestions)
 
     async def _handle_submission(self, ack: Ack, body: Body, context: Context) -> None:
         """Answer with the errors of a form, which keeps the form open, or close the form and handle the values."""
         errors, origin = self._commands.find_form_errors(body), parse_origin(body["view"])
+        if origin is not None and not errors:
+            errors = await self._buttons.find_form_errors(body, _get_team(context, body), origin)
         if errors:
             await ack(response_action="errors", errors=errors)
             return

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bot.core.errors import BadOption, UserError
+from bot.core.file_types import PICTURES
 from bot.core.invocations import Attachment, Invocation, name_file
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue, Services
@@ -82,13 +83,14 @@ def render_modal(
     title: str = "",
     option_names: Sequence[str] = (),
     price: str = "",
+    asks_files: bool = False,
 ) -> dict[str, Any]:
     """Return a modal with a field for each option (or for those of `option_names`, in order), filled with `values`.
 
     With the `price` of the values, a choice that may change the price is reported at once, for an update of the modal.
     """
     wanted = [declaration.option(name) for name in option_names] if option_names else list(declaration.options)
-    has_file = bool(origin.files or origin.action)
+    has_file = bool(origin.files or origin.action) and not asks_files
     options = [one for one in wanted if one is not None and not (has_file and one.kind is OptionKind.FILE)]
     known = values or {}
     return {
@@ -218,7 +220,7 @@ def _render_field(
 
 def _render_element(option: Option, services: Services, known: Mapping[str, OptionValue]) -> Block:
     value = known.get(option.name)
-    if option.choices:
+    if 0 < len(option.choices) <= _MAX_OPTIONS:
         choices = [_render_choice(choice, choice) for choice in option.choices]
         return _render_menu(choices, value if value is not None else option.default)
     if option.autocomplete is not None:
@@ -265,7 +267,8 @@ def _render_flag(option: Option, value: OptionValue | None) -> Block:
 
 
 def _render_file(option: Option, value: OptionValue | None) -> Block:
-    return {"type": "file_input", "filetypes": _PICTURE_TYPES, "max_files": option.max_files}
+    element: Block = {"type": "file_input", "max_files": option.max_files}
+    return {**element, "filetypes": _PICTURE_TYPES} if option.media == PICTURES else element
 
 
 def _render_user(option: Option, value: OptionValue | None) -> Block:
@@ -293,4 +296,5 @@ def _render_choice(label: str, value: str) -> Block:
 
 
 def _format_number(number: Any) -> str:
-    return f"{number:g}" if isinstance(number, float) else str(number)
+    # Slack reads no exponents: 1e+16.
+    return f"{number:.10f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)

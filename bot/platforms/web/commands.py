@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.invocations import Invocation
-from bot.core.json import JSON
+from bot.core.json import JSON, as_object
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionKind, OptionValue, Services
+from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import Menu, find_command, parse_command
 from bot.dispatch.plain_text import DEFAULT_COMMAND
 from bot.platforms.web.request_parsing import MessageRequest
@@ -54,8 +55,8 @@ def format_files_note(request: MessageRequest) -> str:
     return "with " + ", ".join(names) if names else ""
 
 
-def list_suggestions(
-    services: Services, command: str, option: str, typed: str, given: Mapping[str, OptionValue]
+async def list_suggestions(
+    services: Services, workspace: str, command: str, option: str, typed: str, given: Mapping[str, OptionValue]
 ) -> list[JSON]:
     """Return at most `MAX_CHOICES` suggestions for an option; an empty list for an unknown option.
 
@@ -65,6 +66,7 @@ def list_suggestions(
     option_declaration = form.declaration.option(option) if form else None
     if option_declaration is None or option_declaration.autocomplete is None:
         return []
+    services = await services.prepare_suggestions(option_declaration, "web", workspace, typed)
     return [
         {"label": choice.label, "value": choice.value}
         for choice in option_declaration.autocomplete(services, typed, given)[:MAX_CHOICES]
@@ -84,6 +86,18 @@ def _parse_command(request: MessageRequest, menu: Menu) -> tuple[str, Mapping[st
 def _quote(value: OptionValue) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return f'"{text}"' if any(character.isspace() for character in text) else text
+
+
+def form_to_json(draft: FormDraft) -> JSON:
+    """Return the form of a button: the title, and the options with their known values."""
+    named = [option for name in draft.option_names if (option := draft.declaration.option(name)) is not None]
+    options = named or list(draft.declaration.options)
+    fields: list[JSON] = [
+        {**as_object(_option_to_json(option)), "value": draft.values.get(option.name)}
+        for option in options
+        if draft.asks_files or option.kind is not OptionKind.FILE
+    ]
+    return {"title": draft.title, "options": fields}
 
 
 def _declaration_to_json(declaration: Declaration) -> JSON:

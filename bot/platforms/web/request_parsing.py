@@ -29,6 +29,8 @@ class MessageRequest:
     text: str
     options: Mapping[str, OptionValue]
     files: Mapping[str, Attachment] = field(default_factory=dict)
+    button: Mapping[str, Any] = field(default_factory=dict)
+    """Of the form of a button: `action`, `job`, `n` and `message`, as in a press."""
 
 
 async def read_message_request(request: web.Request, take_place: Callable[[], Awaitable[None]]) -> MessageRequest:
@@ -138,6 +140,7 @@ def _parse_message_request(body: Mapping[str, Any], files: Mapping[str, Attachme
         text=parse_text(body, "text"),
         options=options,
         files=files,
+        button=body,
     )
 
 

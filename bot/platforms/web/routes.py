@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import Any
@@ -19,6 +19,7 @@ from bot.core.platform import Destination, MessageLost
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.core.token_bucket import TokenBucket
 from bot.dispatch.button_actions import ButtonPress
+from bot.dispatch.confirmation import FILL
 from bot.dispatch.dispatcher import Dispatcher, format_error
 from bot.media.media import FindPath, MakePreview, make_no_preview
 from bot.platforms.web import commands, files, request_parsing
@@ -89,6 +90,7 @@ class PageRoutes:
                 Route("GET", "/api/events", Access.READ, self._stream_events),
                 Route("POST", "/api/say", Access.WRITE, self._say),
                 Route("POST", "/api/press", Access.WRITE, self._press),
+                Route("POST", "/api/form", Access.WRITE, self._submit_form),
                 Route("POST", "/api/delete", Access.WRITE, self._delete),
                 *self._painting.routes(),
                 *self._authenticator.routes(),
@@ -137,8 +139,9 @@ class PageRoutes:
 
     async def _autocomplete(self, request: web.Request) -> web.StreamResponse:
         query = request.query
-        suggestions = commands.list_suggestions(
+        suggestions = await commands.list_suggestions(
             self._dispatcher.services,
+            request[REQUEST_USER].workspace,
             query.get("command", ""),
             query.get("option", ""),
             query.get("typed", "")[:200],
@@ -185,18 +188,26 @@ class PageRoutes:
 
     async def _press(self, request: web.Request) -> web.StreamResponse:
         user = request[REQUEST_USER]
-        body = await request_parsing.read_json(request)
-        number = body.get("n", 0)
-        press = ButtonPress(
-            user=user,
-            channel=_build_channel(user, body.get("channel")),
-            action=request_parsing.parse_text(body, "action"),
-            job_id=request_parsing.parse_text(body, "job"),
-            n=number if isinstance(number, int) else 0,
-            request_key=f"web:{request_parsing.parse_request_id(body.get('request_id'))}",
-            message_id=request_parsing.parse_text(body, "message"),
-        )
+        press = _parse_press(user, await request_parsing.read_json(request))
+        if press.action == FILL:
+            draft = await self._dispatcher.open_form(press)
+            if isinstance(draft, Reply):
+                return _json_response({"error": draft.text})
+            return _json_response({"error": "", "form": commands.form_to_json(draft)})
         return await self._run_to_end(self._handle_press(press))
+
+    async def _submit_form(self, request: web.Request) -> web.StreamResponse:
+        user = request[REQUEST_USER]
+        self._take_pace(user)
+        async with AsyncExitStack() as stack:
+
+            async def take_place() -> None:
+                await stack.enter_async_context(self._uploads.take(user.id))
+
+            form = await request_parsing.read_message_request(request, take_place)
+            press = _parse_press(user, form.button)
+            submission = self._dispatcher.submit_form(press, form.options, form.files)
+            return await self._run_to_end(self._show_press_reply(press, submission))
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         user = request[REQUEST_USER]
@@ -235,7 +246,10 @@ class PageRoutes:
         return await self._dispatcher.handle(invocation)
 
     async def _handle_press(self, press: ButtonPress) -> web.Response:
-        reply = await self._dispatcher.handle_press(press)
+        return await self._show_press_reply(press, self._dispatcher.handle_press(press))
+
+    async def _show_press_reply(self, press: ButtonPress, work: Coroutine[Any, Any, Reply | None]) -> web.Response:
+        reply = await work
         error = _get_error(reply)
         # The page shows a press's error for some seconds: no message of the conversation.
         if reply is not None and not error:
@@ -276,6 +290,20 @@ async def current_user_to_json(user: User, switchable_users: Sequence[User], dis
 
 async def _user_to_json(user: User, dispatcher: Dispatcher) -> dict[str, JSON]:
     return {"id": user.id, "name": user.name, "rank": (await dispatcher.authorizer.get_rank(user)).name.lower()}
+
+
+def _parse_press(user: User, body: Mapping[str, Any]) -> ButtonPress:
+    """Return the press in a body. Raise HTTP 400 for a body of another form."""
+    number = body.get("n", 0)
+    return ButtonPress(
+        user=user,
+        channel=_build_channel(user, body.get("channel")),
+        action=request_parsing.parse_text(body, "action"),
+        job_id=request_parsing.parse_text(body, "job"),
+        n=number if isinstance(number, int) else 0,
+        request_key=f"web:{request_parsing.parse_request_id(body.get('request_id'))}",
+        message_id=request_parsing.parse_text(body, "message"),
+    )
 
 
 def _build_channel(user: User, name: object) -> Channel:

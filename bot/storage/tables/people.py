@@ -12,6 +12,7 @@ from bot.storage.tables.columns import (
     json_column,
     key_column,
     metadata,
+    micros_column,
     text_column,
     time_column,
 )
@@ -133,6 +134,23 @@ audit = sa.Table(
     time_column("at"),
     sa.Index("audit_of_workspace", "platform", "workspace", "at"),
     sa.Index("audit_of_actor", "actor", "at"),
+)
+
+# Models added while the bot runs. Rows stay: jobs of a withdrawn model still need the price that was agreed to.
+models = sa.Table(
+    "models",
+    metadata,
+    key_column("key", is_primary=True),
+    key_column("platform"),
+    key_column("workspace"),
+    key_column("ref"),
+    key_column("version"),
+    json_column("entry", default="{}"),
+    json_column("fields", default="[]"),
+    micros_column("agreed_micros"),
+    key_column("by"),
+    time_column("added_at"),
+    time_column("removed_at", is_optional=True),
 )
 
 conversations = sa.Table(

@@ -176,3 +176,32 @@ async def test_a_confirmed_chat_continues_in_a_thread(town: Town) -> None:
     job = await town.app.jobs.get(await town.get_job_id(second))
     assert job is not None
     assert "What do foxes eat?" in str(job.inputs["prompt"])
+
+
+async def test_the_form_of_a_published_model_has_steps_and_its_run_is_public(town: Town) -> None:
+    question = await (await town.ana.use_command("run", {"model": "flux-schnell"})).wait_for_private_message()
+    assert "Still needed: prompt." in question.text
+
+    form = await (await town.ana.press(question, "Inputs 1 to 5")).wait_for_modal()
+    question = await (
+        await town.ana.submit(form, {"Prompt": "an owl", "Style": "ink", "Fast": "no"})
+    ).wait_for_private_message()
+    assert "- style: ink" in question.text
+    form = await (await town.ana.press(question, "Inputs 6 to 7")).wait_for_modal()
+    question = await (await town.ana.submit(form, {"Words": "old\nwise"})).wait_for_private_message()
+    message = await finish(await town.ana.press(question, "Run"))
+
+    assert message.pictures
+    assert not message.is_ephemeral
+    inputs = {"prompt": "an owl", "style": "ink", "fast": False, "words": ["old", "wise"]}
+    assert town.backend.last_run.inputs == inputs
+
+
+async def test_a_mistake_in_the_form_of_a_published_model_returns_the_input(town: Town) -> None:
+    question = await (await town.ana.use_command("run", {"model": "flux-schnell"})).wait_for_private_message()
+    form = await (await town.ana.press(question, "Inputs 1 to 5")).wait_for_modal()
+
+    answer = await (await town.ana.submit(form, {"Prompt": "an owl", "Steps": "99"})).wait_for_private_message()
+
+    assert answer.text.startswith("steps must be from 1 to 50, not 99.")
+    assert "prompt: an owl" in answer.text

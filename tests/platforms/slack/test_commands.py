@@ -261,3 +261,23 @@ async def test_a_command_between_two_people_names_other_places(office: Office) -
 
     reply = await office.ana.wait_for_private_message()
     assert "/invite" not in reply.visible_text
+
+
+async def test_the_form_of_a_published_model_is_whole_and_takes_files(office: Office) -> None:
+    await office.ana.use_command("/run", "flux-schnell a small owl", office.general)
+    question = await office.ana.wait_for_private_message("a small owl")
+    await office.ana.press(question, "Change inputs")
+    form = await office.ana.wait_for_modal("FLUX schnell")
+
+    await office.ana.submit(form, {"extra": "{"})
+    assert form.is_open
+    assert form.errors == {"extra": "extra takes JSON, and this is none."}
+    given = {"steps": "30", "style": "ink", "extra": "", "image": SlackFileUpload("owl.png", make_png())}
+    await office.ana.submit(form, given)
+    question = await office.ana.wait_for_private_message("- steps: 30")
+    await office.ana.press(question, "Run")
+
+    await office.general.wait_for_bot_message(condition=lambda one: one.files)
+    inputs = dict(office.backend.last_run.inputs)
+    assert str(inputs.pop("image")).startswith("data:image/png")
+    assert inputs == {"prompt": "a small owl", "steps": 30, "style": "ink"}

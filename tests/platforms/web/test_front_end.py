@@ -16,9 +16,12 @@ FORBIDDEN = re.compile(
 )
 
 
-def test_the_whole_front_end_is_at_most_82_kb() -> None:
-    """64 kB, seventeen for the painter of masks by mouse, touch and keyboard, and one for unfinished pictures."""
-    assert sum(file.stat().st_size for file in FILES) <= 82_000
+def test_the_whole_front_end_is_at_most_86_kb() -> None:
+    """64 kB, eighteen for the painter of masks by mouse, touch and keyboard, one for unfinished pictures.
+
+    And three for the form of any published model.
+    """
+    assert sum(file.stat().st_size for file in FILES) <= 86_000
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)

@@ -2,6 +2,7 @@
 
 import { byId, copy, el, icon, toast, tool } from "./dom.js";
 import { send } from "./api.js";
+import { openForm } from "./form.js";
 import { Markdown } from "./markdown.js";
 import { openPicture } from "./viewer.js";
 
@@ -187,19 +188,20 @@ class View {
 		const onclick = async () => {
 			if (press.action === "change") return this.log.on.change(this.message.pictures[Math.max(press.n, 1) - 1]);
 			node.disabled = true;
-			await this.ask("/api/press", press);
+			const { form } = (await this.ask("/api/press", press)) || {};
+			if (form) openForm(form, { channel: this.log.channel, message: this.message.id, ...press });
 			return (node.disabled = false);
 		};
 		const node = el("button", { class: press.action === "cancel" ? "press stop" : "press", onclick }, label);
 		return node;
 	}
 
-	/** Sends a request about this message; returns whether it succeeded, and shows the error. */
+	/** Sends a request about this message; returns the answer, or shows the error and returns false. */
 	async ask(path, body) {
 		try {
-			const { error } = await send(path, { channel: this.log.channel, message: this.message.id, ...body });
-			if (error) throw new Error(error);
-			return true;
+			const answer = await send(path, { channel: this.log.channel, message: this.message.id, ...body });
+			if (answer.error) throw new Error(answer.error);
+			return answer;
 		} catch (error) {
 			toast(error.message);
 			return false;

@@ -77,12 +77,15 @@ export class Panel {
 
 	draw(command) {
 		this.command = command;
-		this.fields = fieldsOf(command).map((option) => (option.choices.length || (option.autocomplete && !isNumber(option)) || option.kind === "flag" ? list(option) : input(option)));
+		this.fields = fieldsOf(command).map(fieldOf);
 		this.root.ariaLabel = `Options of /${command.name}`;
 		this.root.replaceChildren(...this.fields.map(row));
 		this.suggest();
 	}
 }
+
+/** Returns the field of an option. */
+export const fieldOf = (option) => (option.choices.length || (option.autocomplete && !isNumber(option)) || option.kind === "flag" ? list(option) : input(option));
 
 /** Returns a field's number, as text where JavaScript would round. */
 const number = ({ value, valueAsNumber }) => (Math.abs(valueAsNumber) > Number.MAX_SAFE_INTEGER ? value : valueAsNumber);
@@ -94,7 +97,7 @@ export const fieldsOf = (command) => command?.options.filter((option) => !option
 
 const named = ({ name, question }) => ({ name, id: `option-${name}`, title: question, "aria-describedby": `problem-${name}` });
 
-function row(field) {
+export function row(field) {
 	const { id, name, title, type } = field;
 	const label = el("label", { for: id, title }, name.replaceAll("_", " "));
 	return el("div", { class: type === "text" || name === "model" ? "wide" : "" }, label, field.hints, field, el("small", { id: `problem-${name}`, role: "alert" }));
