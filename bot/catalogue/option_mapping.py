@@ -29,6 +29,7 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "question": FieldKind.TEXT,
     "read_text": FieldKind.BOOLEAN,
     "messages": FieldKind.OTHER,
+    "tools": FieldKind.OTHER,
     "system": FieldKind.TEXT,
     "temperature": FieldKind.NUMBER,
     "max_tokens": FieldKind.INTEGER,

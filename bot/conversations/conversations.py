@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.conversations.prompts import chain_turns, count_tokens, render_turns, trim_turns
-from bot.conversations.tools import describe_tools
+from bot.conversations.tools import build_tool_schemas, describe_tools
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.ids import new_id, new_ordered_id
@@ -202,7 +202,9 @@ class Conversations:
         Raise `BadOption` if the question does not fit whole.
         """
         turns = await self._name_authors(conversation, turns)
-        system = "\n\n".join(part for part in (system or conversation.system, describe_tools(tools)) if part)
+        is_native = "tools" in model.inputs
+        offer = "" if is_native else describe_tools(tools)
+        system = "\n\n".join(part for part in (system or conversation.system, offer) if part)
         budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
         question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system)
         if question_tokens + system_tokens > budget_tokens:
@@ -212,7 +214,8 @@ class Conversations:
         before = turns[:-2]
         was_told = len(trim_turns(before, budget_tokens - system_tokens)) < len(before)
         left_out_count = 0 if was_told else len(turns) - len(kept)
-        return render_turns(model, system, kept), left_out_count
+        native: dict[str, JSON] = {"tools": build_tool_schemas(tools)} if tools and is_native else {}
+        return {**render_turns(model, system, kept), **native}, left_out_count
 
     async def _name_authors(self, conversation: Conversation, turns: list[Turn]) -> list[Turn]:
         """Return the turns with the authors' names before the words if several people speak."""

@@ -13,6 +13,7 @@ from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState
+from bot.core.people import User
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.parsing import parse_command
@@ -33,11 +34,11 @@ class OwnBench:
     platform: FakePlatform
     _keys: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    async def ask(self, line: str, **pictures: bytes) -> Reply | None:
+    async def ask(self, line: str, by: User = ANA, **pictures: bytes) -> Reply | None:
         """Send a command with pictures by option; return the immediate reply, such as a refusal."""
         call = parse_command(line, self.app.dispatcher.services.menu)
         invocation = Invocation(
-            user=ANA,
+            user=by,
             channel=CHANNEL,
             command=call.command,
             request_key=f"web:{id(self)}:{next(self._keys)}",
@@ -46,9 +47,9 @@ class OwnBench:
         )
         return await self.app.dispatcher.handle(invocation)
 
-    async def run(self, line: str, **pictures: bytes) -> str:
+    async def run(self, line: str, by: User = ANA, **pictures: bytes) -> str:
         """Run a command to its end, and return the final text, or the text of a refusal."""
-        reply = await self.ask(line, **pictures)
+        reply = await self.ask(line, by, **pictures)
         await self.wait_until_done()
         return reply.text if reply is not None else self.last.text
 

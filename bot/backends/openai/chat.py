@@ -22,6 +22,7 @@ from bot.core.json import JSON, as_object, get_object, get_objects, get_text
 from bot.core.limits import MAX_ANSWER_CHARACTERS, MAX_SERVER_REPLY_BYTES
 from bot.core.models import Metric
 
+MAX_CALL_CHARACTERS = 8_000
 _DONE = "[DONE]"
 _MAX_COUNTED_TOKENS = 10_000_000
 _FLAGGED = "The model refused this as sensitive. Try other words or another picture."
@@ -33,6 +34,9 @@ class ChatStream:
 
     service: str
     text: str = ""
+    tool: str = ""
+    """The tool that the model calls, the first of several."""
+    arguments: str = ""
     finish_reason: str = ""
     is_done: bool = False
     has_started: bool = False
@@ -62,7 +66,13 @@ class ChatStream:
     def _read_choice(self, choice: dict[str, JSON]) -> Iterator[RunEvent]:
         # A whole reply of a server that does not stream has `message` in the place of `delta`. The fields
         # `reasoning_content` (llama.cpp, LM Studio) and `reasoning` (Ollama, OpenRouter, vLLM) are thoughts.
-        text = get_text(get_object(choice, "delta") or get_object(choice, "message"), "content")
+        delta = get_object(choice, "delta") or get_object(choice, "message")
+        for call in get_objects(delta, "tool_calls"):
+            if call.get("index", 0) == 0 and len(self.arguments) <= MAX_CALL_CHARACTERS:
+                function = get_object(call, "function")
+                self.tool = self.tool or get_text(function, "name")
+                self.arguments += get_text(function, "arguments")
+        text = get_text(delta, "content")
         if text:
             self.text += text
             yield TextDelta(text)
@@ -78,7 +88,16 @@ class ChatStream:
             raise ModelFlagged(_FLAGGED)
         if not (self.finish_reason or self.is_over):
             raise self.describe_break()
-        return RunEnded(RunSnapshot("", PredictionState.SUCCEEDED, text=self.text, metrics=self._read_metrics()))
+        text = f"{self.text}\n{self._format_call()}" if self.tool else self.text
+        return RunEnded(RunSnapshot("", PredictionState.SUCCEEDED, text=text, metrics=self._read_metrics()))
+
+    def _format_call(self) -> str:
+        """Return a native call as the JSON object in which all other models write their calls."""
+        try:
+            arguments = as_object(json.loads(self.arguments or "{}"))
+        except ValueError:
+            arguments = {"arguments": self.arguments}
+        return json.dumps({"tool": self.tool, **arguments}, ensure_ascii=False)
 
     def describe_break(self) -> BackendError:
         """Return the error of a stream that broke off. Without a word nobody knows what the server did."""

@@ -49,6 +49,8 @@ def _list_chat_fields(ref: str, entry: dict[str, JSON]) -> Iterator[SchemaField]
     sees = "image" in seen if isinstance(seen, list) else any(word in ref.lower() for word in _SEEING_WORDS)
     if sees:
         yield SchemaField("images", frozenset({FieldKind.FILES}))
+    # No server tells for each model: an entry that names the field is believed.
+    yield SchemaField("tools", frozenset({FieldKind.OTHER}))
     yield SchemaField("temperature", frozenset({FieldKind.NUMBER}), minimum=0, maximum=2)
     yield SchemaField("max_tokens", frozenset({FieldKind.INTEGER}), minimum=1, maximum=_MAX_TOKENS)
 

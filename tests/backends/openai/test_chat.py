@@ -7,10 +7,11 @@ import pytest
 
 from bot.core.jobs import JobState
 from bot.core.replies import Tone
-from tests.backends.openai.catalogue import BY_TOKENS, make_backend, make_chat_model
+from tests.backends.openai.catalogue import BY_TOKENS, make_backend, make_chat_model, make_picture_models
 from tests.backends.own_bench import open_own_bench
 from tests.emulators.openai.server import KEY, Flavour, open_openai_server
 from tests.fakes.backend import make_png
+from tests.fakes.samples import MODERATOR
 from tests.ports import find_free_port
 
 
@@ -164,3 +165,23 @@ async def test_a_server_that_is_away_takes_no_other_server_with_it(tmp_path: Pat
             assert "The model server away cannot be reached right now." in missing
             assert here == "A short answer."
             assert await bench.paid_micros() == 100
+
+
+async def test_a_native_call_of_a_tool_draws_and_is_told_to_the_model(tmp_path: Path) -> None:
+    async with open_openai_server(Flavour.VLLM) as server:
+        server.will(words=("Here it comes.",), call_fragments=('{"prompt": "a fo', 'x", "count": 1}'))
+        entries = make_chat_model().replace('messages = "messages"', 'messages = "messages"\ntools = "tools"')
+        async with open_own_bench(
+            tmp_path, make_backend(server.url, key_env="HOME_KEY") + entries + make_picture_models()
+        ) as bench:
+            await bench.run("/settings chat --tools on", MODERATOR)
+            await bench.run("/chat draw a fox")
+            await bench.wait_until_done()
+
+            assert "Here it comes.\n\nDrawing: a fox" in [message.text for message in bench.platform.messages.values()]
+        chats = [body for body in server.requests if "messages" in body]
+        assert chats[0]["tools"][0]["function"]["name"] == "imagine"
+        assert chats[1]["messages"][-1]["content"] == "[Result of the tool] imagine made 1 file, which the person sees."
+        # A model in a loop gets three results, and is offered no tool after the third.
+        assert len(chats) == 4
+        assert "tools" not in chats[3]

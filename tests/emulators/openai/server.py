@@ -21,7 +21,9 @@ from PIL import Image
 
 KEY = "sk-stand-in-1234567890"
 CHAT_MODEL, PICTURE_MODEL = "acme/talker", "acme-image-1"
-_CHAT_FIELDS = {"model", "messages", "stream", "stream_options", "temperature", "max_tokens", "max_completion_tokens"}
+_CHAT_FIELDS = {
+    *("model", "messages", "stream", "stream_options", "temperature", "max_tokens", "max_completion_tokens", "tools"),
+}
 _PICTURE_FIELDS = {"model", "prompt", "n", "size", "quality", "background", "output_format", "image", "image[]", "mask"}
 _SOUND_EXTENSIONS = {"flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm"}
 _MAX_SPOKEN_CHARACTERS = 4_096
@@ -41,6 +43,8 @@ class ScriptedReply:
     """The behaviour of the next runs."""
 
     words: tuple[str, ...] = ("A ", "short ", "answer.")
+    call_fragments: tuple[str, ...] = ()
+    """The arguments of a call of `imagine`, in the pieces of the stream."""
     thoughts: str = ""
     has_usage: bool = True
     finish_reason: str = "stop"
@@ -246,6 +250,9 @@ class OpenAIServer:
         for n, word in enumerate(script.words):
             await self._pause_or_break(request, n)
             await self._send_delta(response, {"content": word})
+        for n, fragment in enumerate(script.call_fragments):
+            function = {"name": "imagine", "arguments": fragment} if n == 0 else {"arguments": fragment}
+            await self._send_delta(response, {"tool_calls": [{"index": 0, "id": "c", "function": function}]})
         await self._pause_or_break(request, len(script.words))
         if script.stream_error:
             await self._send(response, {"error": {"code": 502, "message": script.stream_error}, "choices": []})
