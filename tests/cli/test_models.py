@@ -7,6 +7,7 @@ import pytest
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
 from bot.cli import main
 from bot.cli.terminal import sanitise_line
+from bot.core.models import Metric, Task
 from tests.cli.terminal import OwnerTerminal
 
 
@@ -92,6 +93,18 @@ def test_prices_are_compared_with_the_models_pages(owner: OwnerTerminal, monkeyp
     path.write_text(path.read_text(encoding="utf-8").replace('usd = "0.002"', 'usd = "0.004"'), encoding="utf-8")
     assert "note   flux-schnell publishes $0.003" in owner.run("models check --prices flux-schnell")
     assert "publishes" not in owner.run("models check flux-schnell")
+
+
+def test_the_prices_of_every_editor_are_those_of_its_page(owner: OwnerTerminal) -> None:
+    # Ideogram's page has a tier of $8, which its entry does not offer.
+    models = (model for model in load_catalogue() if model.key != "ideogram-4-5-edit")
+    editors = [model for model in models if model.task is Task.EDIT]
+    by_time = [model.key for model in editors if model.price.metrics == (Metric.PREDICT_TIME,)]
+
+    output = owner.run(f"models check --prices {' '.join(model.key for model in editors)}")
+
+    assert "wrong" not in output
+    assert [line.split()[1] for line in output.splitlines() if line.startswith("note")] == by_time
 
 
 def test_only_named_entries_are_checked(owner: OwnerTerminal) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
-from bot.sandbox.model import InputField, SandboxOutputKind, SandboxRun, create_model
+from bot.sandbox.model import BillingTier, InputField, SandboxOutputKind, SandboxRun, create_model
 from bot.sandbox.painter.editor import EditOrder, draw_over_lines, edit, extend, find_lines, resize
 from bot.sandbox.painter.filters import remove_background, restore
 from bot.sandbox.painter.picture import UnreadablePicture
@@ -143,6 +143,7 @@ KONTEXT_PRO = create_model(
         _TOLERANCE,
     ),
     _edit_image,
+    billing=(BillingTier({"image_output_count": "0.04"}),),
 )
 
 P_IMAGE_EDIT = create_model(
@@ -156,6 +157,7 @@ P_IMAGE_EDIT = create_model(
         _SEED,
     ),
     _edit_images,
+    billing=(BillingTier({"image_output_count": "0.01"}),),
 )
 
 SD_INPAINTING = create_model(
