@@ -89,11 +89,8 @@ class App:
         self.clock = clock or SystemClock()
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
         self.database = Database(settings.database_address)
-        self.media = Media(
-            settings.data_dir,
-            allowed_origins=_list_allowed_origins(settings),
-            max_kept_bytes=settings.media_max_bytes,
-        )
+        origins = _list_allowed_origins(settings)
+        self.media = Media(settings.data_dir, allowed_origins=origins, max_kept_bytes=settings.media_max_bytes)
         self.backends = _create_backends(settings, self.clock) if backends is None else backends
         # `open` fills both: a connection needs the dispatcher, and the dispatcher's jobs post by a platform's name.
         self.platforms: dict[str, Platform] = {}
@@ -118,6 +115,7 @@ class App:
             UsualTimes(self.database, self.clock),
             self.clock,
             JobQueues(MAX_CONCURRENT_RUNS, _list_backend_limits(self.backends.values())),
+            moderation.get_settings,
         )
         self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)

@@ -152,17 +152,23 @@ class SettingsChat(Command):
 
 @command("settings pictures", rank=Rank.MODERATOR, private=True)
 class SettingsPictures(Command):
-    """Set what happens with models for adults, flagged pictures and repeated asks."""
+    """Set what happens with adult models, flagged pictures, repeated asks and workflows in files."""
 
     adult: str | None = option("Where do models for adults run?", default=None, choices=("off", "age_restricted"))
     flagged: str | None = option("What about flagged pictures?", default=None, choices=("spoiler", "refuse"))
     reuse: bool | None = option("Answer the very same from what is kept, for nothing?", default=None)
+    recipes: bool | None = option("Keep ComfyUI's workflow, with the words, in the picture's file?", default=None)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
-        given: dict[str, JSON] = {"adult": self.adult, "flagged": self.flagged, "reuse": self.reuse}
+        given: dict[str, JSON] = {
+            "adult": self.adult,
+            "flagged": self.flagged,
+            "reuse": self.reuse,
+            "recipes": self.recipes,
+        }
         values = {format_setting_key(name): value for name, value in given.items() if value is not None}
         if not values:
-            raise BadOption("Say what to change: adult, flagged or reuse.", option="adult")
+            raise BadOption("Say what to change: adult, flagged, reuse or recipes.", option="adult")
         return await change_and_reply(services, invocation.user, values, *given)
 
 

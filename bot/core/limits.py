@@ -103,6 +103,9 @@ MAX_LIVE_PREVIEW_BYTES = 64 * 1024
 MAX_LIVE_PREVIEW_PIXELS = 512 * 512
 """The same picture's size: previews of models are no larger."""
 
+MAX_RECIPE_BYTES = 1024 * 1024
+"""A workflow in a picture's file: large ones have some 100 kB; a longer text is left out."""
+
 MAX_SOCKET_FRAME_BYTES = 8 * 1024 * 1024
 """One frame of a ComfyUI server: a live preview of 512 × 512 pixels has some 50 kB, a list of outputs less."""
 

@@ -227,6 +227,10 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
         "The very same asked again",
         lambda settings, *_: "is answered from what was kept, for nothing" if settings.reuse else "is made anew",
     ),
+    "recipes": (
+        "The workflow in files of ComfyUI",
+        lambda settings, *_: "is kept, with the words" if settings.recipes else "is taken out",
+    ),
     "time_zone": ("Time zone", lambda settings, *_: settings.time_zone),
     "retention_days": ("What was asked is kept", _format_retention),
     "confirm_above_credits": ("A button asks first", _format_confirmation),

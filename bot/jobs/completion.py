@@ -9,6 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from bot.conversations.tools import CALL_REFUSED, split_call
 from bot.core.backend import LostRuns, PredictionState, RunSnapshot
@@ -152,8 +153,10 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
 async def _keep_files(work: Work, sources: Sequence[str | bytes]) -> list[Output]:
     """Keep the files of a run. The reply says what is left out: files of another kind, and files beyond the bound."""
     # Replicate deletes output files after an hour: keep our copies before the job is delivered.
+    settings = await work.services.get_settings(work.job.channel.platform, work.job.channel.workspace)
     found = await asyncio.gather(
-        *(_fetch(work, source) for source in sources[:MAX_OUTPUT_FILES]), return_exceptions=True
+        *(_fetch(work, source, keeps_recipe=settings.recipes) for source in sources[:MAX_OUTPUT_FILES]),
+        return_exceptions=True,
     )
     kept = [file for file in found if isinstance(file, KeptFile)]
     errors = [error for error in found if isinstance(error, BaseException)]
@@ -221,15 +224,21 @@ def compute_run_cost(work: Work, snapshot: RunSnapshot) -> int:
     return compute_cost_micros(work.model, work.job.inputs, snapshot.metrics, output)
 
 
-async def _fetch(work: Work, source: str | bytes) -> KeptFile:
-    origin = work.backend.config.origin
+async def _fetch(work: Work, source: str | bytes, *, keeps_recipe: bool) -> KeptFile:
+    take = partial(
+        work.services.media.take_output,
+        source,
+        work.model.output,
+        origin=work.backend.config.origin,
+        keeps_recipe=keeps_recipe,
+    )
     for wait in FETCH_RETRY_SECONDS:
         try:
-            return await work.services.media.take_output(source, work.model.output, origin=origin)
+            return await take()
         except BackendDown:
             log.warning("job.output_fetch_failed", extra={"job": work.job.id, "wait_seconds": wait})
             await work.services.clock.sleep(wait)
-    return await work.services.media.take_output(source, work.model.output, origin=origin)
+    return await take()
 
 
 def _build_text_outputs(work: Work, text: str) -> list[Output]:

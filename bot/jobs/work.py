@@ -17,6 +17,7 @@ from bot.credits.credits import Credits
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.presenting import Presenter, Result
 from bot.media.media import Media
+from bot.moderation.moderation import WorkspaceSettings
 from bot.storage.database import Database, Transaction
 from bot.storage.job_rows import JobChanges
 from bot.streaming.editor import MessageEditor
@@ -82,6 +83,8 @@ class JobServices:
     usual_times: UsualTimes
     clock: Clock
     queues: JobQueues
+    get_settings: Callable[[str, str], Awaitable[WorkspaceSettings]]
+    """`Moderation.get_settings`: the settings of a platform's workspace."""
     follow_ups: FollowUps = field(default_factory=FollowUps)
 
 

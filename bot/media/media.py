@@ -54,6 +54,7 @@ from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
+from bot.media.recipes import add_recipe, read_recipe
 from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
 
@@ -231,11 +232,17 @@ class Media:
             raise BadFile("There is no file at that address.") from error
 
     async def take_output(
-        self, source: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = ""
+        self,
+        source: str | bytes,
+        output: OutputKind = OutputKind.PICTURES,
+        *,
+        origin: str = "",
+        keeps_recipe: bool = False,
     ) -> KeptFile:
         """Store the output of a backend, an address or a file's bytes, of the kind that the model should give.
 
         `origin` is the backend's own: an address there is fetched also on this machine or in a private network.
+        `keeps_recipe` leaves ComfyUI's workflow in a PNG.
 
         Raise `OutputGone`, `BackendDown` if the file cannot be fetched now, `OutputTooLarge` if the file exceeds the
         bot's bounds, `ModelFailed` if the file is of another kind.
@@ -248,7 +255,7 @@ class Media:
                     if data:
                         self._check_output_size(data)
                         await asyncio.to_thread(file.write, data)
-                    return await self._keep_output(file, output)
+                    return await self._keep_output(file, output, keeps_recipe=keeps_recipe)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
@@ -388,7 +395,7 @@ class Media:
         picture = await self._decode(estimate_memory_bytes, data, line, work)
         return await self._save([picture.data], picture.facts, line)
 
-    async def _keep_output(self, file: BinaryIO, output: OutputKind) -> KeptFile:
+    async def _keep_output(self, file: BinaryIO, output: OutputKind, *, keeps_recipe: bool) -> KeptFile:
         """Store a model's file, whole: within the bounds of outputs. The bytes decide the file's kind."""
         with _map_file(file) as data:
             file_type = detect_file_type(data[:HEAD_BYTES])
@@ -409,7 +416,9 @@ class Media:
             picture = await self._decode(
                 _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: clean(data[:], is_output=True)
             )
-            return await self._save([picture.data], picture.facts, Line.OUTPUTS)
+            recipe = await asyncio.to_thread(read_recipe, data[:]) if keeps_recipe else None
+            content = add_recipe(picture.data, recipe) if recipe and picture.facts.mime == "image/png" else picture.data
+            return await self._save([content], picture.facts, Line.OUTPUTS)
 
     async def _save(self, pieces: Pieces, facts: FileFacts, line: Line) -> KeptFile:
         sha256 = await asyncio.to_thread(compute_sha256, *pieces)

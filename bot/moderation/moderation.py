@@ -57,6 +57,8 @@ class WorkspaceSettings:
     """The retention of prompts, conversations and pictures; the bot's own RETENTION_DAYS is the maximum."""
     reuse: bool = False
     """Whether a finished identical request may answer a new request, free of charge."""
+    recipes: bool = False
+    """Whether pictures of ComfyUI keep the workflow that made them, with the words."""
     confirm_above_credits: float = 0
     """A job with a higher maximum price needs a confirmation; 0 turns confirmations off."""
 

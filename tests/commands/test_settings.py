@@ -103,7 +103,8 @@ async def test_adult_models_can_be_turned_off(bench: Bench) -> None:
     assert await say_as_moderator(bench, "/settings pictures --adult off") == (
         "- **Models for adults**: nowhere\n"
         "- **Pictures that the model flags**: hidden until they are opened *(default)*\n"
-        "- **The very same asked again**: is made anew *(default)*"
+        "- **The very same asked again**: is made anew *(default)*\n"
+        "- **The workflow in files of ComfyUI**: is taken out *(default)*"
     )
 
 
@@ -119,7 +120,7 @@ async def test_adult_models_can_be_turned_off(bench: Bench) -> None:
         ("/settings chat", "Say what to change: language, join, mention or tools."),
         ("/settings chat --join nobody", "join must be one of everyone, starter, not “nobody”."),
         ("/settings chat --language 7", "language is the name of a language, such as German or Português."),
-        ("/settings pictures", "Say what to change: adult, flagged or reuse."),
+        ("/settings pictures", "Say what to change: adult, flagged, reuse or recipes."),
         ("/settings reset shoe_size", "setting must be one of"),
         ("/settings", "/settings needs one more word"),
         ("/settings dance", "Did you mean settings"),

@@ -22,7 +22,7 @@ from tests.media.recordings import make_wav
 async def test_fetching_an_output_is_retried(bench: Bench) -> None:
     fetch, failures = bench.app.media.take_output, [BackendDown("away"), BackendDown("away")]
 
-    async def unsteady(url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = "") -> KeptFile:
+    async def unsteady(url: str | bytes, output: OutputKind = OutputKind.PICTURES, **_: object) -> KeptFile:
         if failures:
             raise failures.pop()
         return await fetch(url, output)
@@ -35,7 +35,7 @@ async def test_fetching_an_output_is_retried(bench: Bench) -> None:
 
 
 async def test_an_output_that_cannot_be_fetched_is_not_charged(bench: Bench) -> None:
-    async def away(url: str | bytes, output: OutputKind = OutputKind.PICTURES, *, origin: str = "") -> KeptFile:
+    async def away(url: str | bytes, output: OutputKind = OutputKind.PICTURES, **_: object) -> KeptFile:
         raise BackendDown("What the model made could not be fetched. You were not charged.")
 
     bench.app.media.take_output = away  # type: ignore[method-assign,assignment]  # no network
@@ -87,7 +87,7 @@ async def test_pictures_beside_a_file_of_another_kind_are_kept(bench: Bench, mon
     fetch = bench.app.media.take_output
     urls = [make_data_url(make_png()), make_data_url(SAMPLES["application/zip"])]
 
-    async def take(_: str, output: OutputKind, *, origin: str) -> KeptFile:
+    async def take(_: str, output: OutputKind, **__: object) -> KeptFile:
         return await fetch(urls.pop(0), output)
 
     monkeypatch.setattr(bench.app.media, "take_output", take)

@@ -1,6 +1,7 @@
 """People on Discord and Slack draw on the owner's ComfyUI server: previews, places, Stop, Delete, and honest words."""
 
 import io
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,6 +69,16 @@ async def test_an_edit_takes_a_picture_and_words(town: Town) -> None:
     message = await finish(interaction)
 
     assert Image.open(io.BytesIO(message.pictures[0].data)).size == (48, 32)
+
+
+async def test_a_workspace_may_keep_the_workflow_in_the_file(town: Town) -> None:
+    await town.set("recipes", True)
+
+    message = await finish(await town.ana.use_command("imagine", {"prompt": "a fox"}))
+
+    picture = Image.open(io.BytesIO(message.pictures[0].data))
+    assert json.loads(picture.info["prompt"])["6"]["inputs"]["text"] == "a fox"
+    assert list(picture.info) == ["prompt"]
 
 
 async def test_delete_also_deletes_the_run_at_the_server(town: Town, server: ComfyUIEmulator) -> None:

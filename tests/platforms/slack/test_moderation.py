@@ -148,16 +148,28 @@ SETTINGS = [
     ("prompt Be brief.", "**What chat models are told**: “Be brief.”"),
     ("chat --language German", "**They answer in**: German"),
     ("chat --join starter", "**Who may go on with a conversation**: who began it"),
+    ("chat --tools off", "**Chat models draw, edit and speak for the asker**: off"),
     ("chat --mention reply", "**A mention is answered**: with a reply"),
     ("pictures --adult off", "**Models for adults**: nowhere"),
     ("pictures --flagged refuse", "**Pictures that the model flags**: refused"),
     ("pictures --reuse yes", "**The very same asked again**: is answered from what was kept, for nothing"),
+    ("pictures --recipes yes", "**The workflow in files of ComfyUI**: is kept, with the words"),
     ("general --time_zone Europe/Berlin", "**Time zone**: Europe/Berlin"),
     ("general --keep_days 7", "**What was asked is kept**: 7 days"),
     ("general --confirm_above 20", "**A button asks first**: above 20 credits"),
 ]
 NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "system_prompt", "language", "join"]
-NAMES += ["mention", "adult", "flagged", "reuse", "time_zone", "retention_days", "confirm_above_credits"]
+NAMES += [
+    "tools",
+    "mention",
+    "adult",
+    "flagged",
+    "reuse",
+    "recipes",
+    "time_zone",
+    "retention_days",
+    "confirm_above_credits",
+]
 
 
 async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> None:
