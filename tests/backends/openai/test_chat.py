@@ -169,7 +169,9 @@ async def test_a_server_that_is_away_takes_no_other_server_with_it(tmp_path: Pat
 
 async def test_a_native_call_of_a_tool_draws_and_is_told_to_the_model(tmp_path: Path) -> None:
     async with open_openai_server(Flavour.VLLM) as server:
-        server.will(words=("Here it comes.",), call_fragments=('{"prompt": "a fo', 'x", "count": 1}'))
+        server.will(
+            picture=make_png(), words=("Here it comes.",), call_fragments=('{"prompt": "a fo', 'x", "count": 1}')
+        )
         entries = make_chat_model().replace('messages = "messages"', 'messages = "messages"\ntools = "tools"')
         async with open_own_bench(
             tmp_path, make_backend(server.url, key_env="HOME_KEY") + entries + make_picture_models()
