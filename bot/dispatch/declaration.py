@@ -31,7 +31,7 @@ from bot.catalogue.catalogue import Catalogue
 from bot.conversations.conversations import Conversations
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UserError
-from bot.core.file_types import PICTURES, MediaKind, format_kinds
+from bot.core.file_types import PICTURES, RECORDINGS, MediaKind, format_kinds
 from bot.core.invocations import Attachment, Invocation, Link, name_file
 from bot.core.json import JSON
 from bot.core.models import Model, Task
@@ -58,7 +58,7 @@ RoleOption = NewType("RoleOption", str)
 ChannelOption = NewType("ChannelOption", str)
 
 
-F = TypeVar("F")
+F = TypeVar("F", bound=Attachment | Link)
 
 
 class OptionKind(StrEnum):
@@ -98,6 +98,9 @@ class Choice:
 # Discord shows at most 25 choices (docs.discord.com, interactions/application-commands).
 _MIN_TOLD_WAIT_SECONDS = 5.0
 MAX_CHOICES = 25
+
+CONTEXT_MEDIA: Mapping[str, tuple[MediaKind, ...]] = {"picture": PICTURES, "recording": RECORDINGS}
+"""The kinds of files by the kind of message of a menu's entry."""
 
 MAX_PICTURES = 4
 """Pictures in one request; the page uploads as many files at once."""
@@ -151,7 +154,7 @@ class Option:
 class MenuEntry:
     """An entry in the menu of a message with a file: the kind of the file, the label, and the given options.
 
-    A message with a `recording` has a sound or a video; the kinds of the command's first option for files decide.
+    A message with a `recording` has a sound or a video.
     """
 
     kind: str
@@ -193,36 +196,50 @@ class Declaration:
     @property
     def file_option(self) -> Option | None:
         """The first option for a file, if any."""
-        return next((option for option in self.options if option.kind is OptionKind.FILE), None)
+        return next(iter(self.file_options), None)
+
+    @property
+    def file_options(self) -> tuple[Option, ...]:
+        """The options for files, in order."""
+        return tuple(option for option in self.options if option.kind is OptionKind.FILE)
 
     @property
     def media(self) -> tuple[MediaKind, ...]:
-        """The kinds of files of the first option for files; empty without such an option."""
-        option = self.file_option
-        return option.media if option is not None else ()
+        """The kinds of files that the options for files take."""
+        return tuple(dict.fromkeys(kind for option in self.file_options for kind in option.media))
 
     @property
-    def _files_noun(self) -> str:
-        return f"{self.media[0].noun}s" if len(self.media) == 1 else "files"
+    def message_media(self) -> tuple[MediaKind, ...]:
+        """The kinds of files that the command takes from a message by the message's menu."""
+        return tuple(dict.fromkeys(kind for entry in self.menu_entries for kind in CONTEXT_MEDIA[entry.kind]))
 
     def explain_no_file(self) -> str:
-        """Return the sentence for a message without a file of the command's kinds."""
-        return f"There is no {format_kinds(self.media).removeprefix('a ')} in that message."
+        """Return the sentence for a message without a file for the command in the message's menu."""
+        return f"There is no {format_kinds(self.message_media).removeprefix('a ')} in that message."
 
     def assign_files(self, files: Sequence[F]) -> dict[str, F]:
-        """Return the files of a message by name for the first option for files; one file alone takes the first file.
+        """Return the files of a message by name: each goes to the first option that takes the file's kind.
 
-        Raise `BadOption` for more files than an option for several files takes.
+        A file that no option takes goes to the first option, which says what the file is. Of several files an option
+        for one file takes the first. Raise `BadOption` for more files than an option for several files takes.
         """
-        option = self.file_option
-        if option is None:
-            return {}
-        if option.is_list and len(files) > option.max_files:
-            raise BadOption(
-                f"/{self.name} takes at most {option.max_files} {self._files_noun}, and that message has {len(files)}.",
-                option=option.name,
-            )
-        return dict(zip(option.file_names, files, strict=False))
+        options = self.file_options
+        named: dict[str, F] = {}
+        for option in options:
+            taken = [file for file in files if self._choose_option(file) is option]
+            if option.is_list and len(taken) > option.max_files:
+                noun = f"{option.media[0].noun}s" if len(option.media) == 1 else "files"
+                raise BadOption(
+                    f"/{self.name} takes at most {option.max_files} {noun}, and that message has {len(taken)}.",
+                    option=option.name,
+                )
+            named |= zip(option.file_names, taken, strict=False)
+        return named
+
+    def _choose_option(self, file: Attachment | Link) -> Option | None:
+        kind = file.kind if isinstance(file, Attachment) else MediaKind.PICTURE
+        options = self.file_options
+        return next((option for option in options if kind in option.media), next(iter(options), None))
 
 
 def option(

@@ -138,7 +138,8 @@ def _parse_certain_command(text: str, menu: Menu, given: Collection[MediaKind]) 
     else:
         file = declaration.file_option
         has_file = file is not None and (
-            any(kind in file.media for kind in given) or str(call.options.get(file.name, "")).startswith(_LINK_STARTS)
+            any(kind in declaration.media for kind in given)
+            or str(call.options.get(file.name, "")).startswith(_LINK_STARTS)
         )
         is_certain = colon is not None or bool(call.named_options) or has_file or not call.options
     return call if is_certain else None

@@ -15,8 +15,10 @@ from bot.settings import Settings
 
 
 @asynccontextmanager
-async def open_demo(folder: Path, sandbox: SandboxThread, *, daily_credits: int = 1000) -> AsyncIterator[str]:
-    """Serve the page and yield the address."""
+async def open_demo(
+    folder: Path, sandbox: SandboxThread, *, daily_credits: int = 1000, **changes: object
+) -> AsyncIterator[str]:
+    """Serve the page and yield the address. `changes` are settings."""
     settings = Settings(
         _env_file=None,
         replicate_base_url=sandbox.url,
@@ -25,7 +27,7 @@ async def open_demo(folder: Path, sandbox: SandboxThread, *, daily_credits: int 
         http_host="127.0.0.1",
         http_port=0,
         daily_credits=daily_credits,
-    )
+    ).model_copy(update=changes)
     app = App(settings, badge=BADGE)
     web = WebPlatform(app.database, app.clock)
     await app.open(web)

@@ -1,12 +1,17 @@
-"""Suggestions for an option during typing."""
+"""Suggestions for an option during typing, and files for the options that take their kinds."""
 
 from pathlib import Path
 
+import pytest
+
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands.imagine import Imagine
+from bot.core.errors import BadOption
+from bot.core.file_types import MediaKind
+from bot.core.invocations import Attachment, Link
 from bot.core.models import Task
-from bot.dispatch.declaration import OptionValue, models_for, values_for
-from tests.bench import Bench
+from bot.dispatch.declaration import Command, OptionValue, command, models_for, option, values_for
+from tests.bench import Bench, make_attachment
 from tests.fakes.samples import MODERATOR
 
 
@@ -106,3 +111,41 @@ async def test_a_costly_choice_asks_first(tmp_path: Path) -> None:
     assert dear.text == "This costs 50 credits with Fox. Go ahead?"
     assert len(bench.backend.runs) == 1
     await bench.close()
+
+
+@command("film", contexts={"picture": "Film", "recording": "Follow"})
+class Film(Command):
+    """Make a film."""
+
+    images: tuple[Attachment | Link, ...] = option("Which pictures?", default=(), name="image", max_files=2)
+    last: Attachment | Link | None = option("Which picture ends it?", default=None)
+    sound: Attachment | Link | None = option("Which sound?", default=None, media=(MediaKind.AUDIO,))
+
+
+def give(mime: str) -> Attachment:
+    return make_attachment(b"", f"a.{mime.partition('/')[2]}", mime)
+
+
+def test_each_file_goes_to_the_first_option_that_takes_its_kind() -> None:
+    picture, other, sound, link = (
+        give("image/png"),
+        give("image/webp"),
+        give("audio/ogg"),
+        Link("https://a.example/b.png"),
+    )
+
+    files: list[Attachment | Link] = [picture, link, sound]
+
+    assert Film.declaration.assign_files([sound, picture]) == {"image": picture, "sound": sound}
+    assert Film.declaration.assign_files(files) == {"image": picture, "image2": link, "sound": sound}
+    assert Film.declaration.assign_files([sound, give("audio/wav")]) == {"sound": sound}
+    # The first option says what a file is that no option takes.
+    assert Film.declaration.assign_files([give("application/pdf")]).keys() == {"image"}
+    with pytest.raises(BadOption, match="/film takes at most 2 pictures, and that message has 3."):
+        Film.declaration.assign_files([*files, other])
+
+
+def test_the_menu_of_a_message_takes_the_kinds_of_its_contexts() -> None:
+    assert Film.declaration.message_media == (MediaKind.PICTURE, MediaKind.AUDIO, MediaKind.VIDEO)
+    assert Imagine.declaration.message_media == (MediaKind.PICTURE,)
+    assert Imagine.declaration.explain_no_file() == "There is no picture in that message."

@@ -140,7 +140,7 @@ class DiscordCommands:
             await self._context.responder.refuse(interaction, "I do not know that command any more.")
             return
         declaration, entry = found
-        given = self._context.files.list_given(message, declaration.media)
+        given = self._context.files.list_given(message, declaration.message_media)
         if not given:
             await self._context.responder.refuse(interaction, declaration.explain_no_file())
         elif needs_text(declaration):
@@ -200,7 +200,7 @@ class DiscordCommands:
             message = await self._context.api.get_message(interaction.channel_id, message_id)
         except DELIVERY_ERRORS:
             return []
-        return self._context.files.list_given(message, declaration.media)
+        return self._context.files.list_given(message, declaration.message_media)
 
     async def _answer(
         self,

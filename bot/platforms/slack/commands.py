@@ -115,21 +115,19 @@ class SlackCommands:
         command, _, label = str(body["callback_id"]).removeprefix(FILE_SHORTCUT).partition(":")
         try:
             declaration = find_command(self._menu, command).declaration
-            files = [
-                file
-                for file in message.get("files") or ()
-                if self._files.create_attachment(team, file).kind in declaration.media
-            ]
-            declaration.assign_files(files)
+            found = [(file, self._files.create_attachment(team, file)) for file in message.get("files") or ()]
+            fitting = [(file, given) for file, given in found if given.kind in declaration.message_media]
+            named = declaration.assign_files([given for _, given in fitting])
         except UserError as error:
             await self._replies.send_error(error, target)
             return
-        if not files or declaration.file_option is None:
-            text = f"{declaration.explain_no_file()} Choose one that shows {format_kinds(declaration.media)} as a file."
+        if not fitting:
+            kinds = format_kinds(declaration.message_media)
+            text = f"{declaration.explain_no_file()} Choose one that shows {kinds} as a file."
             await self._ephemeral_replies.send(target, Reply(text=text, tone=Tone.ERROR, is_private=True))
             return
         if any(option.is_required and option.kind is not OptionKind.FILE for option in declaration.options):
-            origin = SlackFormOrigin(command, target.channel, thread, files=tuple(files))
+            origin = SlackFormOrigin(command, target.channel, thread, files=tuple(file for file, _ in fitting))
             await self.open_form(body, target, declaration, origin)
             return
         presets = (entry.options for entry in declaration.menu_entries if entry.label == label)
@@ -139,7 +137,7 @@ class SlackCommands:
             command,
             f"slack:{body['trigger_id']}",
             dict(next(presets, {})),
-            declaration.assign_files([self._files.create_attachment(team, file) for file in files]),
+            named,
         )
         await self._replies.answer(invocation, target)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bot.core.errors import BadOption, UserError
-from bot.core.file_types import PICTURES
+from bot.core.file_types import MediaKind
 from bot.core.invocations import Attachment, Invocation, name_file
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue, Services
@@ -31,7 +31,11 @@ _MAX_OPTION_LABEL = 75
 _MAX_OPTION_VALUE = 150
 _MAX_OPTIONS = 100
 _MAX_STATIC_SUGGESTIONS = 25
-_PICTURE_TYPES = ["png", "jpg", "jpeg", "webp", "gif", "heic"]
+_FILE_TYPES = {
+    MediaKind.PICTURE: ("png", "jpg", "jpeg", "webp", "gif", "heic"),
+    MediaKind.AUDIO: ("mp3", "wav", "ogg", "opus", "flac", "m4a", "webm"),
+    MediaKind.VIDEO: ("mp4", "webm", "mov"),
+}
 _YES = "yes"
 _MENUS = ("static_select", "external_select")
 # Fields of a file object; a download needs no others.
@@ -53,7 +57,7 @@ class SlackFormOrigin:
     n: int = 0
     message: str = ""
     files: Sequence[Mapping[str, Any]] = ()
-    """Slack's file objects of the pictures."""
+    """Slack's file objects."""
 
     def serialize(self) -> str:
         """Return the JSON for `private_metadata`, within 3,000 characters."""
@@ -156,7 +160,8 @@ def find_errors(view: Mapping[str, Any], origin: SlackFormOrigin, menu: Menu) ->
     form = find_command(menu, origin.command)
     given = {name: value for name, value in read_values(view, form.declaration).items() if value != ""}
     attached = {name for name, element in _list_elements(view) if element.get("files")}
-    attached |= {name for name in ("image",) if origin.files or origin.action}
+    first = form.declaration.file_option
+    attached |= {first.name} if first is not None and (origin.files or origin.action) else set()
     # Options without a field get a value later, so a placeholder stands in for each.
     absent = {one.name: "?" for one in form.declaration.options if one.is_required and one.name not in fields}
     invocation = Invocation(
@@ -267,8 +272,9 @@ def _render_flag(option: Option, value: OptionValue | None) -> Block:
 
 
 def _render_file(option: Option, value: OptionValue | None) -> Block:
-    element: Block = {"type": "file_input", "max_files": option.max_files}
-    return {**element, "filetypes": _PICTURE_TYPES} if option.media == PICTURES else element
+    # An option for downloads takes any file: then Slack wants no list.
+    types = [] if MediaKind.FILE in option.media else [name for kind in option.media for name in _FILE_TYPES[kind]]
+    return {"type": "file_input", "max_files": option.max_files, **({"filetypes": types} if types else {})}
 
 
 def _render_user(option: Option, value: OptionValue | None) -> Block:

@@ -123,4 +123,5 @@ def _option_to_json(option: Option) -> JSON:
         "autocomplete": option.autocomplete is not None,
         "words": option.words,
         "files": list(option.file_names) if option.kind is OptionKind.FILE else [],
+        "media": list(option.media) if option.kind is OptionKind.FILE else [],
     }

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
 
+from bot.core.file_types import ANY_MEDIA, RECORDINGS
 from bot.core.invocations import Attachment, Link
 from bot.dispatch.declaration import (
     ChannelOption,
@@ -46,6 +47,8 @@ class EveryOptionKind(Command):
     group: RoleOption | None = option("Which group?", default=None)
     where: ChannelOption | None = option("Where?", default=None)
     image: Attachment | Link | None = option("Which picture?", default=None)
+    recording: Attachment | Link | None = option("Which recording?", default=None, media=RECORDINGS)
+    anything: Attachment | Link | None = option("Which file?", default=None, media=ANY_MEDIA)
 
 
 SERVICES = cast(Services, SimpleNamespace(menu=(EveryOptionKind,)))
@@ -73,6 +76,8 @@ def test_each_kind_of_option_has_an_element() -> None:
         "group": "plain_text_input",
         "where": "channels_select",
         "image": "file_input",
+        "recording": "file_input",
+        "anything": "file_input",
     }
 
 
@@ -127,3 +132,12 @@ def test_a_file_with_a_long_address_still_fits() -> None:
     assert parse_origin({"callback_id": "easel_form", "private_metadata": origin.serialize()}) == SlackFormOrigin(
         "everything", files=[{"id": "F1"}, {"id": "F1"}]
     )
+
+
+def test_a_field_for_files_offers_the_types_of_its_kinds() -> None:
+    elements = render_elements()
+
+    assert "png" in elements["image"]["filetypes"]
+    assert {"mp3", "ogg", "m4a", "mp4", "webm", "mov"} <= set(elements["recording"]["filetypes"])
+    assert "png" not in elements["recording"]["filetypes"]
+    assert "filetypes" not in elements["anything"]

@@ -16,12 +16,12 @@ FORBIDDEN = re.compile(
 )
 
 
-def test_the_whole_front_end_is_at_most_86_kb() -> None:
+def test_the_whole_front_end_is_at_most_88_kb() -> None:
     """64 kB, eighteen for the painter of masks by mouse, touch and keyboard, one for unfinished pictures.
 
-    And three for the form of any published model.
+    Three for the form of any published model, two for players of sounds and videos and for files of several kinds.
     """
-    assert sum(file.stat().st_size for file in FILES) <= 86_000
+    assert sum(file.stat().st_size for file in FILES) <= 88_000
 
 
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: file.name)

@@ -42,9 +42,13 @@ export class Composer {
 		document.ondragover = document.ondragleave = document.ondrop = (event) => this.drag(event);
 	}
 
-	/** The text to send: a picture without words becomes /caption. */
+	/** The text to send: a picture without words becomes /caption, another file the first command that needs no more. */
 	get text() {
-		return this.words.value.trim() || (this.files.length ? "/caption" : "");
+		const words = this.words.value.trim(), [file] = this.files;
+		if (words || !file) return words;
+		const needs = ({ options }) => options.filter(({ required }) => required);
+		const taker = kindOf(file) === "picture" ? null : this.menu.commands.find((command) => needs(command).length && needs(command).every((option) => option.media.includes(kindOf(file))));
+		return `/${taker?.name ?? "caption"}`;
 	}
 
 	/** The command of the text; null for an unknown command. */
@@ -66,7 +70,7 @@ export class Composer {
 		const free = options[command.options.find((option) => option.words)?.name] ?? "";
 		this.panel.fill(command, options);
 		this.fill(command.name === this.menu.plain ? free : `/${command.name} ${free}`);
-		const kept = fileNames(command).map((file) => options[file]?.sha256);
+		const kept = fileOptions(command).flatMap(({ files }) => files).map((file) => options[file]?.sha256);
 		this.detach();
 		for (const sha256 of kept.filter(Boolean)) this.attach([await load(`/media/${sha256}`, "picture")]);
 		const mask = options.mask && (await load(`/media/${options.mask.sha256}`, "mask.png"));
@@ -89,15 +93,15 @@ export class Composer {
 
 	showState(problem = "") {
 		const { command } = this;
-		const lacksFile = Boolean(fileOption(command)?.required && !this.files.length);
-		const names = fileNames(command);
-		const tooMany = names.length && this.files.length > names.length && `/${command.name} takes ${names.length === 1 ? "one picture" : `${names.length} pictures`}`;
+		const lacking = !this.files.length && fileOptions(command).find(({ required }) => required);
+		const option = this.assign().over;
+		const tooMany = option && `/${command.name} takes ${option.files.length === 1 ? "one" : option.files.length} ${nounOf(option)}${option.files.length === 1 ? "" : "s"}`;
 		byId("options").hidden = !fieldsOf(command).length;
 		if (byId("options").hidden) this.panel.close();
 		byId("options").ariaExpanded = String(this.panel.isOpen);
 		byId("send").disabled = this.isSending || !this.text || Boolean(tooMany);
-		byId("hint").textContent = problem || tooMany || (lacksFile ? "Drop, paste or attach a picture" : "");
-		byId("attach").classList.toggle("asked", lacksFile);
+		byId("hint").textContent = problem || tooMany || (lacking ? `Drop, paste or attach a ${nounOf(lacking)}` : "");
+		byId("attach").classList.toggle("asked", Boolean(lacking));
 		for (const button of byId("files").querySelectorAll(".paint")) {
 			button.hidden = !this.takesMask;
 			button.lastChild.data = this.mask ? "Mask painted · change" : "Paint a mask";
@@ -169,7 +173,7 @@ export class Composer {
 	}
 
 	chip(file) {
-		const image = el("img", { src: URL.createObjectURL(file), alt: "" });
+		const image = kindOf(file) === "picture" ? el("img", { src: URL.createObjectURL(file), alt: "" }) : el("span", {}, icon("play"));
 		const remove = () => {
 			this.files = this.files.filter((other) => other !== file);
 			this.mask = null;
@@ -191,12 +195,11 @@ export class Composer {
 	}
 
 	async submit() {
-		const { command, files, text } = this;
-		const names = fileNames(command);
-		if (!text || this.isSending || (names.length && files.length > names.length) || !this.panel.check()) return;
+		const { command, text } = this;
+		const { named, over } = this.assign();
+		if (!text || this.isSending || over || !this.panel.check()) return;
 		this.isSending = true;
 		this.showState();
-		const named = Object.fromEntries(names.slice(0, files.length).map((name, i) => [name, files[i]]));
 		if (this.takesMask && this.mask) named.mask = this.mask.file;
 		const error = await this.say(text, this.panel.values(), named);
 		this.isSending = false;
@@ -204,8 +207,20 @@ export class Composer {
 		if (error) return this.showError(error);
 		this.panel.clear();
 		this.words.value = "";
-		if (names.length) this.detach(); // else kept for the next command
+		if (fileOptions(command).length) this.detach(); // else kept for the next command
 		else this.update();
+	}
+
+	/** Gives each file to the first option that takes its kind: the files by name, and the option with too many files. */
+	assign() {
+		const options = fileOptions(this.command), named = {};
+		for (const file of options.length ? this.files : []) {
+			const fitting = options.filter(({ media }) => media.includes(kindOf(file)));
+			const name = (fitting.length ? fitting : options).flatMap(({ files }) => files).find((name) => !(name in named));
+			if (!name) return { named, over: fitting[0] ?? options[0] };
+			named[name] = file;
+		}
+		return { named };
 	}
 
 	/** Sends a message to this conversation; returns the error, if any. */
@@ -227,10 +242,12 @@ export class Composer {
 	}
 }
 
-const fileOption = (command) => command?.options.find((option) => option.kind === "file");
+/** The options for files, without the mask, which is painted. */
+const fileOptions = (command) => command?.options.filter(({ kind, name }) => kind === "file" && name !== "mask") ?? [];
 
-/** The names of the files that a command takes: image, image2, … */
-const fileNames = (command) => fileOption(command)?.files ?? [];
+const kindOf = ({ type }) => ({ image: "picture", audio: "audio", video: "video" })[type.split("/")[0]] ?? "file";
+
+const nounOf = ({ media }) => (media.length > 1 ? "file" : media[0] === "audio" ? "sound" : media[0]);
 
 async function load(url, name) {
 	const file = await (await fetch(url)).blob();

@@ -1,0 +1,106 @@
+"""Sounds and videos on the page: players that play and seek, also on a phone."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from bot.core.ids import new_id
+from bot.sandbox.server import SandboxThread
+from tests.browser.demo import open_demo
+from tests.browser.visitor import PageVisitor, expect
+from tests.sandbox.test_sounds_and_films import ZEROSCOPE
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser, Locator
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_ZEROSCOPE_REF, _, _ZEROSCOPE_VERSION = ZEROSCOPE.partition(":")
+CATALOGUE = f"""
+[band]
+title = "Band"
+task = "imagine"
+ref = "google/lyria-3"
+output = "audio"
+price = {{ tiers = [{{ per = "run", usd = "0.04" }}], source = "a test", read_on = 2026-12-01 }}
+max_seconds = 60
+usual_seconds = 5
+inputs = {{ prompt = "prompt" }}
+
+[film]
+title = "Film"
+task = "imagine"
+ref = "{_ZEROSCOPE_REF}"
+version = "{_ZEROSCOPE_VERSION}"
+output = "video"
+price = {{ tiers = [{{ per = "run", usd = "0.04" }}], source = "a test", read_on = 2026-12-01 }}
+max_seconds = 60
+usual_seconds = 5
+inputs = {{ prompt = "prompt" }}
+
+[words]
+title = "Words"
+task = "chat"
+ref = "meta/meta-llama-3-8b-instruct"
+output = "text_stream"
+price = {{ tiers = [{{ per = "run", usd = "0.01" }}], source = "a test", read_on = 2026-12-01 }}
+max_seconds = 60
+usual_seconds = 5
+inputs = {{ prompt = "prompt" }}
+"""
+PLAY = """async (player) => {
+    player.muted = true;
+    await player.play();
+    while (player.currentTime === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    player.pause();
+    player.currentTime = player.duration / 2;
+    await new Promise((resolve) => player.addEventListener("seeked", resolve, { once: true }));
+    return [player.duration, player.currentTime, player.error];
+}"""
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def listener(browser: "Browser", sandbox: SandboxThread, tmp_path: Path) -> AsyncIterator[PageVisitor]:
+    """A person on a phone, with models of sounds and videos alone."""
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text(CATALOGUE, encoding="utf-8")
+    async with open_demo(tmp_path, sandbox, catalogue_path=catalogue) as address:
+        context = await browser.new_context(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+        visitor = await PageVisitor.open_page(context, f"{address}#c/{new_id()}")
+        yield visitor
+        await context.close()
+    assert visitor.complaints == []
+
+
+async def test_a_sound_and_a_video_play_and_seek(listener: PageVisitor) -> None:
+    await listener.ask("/imagine a sea shanty")
+    sound = listener.answer.locator("audio")
+    await expect(sound).to_have_attribute("aria-label", "a sea shanty (drawn by Band)")
+    await _check_player(sound)
+
+    await listener.ask("/imagine waves in the night --model film")
+    video = listener.answer.locator("video")
+    await _check_player(video)
+
+    assert await video.evaluate("(player) => [player.videoWidth > 0, player.readyState >= 2]") == [True, True]
+    assert await listener.page.evaluate("document.documentElement.scrollWidth") == 360
+    assert await listener.find_accessibility_problems() == []
+
+
+async def _check_player(player: "Locator") -> None:
+    seconds, position, error = await player.evaluate(PLAY)
+
+    assert seconds > 1
+    assert position == pytest.approx(seconds / 2, abs=0.3)
+    assert error is None
+
+
+async def test_an_attached_sound_has_a_chip_and_a_hint(listener: PageVisitor) -> None:
+    await listener.page.locator("#picker").set_input_files(
+        {"name": "voice.ogg", "mimeType": "audio/ogg", "buffer": b"OggS"}
+    )
+    await expect(listener.page.locator(".chip")).to_contain_text("voice.ogg")
+    await expect(listener.page.locator(".chip img")).to_have_count(0)
