@@ -281,3 +281,5 @@ MACHINES: Mapping[str, OpenMachine] = {
     "comfyui": open_comfyui_machine,
 }
 MACHINES_WITH_KEYS = ("openai chat", "openai pictures", "a1111", "comfyui")
+MACHINES_THAT_FORGET = ("openai chat", "openai pictures", "cog", "a1111")
+"""Their runs end with the server. Of the others the bot waits for the server to come back."""

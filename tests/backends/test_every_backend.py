@@ -1,8 +1,9 @@
 """The contract of all backends, through the whole bot: result, price, stop, faults, restart, and nothing run twice."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,12 +11,24 @@ from bot.core.errors import BackendDown, BackendRefusedToken
 from bot.core.jobs import JobState
 from bot.core.replies import Tone
 from tests.backends.conftest import require_package
-from tests.backends.machines import MACHINE_KEY, MACHINES, MACHINES_WITH_KEYS, BackendMachine, Behaviour
+from tests.backends.machines import (
+    MACHINE_KEY,
+    MACHINES,
+    MACHINES_THAT_FORGET,
+    MACHINES_WITH_KEYS,
+    BackendMachine,
+    Behaviour,
+)
 from tests.backends.own_bench import OwnBench, open_own_bench
 from tests.fakes.backend import make_png
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.servers if name == "cog" else ()) for name in MACHINES])
+def list_params(names: Iterable[str]) -> list[Any]:
+    """Return the machines, with the mark of those on a real server."""
+    return [pytest.param(name, marks=pytest.mark.servers if name == "cog" else ()) for name in names]
+
+
+@pytest.fixture(params=list_params(MACHINES))
 async def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[BackendMachine]:
     monkeypatch.setenv("MACHINE_KEY", MACHINE_KEY)
     monkeypatch.setattr("bot.backends.replicate.api._INITIAL_WAIT_SECONDS", 0.02)
@@ -95,6 +108,21 @@ async def test_a_restart_in_the_middle_loses_no_money_and_runs_nothing_twice(
         assert machine.count_runs() == (2 if machine.repeats else 1)
         assert machine.goes_on or second.last.text.endswith("You were not charged.")
         assert machine.goes_on or await second.paid_micros() == 0
+
+
+@pytest.mark.parametrize("machine", list_params(MACHINES_THAT_FORGET), indirect=True)
+async def test_a_server_that_dies_in_the_middle_costs_nothing(machine: BackendMachine, bench: OwnBench) -> None:
+    await bench.ask(machine.direct(Behaviour.HANGS))
+    await bench.wait_until(lambda: machine.count_open_runs() == 1)
+    await bench.wait_until_running()
+
+    await machine.stop()
+    await bench.wait_until_done()
+
+    assert bench.last.reply.tone is Tone.ERROR
+    assert bench.last.text.strip()
+    assert await bench.paid_micros() == 0
+    assert machine.count_runs() == 1
 
 
 async def test_a_server_that_is_away_is_named_and_costs_nothing(machine: BackendMachine, bench: OwnBench) -> None:

@@ -77,7 +77,7 @@ async def test_the_example_of_the_docs_draws_what_imagine_asks_for(tmp_path: Pat
     documented = next(block for block in blocks if "poster" in tomllib.loads(block))
     (tmp_path / "cog").mkdir()
     async with serve(tmp_path / "cog", "run.py:Runner") as server:
-        bot = start_bot(tmp_path, documented.replace("http://127.0.0.1:5000", server.url))
+        bot = start_bot(tmp_path, documented.replace("http://127.0.0.1:8393", server.url))
         await bot.start()
 
         await PageUser(http, bot).send_request("/imagine a lighthouse --model poster --aspect 16:9", "request-1", "c")

@@ -118,10 +118,15 @@ class A1111Server:
         return self._current is not None
 
     async def stop(self) -> None:
-        """Take the server away; a held run ends first."""
+        """Take the server away, in the middle of its replies."""
+        runner, self._runner = self._runner, None
+        if runner is None or runner.server is None:
+            return
+        for connection in runner.server.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
         self.release()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await runner.cleanup()
 
     def release(self) -> None:
         """Let held runs go on."""
