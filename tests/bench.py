@@ -5,7 +5,7 @@ Database, ledger, media and all parts between are the bot's own.
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +79,19 @@ class Bench:
         await self.app.close()
 
     async def say(
-        self, line: str, *, by: User = ANA, channel: Channel = CHANNEL, key: str = "", image: bytes | None = None
+        self,
+        line: str,
+        *,
+        by: User = ANA,
+        channel: Channel = CHANNEL,
+        key: str = "",
+        image: bytes | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> Reply | None:
         """Type a line and wait until the bot is idle; return the direct reply, such as an error."""
         call = parse_command(line, self.app.dispatcher.services.menu)
-        attachments = {} if image is None else {"image": make_attachment(image)}
+        given = {**(files or {}), **({} if image is None else {"image": image})}
+        attachments = {name: make_attachment(content) for name, content in given.items()}
         invocation = Invocation(
             user=by,
             channel=channel,

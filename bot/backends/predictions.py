@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from bot.backends.http import ServerSentEvent
 from bot.backends.model_texts import extract_text, strip_prefix
+from bot.backends.transcripts import read_passages
 from bot.core.backend import (
     PredictionState,
     RunEnded,
@@ -27,6 +28,7 @@ from bot.core.backend import (
 from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.models import Metric, Model, Task
 from bot.core.text import mend_text
+from bot.core.transcripts import Passage, format_transcript
 
 # Some replies carry nanoseconds: 2023-10-29T11:19:59.558752983Z
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
@@ -127,11 +129,12 @@ _OTHER_NAMES = {
 def make_snapshot(prediction: CogPrediction, model: Model) -> RunSnapshot:
     """Return the run as the trunk sees runs: files where the model gives files, else text without its own prefix."""
     files = () if model.output.is_text else tuple(find_file_urls(prediction.output))
+    passages = read_passages(prediction.output) if model.task is Task.TRANSCRIBE else ()
     return RunSnapshot(
         backend_id=prediction.id,
         state=prediction.state,
         files=files,
-        text="" if files else _read_text(prediction.output, model),
+        text="" if files else _read_text(prediction.output, passages, model),
         error=prediction.error,
         logs=prediction.logs,
         metrics=parse_metrics(prediction.metrics),
@@ -139,10 +142,11 @@ def make_snapshot(prediction: CogPrediction, model: Model) -> RunSnapshot:
         started_at=prediction.started_at,
         completed_at=prediction.completed_at,
         is_data_removed=prediction.is_data_removed,
+        passages=passages,
     )
 
 
-def _read_text(output: JSON, model: Model) -> str:
+def _read_text(output: JSON, passages: Sequence[Passage], model: Model) -> str:
     """Return the answer in an output; of a model run with its own inputs the whole JSON, as a block for readers."""
     is_structure = isinstance(output, dict) or (
         isinstance(output, list) and not all(isinstance(item, str) for item in output)
@@ -151,7 +155,10 @@ def _read_text(output: JSON, model: Model) -> str:
         # A fence inside a string would end the block.
         text = json.dumps(output, ensure_ascii=False, indent=2).replace("```", "`\\u0060`")
         return f"```json\n{mend_text(text)}\n```"
-    return strip_prefix(extract_text(output), model.strip_prefixes)
+    # Speakers stand in the passages alone, and a list of words comes without the whole text.
+    has_speakers = any(passage.speaker for passage in passages)
+    text = format_transcript(passages) if has_speakers else extract_text(output)
+    return strip_prefix(text, model.strip_prefixes)
 
 
 def find_file_urls(output: JSON) -> Iterator[str]:
@@ -275,6 +282,8 @@ class RunEvents:
         self._is_starting = False
         self._percent = -1
         self._transcript = StreamedText(model.strip_prefixes)
+        # A transcript is an object: its words are found in the whole object alone.
+        self._has_growing_text = model.output.is_text and model.task is not Task.TRANSCRIBE
 
     def rewind(self) -> None:
         """Expect the stream to restart at its first event."""
@@ -284,7 +293,7 @@ class RunEvents:
         """Yield the news in a stream's event. Pictures are ignored: the final GET has pictures and metrics."""
         if event.event == "output":
             yield from self.mark_started()
-            if self._model.output.is_text:
+            if self._has_growing_text:
                 yield from self._write(self._transcript.add_token(event.data))
         elif event.event == "logs":
             yield from self.mark_started()
@@ -299,7 +308,7 @@ class RunEvents:
             self._is_starting = True
             yield RunPending()
         yield from self._progress(prediction.logs)
-        if self._model.output.is_text:
+        if self._has_growing_text:
             yield from self._write(self._transcript.add_whole_text(extract_text(prediction.output), is_final=is_final))
         if is_final and not self.has_ended:
             self.has_ended = True

@@ -13,6 +13,7 @@ TUNING_OPTIONS = frozenset(
     (
         *("quality", "resolution", "seed", "negative", "steps", "guidance", "scheduler", "format", "strength"),
         *("prompt_upsampling", "safety_tolerance", "face_enhance", "scale", "temperature"),
+        *("voice", "speed", "language", "sound"),
     )
 )
 """Options that a model may lack: the run goes on without such an option, and the reply says so.
@@ -21,7 +22,9 @@ A result without any other option, such as a picture, a mask or a shape, would b
 """
 
 _MAX_SUGGESTIONS = 3
-_NOUNS = {"image": "a picture", "mask": "a mask"}
+_NOUNS = {"image": "a picture", "mask": "a mask", "audio": "a sound", "video": "a video"}
+
+DRAFT_QUALITY = "draft"
 
 _FINISHED_OPTIONS = ("prompt", "negative", "aspect", "count", "seed")
 _MAX_RATIO_DIFFERENCE = 0.06
@@ -31,6 +34,14 @@ _MAX_RATIO_DIFFERENCE = 0.06
 @dataclass(frozen=True, slots=True)
 class FinishRequest:
     """The options of /imagine that draw a draft on the finer model: the same words, seed, number and shape."""
+
+    model: Model
+    options: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class AnimationRequest:
+    """The options of /video that move a picture."""
 
     model: Model
     options: Mapping[str, JSON]
@@ -166,6 +177,17 @@ class Catalogue:
         except BadOption:
             return None
         return FinishRequest(finer, given)
+
+    def plan_animation(self) -> AnimationRequest | None:
+        """Return the first model on offer that makes a video from a picture, with its cheapest quality if it has one.
+
+        An animation is a press of a button under each picture: a day's credits should last for several.
+        """
+        model = next((model for model in self.list_for_task(Task.VIDEO) if "image" in model.inputs), None)
+        if model is None:
+            return None
+        has_drafts = "quality" in model.inputs and DRAFT_QUALITY in model.inputs["quality"].choices
+        return AnimationRequest(model, {"quality": DRAFT_QUALITY} if has_drafts else {})
 
     def build_inputs(self, model: Model, options: Inputs) -> dict[str, InputValue]:
         """Return a command's options as inputs, without options of `list_left_out`.

@@ -34,13 +34,19 @@ _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.RESTORE: ("image",),
     Task.UPSCALE: ("image", "scale"),
     Task.CAPTION: ("image",),
+    Task.TRANSCRIBE: ("audio",),
+    Task.SPEAK: ("text",),
+    Task.MUSIC: ("prompt",),
+    Task.VIDEO: ("prompt",),
     Task.CHAT: ("prompt", "max_tokens"),
     Task.RUN: (),
 }
 """Options that the commands always send: a model without fields for these options does not work."""
 
-_DEFAULT_USUAL_SECONDS = dict.fromkeys(Task, 5.0) | {Task.CAPTION: 2.0, Task.CHAT: 10.0}
-_DEFAULT_MAX_SECONDS = dict.fromkeys(Task, 120) | {Task.CAPTION: 60, Task.CHAT: 300}
+_DEFAULT_USUAL_SECONDS = dict.fromkeys(Task, 5.0) | {Task.CAPTION: 2.0, Task.CHAT: 10.0, Task.VIDEO: 60.0}
+_DEFAULT_MAX_SECONDS = dict.fromkeys(Task, 120) | {Task.CAPTION: 60, Task.CHAT: 300, Task.VIDEO: 600}
+# A schema tells a file from a text, and no sound from a picture: the task decides.
+_OUTPUTS = {Task.SPEAK: OutputKind.AUDIO, Task.MUSIC: OutputKind.AUDIO, Task.VIDEO: OutputKind.VIDEO}
 _FILE_KINDS = {FieldKind.FILE, FieldKind.FILES}
 # The schemas of these models are those of an upscaler: only the names tell the purpose.
 _BACKGROUND_WORDS = ("background", "rembg", "birefnet")
@@ -51,9 +57,13 @@ _METRICS_BY_MILLION = {Metric.TOKEN_INPUT_COUNT, Metric.TOKEN_OUTPUT_COUNT, Metr
 _DRAFTED_BOUNDS = {
     Metric.IMAGE_INPUT_MEGAPIXEL_COUNT: 25,
     Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT: 16,
+    Metric.AUDIO_INPUT_MINUTE_COUNT: 240,
     Metric.AUDIO_OUTPUT_DURATION_SECONDS: 300,
     Metric.VIDEO_OUTPUT_DURATION_SECONDS: 20,
 }
+_LENGTH_FIELDS = {"duration", "num_frames", "fps"}
+_PICTURE_SIZE_FIELDS = {"resolution", "aspect_ratio", "width", "image", "start_image", "first_frame_image"}
+_VOICE_FIELDS = {"voice", "voice_id", "speaker", "reference_audio"}
 _VIDEO_FIELDS = {"fps", "num_frames", "frames", "duration", "audio", "voice", "speaker"}
 
 
@@ -125,6 +135,8 @@ def _guess_task(published: ModelSchema) -> Task:
     has_picture = any(field.kinds & _FILE_KINDS and field.is_required for field in fields)
     has_prompt = "prompt" in map_options(Task.IMAGINE, published)
     if published.output is OutputKind.PICTURES:
+        if (task := _guess_recording_task(published)) is not None:
+            return task
         if has_prompt:
             return Task.EDIT if _requires_picture(published) else Task.IMAGINE
         if has_picture and any(word in published.ref.lower() for word in _BACKGROUND_WORDS):
@@ -134,6 +146,10 @@ def _guess_task(published: ModelSchema) -> Task:
         if has_picture and "scale" in map_options(Task.UPSCALE, published):
             return Task.UPSCALE
     elif published.output is not None:
+        if "audio" in map_options(Task.TRANSCRIBE, published) and any(
+            field.name.startswith("audio") and field.is_required for field in fields
+        ):
+            return Task.TRANSCRIBE
         if has_picture:
             return Task.CAPTION
         if {"prompt", "messages"} & map_options(Task.CHAT, published).keys():
@@ -144,6 +160,14 @@ def _guess_task(published: ModelSchema) -> Task:
         f"No command fits {published.ref}, which takes {listed or 'nothing'} and gives {gives}. "
         f"If one does, name it: --task {' or '.join(Task)}."
     )
+
+
+def _guess_recording_task(published: ModelSchema) -> Task | None:
+    """Return the task of a model that gives videos or sounds, as far as its fields tell."""
+    names = {field.name for field in published.fields or ()}
+    if names & _LENGTH_FIELDS and names & _PICTURE_SIZE_FIELDS:
+        return Task.VIDEO
+    return Task.SPEAK if names & _VOICE_FIELDS and "text" in map_options(Task.SPEAK, published) else None
 
 
 def _requires_picture(published: ModelSchema) -> bool:
@@ -163,7 +187,8 @@ def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, J
     yield "ref", published.ref
     if not published.is_official:
         yield "version", published.version
-    yield "output", str(published.output or OutputKind.PICTURES)
+    published_output = published.output or OutputKind.PICTURES
+    yield "output", str(published_output if published_output.is_text else _OUTPUTS.get(task, published_output))
     if task is Task.CHAT:
         if _is_llama3(published):
             yield "template", "llama3"
@@ -236,7 +261,7 @@ def _list_todo(
 ) -> Iterator[str]:
     if published.output is None:
         yield "The schema does not say what it gives: check output."
-    for option in _REQUIRED_OPTIONS.get(task, ()):
+    for option in _REQUIRED_OPTIONS[task]:
         if option not in rules and not (option == "prompt" and "messages" in rules):
             yield f"/{task} always gives {option}, and no field of this model looks like it: name one in inputs."
     for field in _list_unmapped_fields(published, rules):
@@ -247,7 +272,7 @@ def _list_todo(
 def _list_remarks(published: ModelSchema, rules: Mapping[str, InputTable], fixed: Mapping[str, JSON]) -> Iterator[str]:
     names = {field.name for field in published.fields or ()}
     if published.output is OutputKind.PICTURES and names & _VIDEO_FIELDS:
-        yield "It may give videos or sound, which the bot cannot show."
+        yield "It may give videos or sound: if so, draft it again with --task video, speak or music."
     for field in published.fields or ():
         if FieldKind.FILES in field.kinds and FieldKind.FILE not in field.kinds:
             yield f"{field.name} takes a list of files, which the bot does not send."

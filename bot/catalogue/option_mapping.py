@@ -1,8 +1,9 @@
 """Map the options of commands to the fields of a published model, and check values against fields."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from bot.core.file_types import RECORDINGS, MediaKind
 from bot.core.json import JSON, is_same_value
 from bot.core.models import OUTPAINTS, FieldKind, ModelSchema, SchemaField, Task
 
@@ -28,6 +29,16 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "face_enhance": FieldKind.BOOLEAN,
     "question": FieldKind.TEXT,
     "read_text": FieldKind.BOOLEAN,
+    "audio": FieldKind.FILE,
+    "language": FieldKind.TEXT,
+    "text": FieldKind.TEXT,
+    "voice": FieldKind.TEXT,
+    "speed": FieldKind.NUMBER,
+    "lyrics": FieldKind.TEXT,
+    "duration": FieldKind.INTEGER,
+    "last": FieldKind.FILE,
+    "sound": FieldKind.BOOLEAN,
+    "video": FieldKind.FILE,
     "messages": FieldKind.OTHER,
     "tools": FieldKind.OTHER,
     "system": FieldKind.TEXT,
@@ -93,6 +104,36 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "read_text": (),  # no field of a schema says whether a model reads: an entry says so by hand
         "max_tokens": _MAX_TOKENS_FIELDS,
     },
+    Task.TRANSCRIBE: {
+        "audio": ("audio", "audio_file", "file", "audio_path", "input_audio", "media"),
+        "language": ("language", "language_code"),
+    },
+    Task.SPEAK: {
+        "text": ("text", "prompt", "input", "gen_text"),
+        "voice": ("voice", "voice_id", "speaker"),
+        "speed": ("speed", "speaking_rate"),
+        "language": ("language", "language_code", "language_boost"),
+    },
+    Task.MUSIC: {
+        "prompt": ("prompt", "text", "style", "description"),
+        "lyrics": ("lyrics",),
+        "duration": ("duration", "seconds", "seconds_total"),
+        "seed": ("seed",),
+    },
+    Task.VIDEO: {
+        "prompt": ("prompt", "text_prompt", "text"),
+        "image": ("image", "start_image", "first_frame_image", "first_frame", "input_image", "image_url"),
+        "last": ("last_frame_image", "last_frame", "last_image", "end_image", "tail_image"),
+        "duration": ("duration", "seconds", "video_length"),
+        "resolution": ("resolution", "quality", "size"),
+        "quality": ("quality", "mode"),
+        "aspect": ("aspect_ratio", "aspect"),
+        "sound": ("generate_audio", "save_audio", "generate_audio_switch", "sound"),
+        "audio": ("audio", "audio_file", "input_audio"),
+        "video": ("video", "input_video", "video_path"),
+        "negative": ("negative_prompt", "n_prompt"),
+        "seed": ("seed",),
+    },
     Task.CHAT: {
         "messages": ("messages",),
         "system": ("system_prompt", "system_instruction", "system"),
@@ -114,6 +155,12 @@ OPTION_BOUNDS: Mapping[str, tuple[float | None, float | None]] = {
 """The bounds of the commands' own options, tighter than many models: large values cost money."""
 
 
+OPTION_MEDIA: Mapping[Task, Mapping[str, tuple[MediaKind, ...]]] = {
+    Task.TRANSCRIBE: {"audio": RECORDINGS},
+    Task.VIDEO: {"audio": (MediaKind.AUDIO,), "video": (MediaKind.VIDEO,)},
+}
+"""The kinds of files of an option that takes no pictures."""
+
 _NUMBER_KINDS = {FieldKind.INTEGER, FieldKind.NUMBER}
 _ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4")
 _DEFAULT_SIDE_PIXELS = 1024
@@ -133,7 +180,7 @@ def map_options(task: Task, published: ModelSchema) -> dict[str, InputTable]:
     for option, names in FIELD_NAMES.get(task, {}).items():
         for name in names:
             field = published.find_field(name)
-            if field is None or field.name in used_fields or (rule := _make_rule(option, field)) is None:
+            if field is None or field.name in used_fields or (rule := _make_rule(task, option, field)) is None:
                 continue
             rules[option] = rule
             used_fields.add(field.name)
@@ -156,11 +203,11 @@ def list_mapped_fields(rule: InputTable) -> set[str]:
     return {str(rule["to"])}
 
 
-def _make_rule(option: str, field: SchemaField) -> InputTable | None:
+def _make_rule(task: Task, option: str, field: SchemaField) -> InputTable | None:
     """Return the rule of an option, or None if the field does not accept the option's values."""
     kind = OPTION_KINDS[option]
     if kind is FieldKind.FILE:
-        return _make_file_rule(field)
+        return _make_file_rule(field, OPTION_MEDIA.get(task, {}).get(option, ()))
     if kind in _NUMBER_KINDS:
         return _make_number_rule(option, field) if field.kinds & _NUMBER_KINDS else None
     if kind not in field.kinds:
@@ -170,6 +217,8 @@ def _make_rule(option: str, field: SchemaField) -> InputTable | None:
     if option == "outpaint":
         return _make_outpaint_rule(field)
     rule: dict[str, JSON] = {"to": field.name}
+    if option == "sound" and field.default is not None:
+        rule["default"] = field.default  # silent videos may cost less
     if field.choices:
         rule["choices"] = [str(choice) for choice in field.choices]
     if field.max_length is not None:
@@ -179,16 +228,20 @@ def _make_rule(option: str, field: SchemaField) -> InputTable | None:
     return rule if len(rule) > 1 else field.name
 
 
-def _make_file_rule(field: SchemaField) -> InputTable | None:
+def _make_file_rule(field: SchemaField, kinds: Sequence[MediaKind]) -> InputTable | None:
+    media: dict[str, JSON] = {"media": [str(kind) for kind in kinds]} if kinds else {}
     if FieldKind.FILE in field.kinds:
-        return {"to": field.name, "file": True}
-    return {"to": field.name, "files": _DRAFTED_FILES} if FieldKind.FILES in field.kinds else None
+        return {"to": field.name, "file": True, **media}
+    return {"to": field.name, "files": _DRAFTED_FILES, **media} if FieldKind.FILES in field.kinds else None
 
 
 def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
     if field.choices:
         # The price counts pictures by the field that `count` names, so it cannot be spelled out.
-        return None if option == "count" else {"expands": dict(_spell_choices(field))}
+        if option == "count":
+            return None
+        length: dict[str, JSON] = {} if option != "duration" or field.default is None else {"default": field.default}
+        return {"expands": dict(_spell_choices(field)), **length}
     least, most = OPTION_BOUNDS.get(option, (None, None))
     lows = [low for low in (least, field.minimum) if low is not None]
     highs = [high for high in (most, field.maximum) if high is not None]
@@ -201,6 +254,8 @@ def _make_number_rule(option: str, field: SchemaField) -> InputTable | None:
         rule["maximum"] = min(highs)
     if option == "max_tokens":
         rule["default"] = max([min([1024, *highs]), *lows])
+    if option == "duration" and field.default is not None:
+        rule["default"] = field.default  # the length decides the price: the model must not choose another
     return rule if len(rule) > 1 else field.name
 
 

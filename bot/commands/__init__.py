@@ -31,8 +31,10 @@ from bot.commands.settings import (
     SettingsShow,
 )
 from bot.commands.setup import Setup
+from bot.commands.sound import Music, Speak, Transcribe
 from bot.commands.upscale import Upscale
 from bot.commands.usage import Usage
+from bot.commands.video import Video
 from bot.dispatch.declaration import Command
 
 MENU: tuple[type[Command], ...] = (
@@ -42,6 +44,10 @@ MENU: tuple[type[Command], ...] = (
     Restore,
     Upscale,
     CaptionPicture,
+    Video,
+    Speak,
+    Transcribe,
+    Music,
     Chat,
     Run,
     Help,

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from bot.core.errors import BackendError
 from bot.core.json import JSON
 from bot.core.models import Metric, Model, ModelListing, ModelSchema, PublishedVersion
+from bot.core.transcripts import Passage
 
 
 class BackendKind(StrEnum):
@@ -106,6 +107,8 @@ class RunSnapshot:
     completed_at: datetime | None = None
     is_data_removed: bool = False
     """The backend deleted inputs, outputs and logs: no file can be fetched any more."""
+    passages: tuple[Passage, ...] = ()
+    """The timed words of a transcript, where the model tells times."""
 
 
 @dataclass(frozen=True, slots=True)

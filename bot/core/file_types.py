@@ -75,6 +75,7 @@ FILE_TYPES: Mapping[str, FileType] = {
         # A drawing may hold scripts: a browser must never show one in place.
         ("image/svg+xml", "svg", MediaKind.FILE),
         ("application/zip", "zip", MediaKind.FILE),
+        ("application/x-subrip", "srt", MediaKind.FILE),
     )
 }
 """Each type by its MIME type."""
@@ -118,6 +119,7 @@ _STILL_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1", b"crx ")
 _EBML = b"\x1a\x45\xdf\xa3"
 # The element DocType: id, length of one to eight bytes, text.
 _WEBM = re.compile(rb"\x42\x82.{1,8}webm", re.DOTALL)
+_SUBTITLES = re.compile(rb"(?:\xef\xbb\xbf)?\d+\r?\n\d\d:\d\d:\d\d,\d{3} --> \d\d:\d\d:\d\d,\d{3}\r?\n")
 _SVG = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*|<!DOCTYPE svg[^>]*>\s*)*<svg[\s>]", re.DOTALL
 )
@@ -138,6 +140,8 @@ def _detect_mime(head: bytes) -> str:
         return "video/webm" if _WEBM.search(head[:128]) else ""
     if _is_mpeg_audio(head):
         return "audio/mpeg"
+    if _SUBTITLES.match(head):
+        return "application/x-subrip"
     return "image/svg+xml" if _SVG.match(head) else ""
 
 

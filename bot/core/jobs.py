@@ -79,8 +79,9 @@ class Job:
 
     @property
     def request_text(self) -> str:
-        """The words of the request: the prompt, the chat message or the question about a picture; empty without any."""
-        return str(self.options.get("prompt") or self.options.get("message") or self.options.get("question") or "")
+        """The words of the request: a prompt, a chat message, a question or the words to speak; empty without any."""
+        words = (self.options.get(name) for name in ("prompt", "message", "question", "text"))
+        return str(next(filter(None, words), ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class Metric(StrEnum):
     TOKEN_INPUT_COUNT = "token_input_count"  # noqa: S105 - no password
     TOKEN_OUTPUT_COUNT = "token_output_count"  # noqa: S105 - no password
     CHARACTER_INPUT_COUNT = "character_input_count"
+    AUDIO_INPUT_MINUTE_COUNT = "audio_input_minute_count"
+    """Started minutes of the given recordings. No published tier with this metric was on record: the name is ours."""
     AUDIO_OUTPUT_COUNT = "audio_output_count"
     AUDIO_OUTPUT_DURATION_SECONDS = "audio_output_duration_seconds"
     VIDEO_OUTPUT_COUNT = "video_output_count"
@@ -89,6 +91,7 @@ MAX_UNASKED_MICROS: Mapping[Metric, Fraction] = {
     Metric.TOKEN_INPUT_COUNT: Fraction(50),
     Metric.TOKEN_OUTPUT_COUNT: Fraction(100),
     Metric.CHARACTER_INPUT_COUNT: Fraction(500),
+    Metric.AUDIO_INPUT_MINUTE_COUNT: Fraction(50_000),
     Metric.AUDIO_OUTPUT_COUNT: Fraction(1_000_000),
     Metric.AUDIO_OUTPUT_DURATION_SECONDS: Fraction(10_000),
     Metric.VIDEO_OUTPUT_COUNT: Fraction(2_000_000),

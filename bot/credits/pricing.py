@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import ceil
 
 from bot.core.backend import InputFile, Inputs, InputValue, RunMetrics
+from bot.core.file_types import RECORDINGS, find_kind
 from bot.core.models import MegapixelSpan, Metric, Model, Price
 from bot.core.money import Estimate
 
@@ -57,15 +58,19 @@ def measure_request(model: Model, inputs: Inputs, metric: Metric, usual_seconds:
             most = _get_number(inputs, get_field_name(model, "max_tokens"), model.context_tokens)
             return Amount(most / 2, most)
         case Metric.CHARACTER_INPUT_COUNT:
-            characters = sum(len(text) for text in _list_texts(inputs))
+            # Of a model that speaks, only the spoken words count, and no name of a voice or language.
+            spoken = inputs.get(get_field_name(model, "text"))
+            characters = sum(len(text) for text in _list_texts(inputs if spoken is None else spoken))
             return Amount(characters, characters)
+        case Metric.AUDIO_INPUT_MINUTE_COUNT:
+            return _measure_given_minutes(model, inputs)
         case Metric.IMAGE_INPUT_MEGAPIXEL_COUNT:
             return _measure_given_megapixels(model, inputs)
         case Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT:
             each, count = measure_megapixels(model, inputs) or _get_bound(model, metric), count_images(model, inputs)
             return Amount(each.expected * count, each.most * count)
         case Metric.VIDEO_OUTPUT_DURATION_SECONDS | Metric.AUDIO_OUTPUT_DURATION_SECONDS:
-            seconds = _get_duration(inputs)
+            seconds = _get_duration(inputs) or max(list_durations(inputs), default=None)
             return _get_bound(model, metric) if seconds is None else Amount(seconds, seconds)
         case Metric.RUN:
             return Amount(1, 1)
@@ -100,11 +105,16 @@ def count_pixels(inputs: Inputs) -> int | None:
 
 
 def list_pictures(inputs: Inputs) -> list[tuple[int, int]]:
-    """Return width and height of each given file, at any depth of lists, also of the stored form of a file.
+    """Return width and height of each given picture, at any depth of lists, also of the stored form of a file.
 
     The size is 0 × 0 where unknown.
     """
     return [size for value in inputs.values() for size in _list_sizes(value)]
+
+
+def list_durations(inputs: Inputs) -> list[float]:
+    """Return the length in seconds of each given sound or video with a known length."""
+    return [seconds for value in inputs.values() for seconds in _list_durations(value) if seconds]
 
 
 def get_field_name(model: Model, option: str) -> str:
@@ -118,6 +128,14 @@ def _measure_given_megapixels(model: Model, inputs: Inputs) -> Amount:
     bound = model.price.bounds.get(Metric.IMAGE_INPUT_MEGAPIXEL_COUNT, 0)
     exact = [width * height / MEGAPIXEL or bound for width, height in list_pictures(inputs)]
     return Amount(sum(exact), sum(ceil(megapixels) for megapixels in exact))
+
+
+def _measure_given_minutes(model: Model, inputs: Inputs) -> Amount:
+    """Count the started minutes of the given recordings; the bound counts for a recording of unknown length."""
+    bound = model.price.bounds.get(Metric.AUDIO_INPUT_MINUTE_COUNT, 0)
+    lengths = [seconds for value in inputs.values() for seconds in _list_durations(value)]
+    minutes = sum(ceil(seconds / 60) or bound for seconds in lengths)
+    return Amount(minutes, minutes)
 
 
 def _get_bound(model: Model, metric: Metric) -> Amount:
@@ -203,14 +221,26 @@ def _list_texts(value: object) -> Iterator[str]:
 
 def _list_sizes(value: object) -> Iterator[tuple[int, int]]:
     if isinstance(value, InputFile):
-        yield value.width_pixels, value.height_pixels
-    elif isinstance(value, Mapping) and _is_stored_file(value):
+        if find_kind(value.mime) not in RECORDINGS:
+            yield value.width_pixels, value.height_pixels
+    elif isinstance(value, Mapping) and _is_stored_file(value) and find_kind(str(value["mime"])) not in RECORDINGS:
         # Jobs that were stored before sizes were kept have none.
         width, height = value.get("width", 0), value.get("height", 0)
         yield (int(width), int(height)) if isinstance(width, int) and isinstance(height, int) else (0, 0)
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _list_sizes(inner)
+
+
+def _list_durations(value: object) -> Iterator[float]:
+    if isinstance(value, InputFile):
+        yield value.duration_seconds
+    elif isinstance(value, Mapping) and _is_stored_file(value):
+        seconds = value.get("seconds", 0)
+        yield float(seconds) if isinstance(seconds, int | float) else 0.0
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _list_durations(inner)
 
 
 def _is_stored_file(value: Mapping[object, object]) -> bool:
@@ -266,7 +296,12 @@ def _measure_unmetered(model: Model, inputs: Inputs, metric: Metric, output: Bil
             return ceil(requested)
         case Metric.TOKEN_OUTPUT_COUNT:
             return ceil(len(output.text.encode()) / BYTES_PER_TOKEN)
-        case Metric.RUN | Metric.CHARACTER_INPUT_COUNT | Metric.IMAGE_INPUT_MEGAPIXEL_COUNT:
+        case (
+            Metric.RUN
+            | Metric.CHARACTER_INPUT_COUNT
+            | Metric.IMAGE_INPUT_MEGAPIXEL_COUNT
+            | Metric.AUDIO_INPUT_MINUTE_COUNT
+        ):
             return requested
         case _:
             share = output.files / count_images(model, inputs) if output.files else 1
@@ -299,6 +334,7 @@ _UNITS = {
     Metric.TOKEN_INPUT_COUNT: "a million tokens read",
     Metric.TOKEN_OUTPUT_COUNT: "a million tokens written",
     Metric.CHARACTER_INPUT_COUNT: "a million characters",
+    Metric.AUDIO_INPUT_MINUTE_COUNT: "a started minute",
     Metric.AUDIO_OUTPUT_COUNT: "a sound",
     Metric.AUDIO_OUTPUT_DURATION_SECONDS: "a second of sound",
     Metric.VIDEO_OUTPUT_COUNT: "a video",

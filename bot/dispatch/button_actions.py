@@ -189,6 +189,14 @@ class ButtonActions:
             raise JobNotFound("No finer model can draw this picture any more. Please ask again.")
         return await self._build_invocation(press, job, Task.IMAGINE, {**request.options, "model": request.model.key})
 
+    async def animate(self, press: ButtonPress, job: Job) -> Invocation:
+        """Make a video that begins with a picture, on the model and at the price of the button."""
+        animation = self.services.catalogue.plan_animation()
+        if animation is None:
+            raise JobNotFound("No model that makes a video from a picture is on offer any more.")
+        options = {"prompt": job.request_text, "model": animation.model.key, **animation.options}
+        return await self._with_picture(press, job, Task.VIDEO, options)
+
     async def upscale(self, press: ButtonPress, job: Job) -> Invocation:
         """Double the width and the height of a picture."""
         return await self._with_picture(press, job, "upscale", {"scale": 2})
@@ -269,6 +277,7 @@ _ACTIONS: Mapping[str, ButtonAction] = {
     "retry": ButtonActions.retry,
     "finish": ButtonActions.finish,
     "vary": ButtonActions.vary,
+    "animate": ButtonActions.animate,
     "upscale": ButtonActions.upscale,
     "caption": ButtonActions.caption,
     "draw": ButtonActions.draw,

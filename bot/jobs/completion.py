@@ -32,6 +32,7 @@ from bot.core.limits import MAX_ANSWER_CHARACTERS, MAX_OUTPUT_FILES
 from bot.core.models import OutputKind, Task
 from bot.core.replies import Progress, Stage
 from bot.core.text import mend_text
+from bot.core.transcripts import LONG_TRANSCRIPT_SECONDS, format_srt
 from bot.credits.pricing import BillableOutput, compute_cost_micros, estimate_cost
 from bot.jobs.presenting import Result, format_alt_text
 from bot.jobs.work import Work
@@ -144,6 +145,7 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
         answer, outputs = _take_call(work, outputs)
         if not outputs:
             raise ModelFailed(_describe_missing_text(_get_longest_text(work, snapshot)))
+        outputs += await _keep_subtitles(work, snapshot)
         return Outcome(JobState.FINISHED, outputs, cost_micros, is_charged=True, answer=answer)
     if not snapshot.files:
         raise ModelFailed(_describe_missing_files(work.model.output, snapshot.text))
@@ -265,6 +267,16 @@ def _take_call(work: Work, outputs: list[Output]) -> tuple[str, list[Output]]:
         outputs = [replace(outputs[0], text=shown or CALL_REFUSED)]
         return f"{words}\n{call.format()}".strip(), outputs
     return "", [] if is_blank(shown) else [replace(outputs[0], text=shown)]
+
+
+async def _keep_subtitles(work: Work, snapshot: RunSnapshot) -> list[Output]:
+    """Return the file of subtitles of a long transcript; nothing for a short transcript or without times."""
+    passages = snapshot.passages
+    if len(passages) < 2 or passages[-1].end_seconds < LONG_TRANSCRIPT_SECONDS:
+        return []
+    file = await work.services.media.take_output(format_srt(passages).encode(), OutputKind.FILES)
+    alt = f"Subtitles by {work.model.title}"
+    return [Output(work.job.prediction, 2, sha256=file.sha256, mime=file.mime, size_bytes=file.size_bytes, alt=alt)]
 
 
 def _build_file_outputs(work: Work, kept: Sequence[KeptFile]) -> list[Output]:

@@ -205,6 +205,9 @@ class Presenter:
         if model is not None:
             price = self._format_price(model, {})
             buttons.insert(0, Button("vary", f"Vary{number} · {model.title}, {price}", job.id, output.n))
+        if (animation := self.catalogue.plan_animation()) is not None:
+            title, price = animation.model.title, self._format_price(animation.model, animation.options)
+            buttons.append(Button("animate", f"Animate{number} · {title}, {price}", job.id, output.n))
         if not number:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons

@@ -31,7 +31,11 @@ inputs = { prompt = "prompt" }
 
 
 def test_every_model_has_a_price_with_its_source() -> None:
-    assert [model.key for model in CATALOGUE.list_all() if model.price.objection] == ["seedream-5-pro"]
+    assert [model.key for model in CATALOGUE.list_all() if model.price.objection] == [
+        "seedream-5-pro",
+        *("gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gemini-tts", "elevenlabs-v3"),
+        *("seedance-2-0", "seedance-2-5"),
+    ]
     for model in CATALOGUE.list_all():
         assert any(tier.micros for tier in model.price.tiers) or model.price.objection == "has no price yet"
         assert model.price.source
@@ -47,6 +51,10 @@ def test_every_task_has_a_default() -> None:
         Task.REMOVE_BACKGROUND: "851-removebg",
         Task.RESTORE: "gfpgan",
         Task.CAPTION: "gpt-5-nano-caption",
+        Task.TRANSCRIBE: "scribe",
+        Task.SPEAK: "inworld-tts",
+        Task.MUSIC: "lyria-3",
+        Task.VIDEO: "p-video",
         Task.CHAT: "gpt-5-nano",
     }
 

@@ -261,7 +261,7 @@ def test_unusable_fields_are_named_in_the_draft() -> None:
         make_schema(make_field("prompt"), make_field("pages", FieldKind.FILES), make_field("fps", INTEGER)), today=TODAY
     ).text
 
-    assert "# It may give videos or sound, which the bot cannot show." in text
+    assert "# It may give videos or sound: if so, draft it again with --task video, speak or music." in text
     assert "# pages takes a list of files, which the bot does not send." in text
     assert "# Left to the model: pages (list of files), fps (whole number)." in text
 
@@ -353,3 +353,30 @@ def test_no_text_escapes_from_a_comment(text: str) -> None:
 def test_none_is_refused() -> None:
     with pytest.raises(ValueError, match="no null"):
         build_toml_value(None)
+
+
+def test_models_of_sound_and_video_map_to_their_commands() -> None:
+    video = draft_table(
+        make_schema(
+            make_field("prompt", is_required=True),
+            make_field("start_image", FieldKind.FILE),
+            make_field("duration", INTEGER, minimum=1, maximum=20, default=5),
+            make_field("generate_audio", FieldKind.BOOLEAN, default=True),
+            make_field("audio", FieldKind.FILE),
+        )
+    )
+    voice = draft_table(make_schema(make_field("text", is_required=True), make_field("voice_id")))
+    ear = draft_table(make_schema(make_field("audio_file", FieldKind.FILE, is_required=True), output=OutputKind.TEXT))
+
+    assert (video["task"], video["output"]) == ("video", "video")
+    assert video["inputs"] == {
+        "prompt": "prompt",
+        "image": {"to": "start_image", "file": True},
+        "duration": {"to": "duration", "minimum": 1, "maximum": 20, "default": 5},
+        "sound": {"to": "generate_audio", "default": True},
+        "audio": {"to": "audio", "file": True, "media": ["audio"]},
+    }
+    assert (voice["task"], voice["output"]) == ("speak", "audio")
+    assert voice["inputs"] == {"text": "text", "voice": "voice_id"}
+    assert (ear["task"], ear["output"]) == ("transcribe", "text")
+    assert ear["inputs"] == {"audio": {"to": "audio_file", "file": True, "media": ["audio", "video"]}}

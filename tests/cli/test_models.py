@@ -39,7 +39,7 @@ def test_the_built_in_catalogue_fits_the_sandbox(owner: OwnerTerminal) -> None:
 
     off = [model for model in load_catalogue() if model.price.objection]
     assert output.count("ok  ") == len(load_catalogue()) - len(off)
-    assert all(f"note   {model.key} is off: it has no price yet." in output for model in off)
+    assert all(f"note   {model.key} is off: it {model.price.objection}." in output for model in off)
     assert output.endswith(f"{len(load_catalogue())} of {len(load_catalogue())} entries fit.\n")
 
 

@@ -7,7 +7,10 @@ An example has the command's required options; `EXAMPLES` adds options and prepa
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from bot.core.file_types import MediaKind
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue
+from tests.fakes.backend import make_png
+from tests.media.recordings import make_wav
 
 ANA, GOLD, STUDIO = "@ana", "@gold", "#studio"
 
@@ -53,6 +56,7 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "run": CommandExample({"model": "flux-schnell", "inputs": "a fox"}),
     "settings run": CommandExample({"models": "approved"}),
     "settings general": CommandExample({"keep_days": 5}),
+    "video": CommandExample({"prompt": "a fox runs", "duration": 1, "quality": "draft"}),
     "unblock": CommandExample(before=(("block", {"user": ANA}),)),
     "words add": CommandExample({"word": "badger"}),
     "words remove": CommandExample({"word": "hedgehog"}, before=(("words add", {"word": "hedgehog"}),)),
@@ -70,9 +74,13 @@ def get_example(declaration: Declaration) -> CommandExample:
     return replace(special, options={**required, **special.options})
 
 
-def list_required_files(declaration: Declaration) -> list[str]:
-    """Return the names of required options for a picture."""
-    return [option.name for option in declaration.options if option.is_required and option.kind is OptionKind.FILE]
+def make_required_files(declaration: Declaration) -> dict[str, bytes]:
+    """Return a small file for each required option for a file, of the option's first kind."""
+    return {
+        option.name: make_wav() if MediaKind.AUDIO in option.media else make_png()
+        for option in declaration.options
+        if option.is_required and option.kind is OptionKind.FILE
+    }
 
 
 def _pick_value(option: Option) -> OptionValue:

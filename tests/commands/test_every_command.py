@@ -18,9 +18,8 @@ from tests.commands.command_examples import (
     CommandExample,
     Options,
     get_example,
-    list_required_files,
+    make_required_files,
 )
-from tests.fakes.backend import make_png
 from tests.fakes.samples import CHANNEL, OWNER
 
 # The bench's platform knows no ids: people, roles and channels are named.
@@ -35,7 +34,7 @@ async def run_command(bench: Bench, name: str, options: Options) -> Reply | None
         command=name,
         request_key=f"web:{name}",
         options={name: NAMES.get(value, value) for name, value in options.items()},
-        attachments={name: make_attachment(make_png()) for name in list_required_files(declaration)},
+        attachments={name: make_attachment(file) for name, file in make_required_files(declaration).items()},
     )
     reply = await bench.app.dispatcher.handle(invocation)
     await bench.wait_until_idle()

@@ -29,6 +29,7 @@ async def test_a_picture_comes_with_its_facts_and_buttons(bench: Bench) -> None:
             "Vary · FLUX dev, 25 credits",
             "Edit",
             "Upscale",
+            "Animate · P-Video, 20 credits",
             "Caption",
             "Edit prompt",
             "Delete",
@@ -58,7 +59,7 @@ async def test_four_pictures_have_numbered_buttons(bench: Bench) -> None:
     assert [picture.name for picture in reply.pictures] == [f"a-fox-{n}.png" for n in (1, 2, 3, 4)]
     assert reply.pictures[2].alt == "a fox (picture 3 of 4, drawn by FLUX schnell)"
     assert [button.label for button in reply.buttons if button.n == 4] == [
-        *("Vary 4 · FLUX dev, 25 credits", "Edit 4", "Upscale 4"),
+        *("Vary 4 · FLUX dev, 25 credits", "Edit 4", "Upscale 4", "Animate 4 · P-Video, 20 credits"),
     ]
     assert await bench.balance() == bench.starting_credits - 12_000
 

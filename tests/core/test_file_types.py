@@ -30,6 +30,7 @@ SAMPLES = {
     "model/gltf-binary": b"glTF\x02\x00\x00\x00" + bytes(50),
     "image/svg+xml": b'<?xml version="1.0"?>\n<!-- a fox -->\n<svg xmlns="http://www.w3.org/2000/svg"/>',
     "application/zip": make_zip(),
+    "application/x-subrip": b"\xef\xbb\xbf1\r\n00:00:00,000 --> 00:00:01,500\r\nHello\r\n",
 }
 
 

@@ -23,6 +23,7 @@ BOUND = 5.0
 _OPEN = (
     Metric.IMAGE_INPUT_MEGAPIXEL_COUNT,
     Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT,
+    Metric.AUDIO_INPUT_MINUTE_COUNT,
     Metric.AUDIO_OUTPUT_DURATION_SECONDS,
     Metric.VIDEO_OUTPUT_DURATION_SECONDS,
 )
@@ -90,7 +91,11 @@ def priced_runs(draw: st.DrawFn, highest_rate: int = 100_000, overrun: float = 1
         max_seconds=MAX_SECONDS,
         usual_seconds=draw(st.floats(0, MAX_SECONDS)),
         context_tokens=8,
-        inputs={"count": InputRule("num_outputs"), "max_tokens": InputRule("max_tokens")},
+        inputs={
+            "count": InputRule("num_outputs"),
+            "max_tokens": InputRule("max_tokens"),
+            "text": InputRule("words"),
+        },
     )
     inputs, most = draw(requests())
     amounts: dict[Metric, float] = {}
@@ -120,7 +125,17 @@ def requests(draw: st.DrawFn) -> tuple[dict[str, Any], dict[Metric, float]]:
     if side is not None:
         inputs["image"] = InputFile("ab" * 32, "image/png", 10, "a.png", side, side)
         given = ceil(side * side / 1e6) or BOUND
+    length = draw(st.sampled_from((None, 0, 59, 60, 61.5, 3_600)))
+    if length is not None:
+        inputs["audio"] = InputFile("cd" * 32, "audio/wav", 10, "a.wav", duration_seconds=length)
+    duration = draw(st.sampled_from((None, 1, 4, "8s")))
+    if duration is not None:
+        inputs["duration"] = duration
+    spoken = draw(st.one_of(st.none(), st.text(max_size=6)))
+    if spoken is not None:
+        inputs["words"] = spoken
     texts = [value for value in inputs.values() if isinstance(value, str)]
+    seconds = float(str(duration).rstrip("s")) if duration is not None else length or BOUND
     drawn = BOUND if size is None else size * 1.048576
     return inputs, {
         Metric.RUN: 1,
@@ -132,7 +147,8 @@ def requests(draw: st.DrawFn) -> tuple[dict[str, Any], dict[Metric, float]]:
         Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT: count * drawn,
         Metric.TOKEN_INPUT_COUNT: sum(len(text.encode()) for text in texts),
         Metric.TOKEN_OUTPUT_COUNT: tokens,
-        Metric.CHARACTER_INPUT_COUNT: sum(map(len, texts)),
-        Metric.AUDIO_OUTPUT_DURATION_SECONDS: BOUND,
-        Metric.VIDEO_OUTPUT_DURATION_SECONDS: BOUND,
+        Metric.CHARACTER_INPUT_COUNT: sum(map(len, texts)) if spoken is None else len(spoken),
+        Metric.AUDIO_INPUT_MINUTE_COUNT: 0 if length is None else ceil(length / 60) or BOUND,
+        Metric.AUDIO_OUTPUT_DURATION_SECONDS: seconds,
+        Metric.VIDEO_OUTPUT_DURATION_SECONDS: seconds,
     }

@@ -45,4 +45,7 @@ def test_an_unmetered_success_is_free_only_if_the_request_is(run: PricedRun) -> 
         assert compute_cost_micros(run.model, run.inputs, run.metrics, run.output) > 0
 
 
-_PER_RUN = (Metric.RUN, Metric.IMAGE_OUTPUT_COUNT, Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT, Metric.VIDEO_OUTPUT_COUNT)
+_PER_RUN = (
+    *(Metric.RUN, Metric.IMAGE_OUTPUT_COUNT, Metric.IMAGE_OUTPUT_MEGAPIXEL_COUNT, Metric.AUDIO_OUTPUT_COUNT),
+    *(Metric.VIDEO_OUTPUT_COUNT, Metric.VIDEO_OUTPUT_DURATION_SECONDS, Metric.AUDIO_OUTPUT_DURATION_SECONDS),
+)

@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -46,6 +46,8 @@ from bot.core.models import (
     SchemaField,
     Task,
 )
+from bot.core.transcripts import Passage
+from tests.media.recordings import make_wav, make_webm
 
 FLAGGED_ERROR = "NSFW content detected."
 VERSION = "5" * 64
@@ -77,6 +79,14 @@ FIELDS = (
 """The inputs of every model that the scripted directory shows: more than one form of Discord takes."""
 
 
+_MAKE_CONTENT: Mapping[OutputKind, Callable[[], bytes]] = {
+    OutputKind.PICTURES: make_png,
+    OutputKind.AUDIO: make_wav,
+    OutputKind.VIDEO: make_webm,
+    OutputKind.FILES: make_png,
+}
+
+
 @dataclass
 class RunScript:
     """The behaviour of the next runs."""
@@ -84,13 +94,16 @@ class RunScript:
     words: tuple[str, ...] = ("A ", "short ", "answer.")
     pictures: int | None = None
     """The number of pictures; None for the requested number."""
-    picture: bytes = field(default_factory=make_png)
+    picture: bytes | None = None
+    """The content of each file; None for a small picture, sound or video, as the model gives."""
     error: str = ""
     percents: tuple[int, ...] = ()
     hangs_after: int | None = None
     """The number of words after which a run waits for `released` or a cancel."""
     metrics: RunMetrics = field(default_factory=lambda: RunMetrics(predict_seconds=1.5))
     outputs_are_gone: bool = False
+    passages: tuple[Passage, ...] = ()
+    """The timed words of a transcript."""
 
 
 def get_words(inputs: Mapping[str, JSON]) -> str:
@@ -253,7 +266,7 @@ class ScriptedBackend:
                 yield RunStarted(self.started_after_seconds)
             for percent in run.script.percents:
                 yield RunProgress(percent)
-            words = run.script.words if model.output is not OutputKind.PICTURES else ()
+            words = run.script.words if model.output.is_text else ()
             for n, word in enumerate(words):
                 await self._wait_if_hanging(run, n)
                 if run.state is PredictionState.CANCELED:
@@ -308,7 +321,7 @@ class ScriptedBackend:
         return RunSnapshot(
             backend_id=run.id,
             state=run.state,
-            files=(make_data_url(script.picture),) * count
+            files=(make_data_url(script.picture or _MAKE_CONTENT[run.model.output]()),) * count
             if succeeded and has_files and not script.outputs_are_gone
             else (),
             text="".join(script.words) if succeeded and not has_files and not script.outputs_are_gone else "",
@@ -316,4 +329,5 @@ class ScriptedBackend:
             metrics=script.metrics,
             created_at=run.created_at,
             is_data_removed=script.outputs_are_gone,
+            passages=script.passages if succeeded else (),
         )

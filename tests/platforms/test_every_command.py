@@ -19,8 +19,8 @@ from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, OptionValue
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.parsing import find_command
-from tests.commands.command_examples import ANA, GOLD, STUDIO, Options, get_example, list_required_files
-from tests.fakes.backend import ScriptedBackend, make_png
+from tests.commands.command_examples import ANA, GOLD, STUDIO, Options, get_example, make_required_files
+from tests.fakes.backend import ScriptedBackend
 from tests.platforms.discord.dialogue import DiscordStaff, run_command
 from tests.platforms.discord.town import is_done, open_town
 from tests.platforms.slack.dialogue import SlackStaff, reopen_with_owner
@@ -105,7 +105,7 @@ async def test_discord_answers_each_command(tmp_path: Path, log: AnswerLog) -> N
             for step, options in list_steps(declaration):
                 await town.advance_time(3.0)  # Discord takes thirty private replies a minute in a channel
                 values = {name: things.get(value, value) for name, value in options.items()}
-                values |= {name: make_png() for name in list_required_files(step)}
+                values |= make_required_files(step)
                 count = len(log.answers)
                 interaction = await owner.use_command(step.name, values, channel=town.general)
                 await log.wait_for_answer(count + 1)
@@ -132,8 +132,8 @@ async def test_slack_answers_each_command(tmp_path: Path, log: AnswerLog) -> Non
         for step, options in list_steps(declaration):
             line = format_line(step.name, options, names)
             count = len(log.answers)
-            if list_required_files(step):  # a slash command takes no files in Slack, a message does
-                await office.otto.say(line.removeprefix("/"), files=[make_png()])
+            if make_required_files(step):  # a slash command takes no files in Slack, a message does
+                await office.otto.say(line.removeprefix("/"), files=list(make_required_files(step).values()))
             elif step.task is None:
                 assert (await run_slack_command(office.otto, line, office.general)).visible_text
             else:
@@ -160,7 +160,7 @@ async def test_the_page_answers_each_command(tmp_path: Path, log: AnswerLog) -> 
             for step, options in list_steps(declaration):
                 line = format_line(step.name, options, names)
                 count = len(log.answers)
-                if list_required_files(step):
+                if make_required_files(step):
                     assert (await upload(owner, line, step))["tone"] != "error"
                 elif step.task is not None and get_example(declaration).needs_running_job:
                     await owner.post("/api/say", {"text": line})
@@ -172,12 +172,14 @@ async def test_the_page_answers_each_command(tmp_path: Path, log: AnswerLog) -> 
 
 
 async def upload(browser: Browser, line: str, declaration: Declaration) -> dict[str, object]:
-    """Send a line with a picture for each required file, as the page's form does; return the result."""
+    """Send a line with each required file, as the page's form does; return the result."""
     form = aiohttp.FormData()
     ask = {"channel": "main", "text": line, "request_id": f"upload-{declaration.name}"}
     form.add_field("ask", json.dumps(ask))
-    for name in list_required_files(declaration):
-        form.add_field(name, make_png(), filename="fox.png", content_type="image/png")
+    for name, content in make_required_files(declaration).items():
+        is_picture = content.startswith(b"\x89PNG")
+        kind = ("fox.png", "image/png") if is_picture else ("fox.wav", "audio/wav")
+        form.add_field(name, content, filename=kind[0], content_type=kind[1])
     async with browser.session.post(f"{browser.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
         assert response.status == 200
     return await browser.wait_for_result()

@@ -3,8 +3,10 @@
 Fields and prices as in public registries of 2026-11. Where only the span of a price is on record, the dearest counts.
 """
 
+import contextlib
 import re
 import secrets
+import struct
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,12 +26,14 @@ from bot.sandbox.models.hosting import (
     text_field,
 )
 from bot.sandbox.painter.film import FilmOrder, shoot
+from bot.sandbox.sound.wav import UnreadableSound, measure_wav
 
 HONEST_LINE = "Sandbox painter: a camera moves over one scene, drawn by rules, without sound; not an AI model."
 _FILM = "a camera over a scene drawn by rules, in the place of a video model."
 _FIRST_FIELDS = ("image", "start_image", "first_frame", "first_frame_image")
 _LAST_FIELDS = ("last_frame_image", "last_frame", "last_image", "end_image")
 _SECOND = "video_output_duration_seconds"
+_WEBM_DURATION = re.compile(rb"\x44\x89(?:\x88|\x01\x00{6}\x08)(.{8})", re.DOTALL)
 _DEFAULT_SECONDS = 5.0
 _STEPS = 10
 _MODEL_SECONDS = 6.0
@@ -42,7 +46,7 @@ _SOUND = flag_field("generate_audio", default=True)
 
 async def _shoot(run: SandboxRun) -> None:
     given = run.input
-    seconds = _get_seconds(given)
+    seconds = await _measure_source(run) or _get_seconds(given)
     seed = given.get("seed")
     seed = secrets.randbelow(2**31) if seed is None else int(seed)
     run.log(f"Using seed: {seed}")
@@ -63,6 +67,19 @@ async def _shoot(run: SandboxRun) -> None:
     run.add_file(film, "webm")
     run.set_metric("video_output_count", 1)
     run.set_metric(_SECOND, seconds)
+
+
+async def _measure_source(run: SandboxRun) -> float | None:
+    """Return the length of the given video or sound where the request names no length: the film is as long."""
+    if "duration" in run.input:
+        return None
+    if (video := await run.read_file("video")) is not None:
+        found = _WEBM_DURATION.search(video)
+        return struct.unpack(">d", found[1])[0] / 1000 if found else None
+    if (sound := await run.read_file("audio")) is not None:
+        with contextlib.suppress(UnreadableSound):
+            return measure_wav(sound).seconds
+    return None
 
 
 def _get_seconds(given: Mapping[str, Any]) -> float:
@@ -164,6 +181,7 @@ def _create_pruna_and_wan() -> list[SandboxModel]:
             file_field("audio"),
             *wide,
         ),
+        _film("wan-video/wan-2.7-videoedit", _per_second("0.10"), _PROMPT, file_field("video", required=True), _SEED),
         _film("alibaba/wan-3", _per_second("0.20"), _PROMPT, file_field("first_frame"), _RATIO, *wide),
     ]
 

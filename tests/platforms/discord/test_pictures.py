@@ -23,10 +23,10 @@ async def test_a_picture_has_alt_text_facts_and_next_steps(town: Town) -> None:
 
     assert message.is_v2
     assert [picture.alt_text for picture in message.pictures] == ["a fox in the snow (drawn by FLUX schnell)"]
-    assert message.pictures[0].data == town.backend.script.picture
+    assert message.pictures[0].data == make_png()
     assert "FLUX schnell · seed " in message.text
     assert [label.partition(" ·")[0] for label in message.button_labels] == [
-        *("Again", "Finish", "Vary", "Edit", "Upscale", "Caption", "Edit prompt", "Delete", "Report")
+        *("Again", "Finish", "Vary", "Edit", "Upscale", "Animate", "Caption", "Edit prompt", "Delete", "Report")
     ]
 
 
