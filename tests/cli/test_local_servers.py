@@ -12,9 +12,11 @@ from bot.catalogue.loading import load_backends, load_catalogue
 from bot.cli import main
 from bot.cli.local_servers import find_local_servers, write_catalogue
 from bot.core.backend import BackendConfig, BackendKind
+from bot.core.models import Task
 from bot.platforms.web.commands import menu_to_json
 from tests.backends.openai.catalogue import make_backend, make_chat_model
 from tests.backends.own_bench import make_sandbox_changes, open_own_bench
+from tests.emulators.a1111.server import A1111Server
 from tests.emulators.openai.server import CHAT_MODEL, open_openai_server
 from tests.ports import find_free_port
 
@@ -74,6 +76,23 @@ async def test_found_models_are_offered_behind_the_others_and_answer(tmp_path: P
             assert await bench.paid_micros() == 0
         assert isinstance(menu, dict)
         assert menu["offer"] == ("Also on our own machines: Talker (ollama, /chat), Acme image 1 (ollama, /imagine).")
+
+
+async def test_a_found_stable_diffusion_server_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.cli.local_servers.SEARCH_SECONDS", 20.0)
+    path = tmp_path / "found.toml"
+    async with A1111Server().serve() as server:
+        found = await find_local_servers([BackendConfig("a1111", BackendKind.A1111, server.url, at_once=1)])
+        write_catalogue(path, found)
+        offered = {model.task: model for model in load_catalogue(path) if model.backend == "a1111"}
+        async with open_own_bench(tmp_path, path.read_text(encoding="utf-8")) as bench:
+            await bench.run(f"/imagine a fox --model {offered[Task.IMAGINE].key} --count 2")
+
+            assert len(bench.last.reply.pictures) == 2
+            assert await bench.paid_micros() == 0
+
+    assert {Task.IMAGINE, Task.UPSCALE, Task.CAPTION} == offered.keys()
+    assert server.list_requests == ["sd-models", "upscalers", "samplers", "sd-models"]
 
 
 async def test_without_servers_nothing_is_found() -> None:

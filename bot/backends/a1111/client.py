@@ -6,17 +6,22 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import httpx
 
 from bot.backends.run_errors import explain_error
 from bot.backends.server import ServerApi, ServerReply
 from bot.core.backend import BackendConfig
+from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendError, InputRefused
 from bot.core.json import JSON, as_object, get_object, get_text
 
 ROUTE_PREFIX = "/sdapi/v1/"
+
+LIST_SECONDS = 5.0
+"""The search of `demo` has 0.3 s for the schemas of several models, which need the same lists."""
 
 _RUN_TIMEOUT = httpx.Timeout(None, connect=5.0, write=60.0)
 """The reply comes with the end of the run, however long the run waits and takes: `OwnedRuns` bounds the time."""
@@ -44,6 +49,7 @@ class A1111Client:
         self._key = config.key
         encoded = base64.b64encode(config.key.encode()).decode()
         self._headers = {"Authorization": f"Basic {encoded}"} if is_basic else {}
+        self._lists: TtlCache[str, list[str]] = TtlCache(clock, LIST_SECONDS)
 
     async def run(self, route: str, body: Mapping[str, JSON], *, sent: asyncio.Event) -> JSON:
         """POST a run and return the reply to its end. `sent` is set once the server has the whole request.
@@ -100,6 +106,9 @@ class A1111Client:
         await self.api.close()
 
     async def _list_names(self, route: str, key: str) -> list[str]:
+        return await self._lists.get(route, partial(self._fetch_names, route, key))
+
+    async def _fetch_names(self, route: str, key: str) -> list[str]:
         body = await self._get(route)
         if not isinstance(body, list):
             raise BackendDown(f"{self.service} answers {route} with something else than a list.")

@@ -73,6 +73,8 @@ class A1111Server:
         self.flavour = flavour
         self.url = ""
         self.runs: list[A1111Run] = []
+        self.list_requests: list[str] = []
+        """The routes of lists that a client asked for."""
         self.checkpoint = CHECKPOINTS[0]
         self.gives_grids = False
         self.holds_runs = False
@@ -101,7 +103,7 @@ class A1111Server:
         for route, handle in posts.items():
             app.router.add_post(prefix + route, _read_body(handle))
         for route, give in gets.items():
-            app.router.add_get(prefix + route, _give(give))
+            app.router.add_get(prefix + route, self._give(route, give))
         runner = self._runner = web.AppRunner(app, handler_cancellation=False, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -228,6 +230,13 @@ class A1111Server:
             self._current = None
         return run
 
+    def _give(self, route: str, make: Callable[[], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def answer(_: web.Request) -> web.Response:
+            self.list_requests.append(route)
+            return web.json_response(make())
+
+        return answer
+
     async def _progress(self, request: web.Request) -> web.Response:
         run = self._current
         reply: Body = {"progress": 0.0, "eta_relative": 0.0, "state": {"job_count": 0}, "current_image": None}
@@ -261,13 +270,6 @@ def _read_body(handle: Callable[[Body], Awaitable[Body]]) -> Callable[[web.Reque
 
 def _is_number(value: object, kind: type) -> bool:
     return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-
-
-def _give(make: Callable[[], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response(make())
-
-    return answer
 
 
 def _describe_error(status: int, name: str, detail: str, errors: str) -> web.Response:
