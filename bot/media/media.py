@@ -21,7 +21,7 @@ from bot.core.errors import (
     Unavailable,
     UnsafeAddress,
 )
-from bot.core.file_types import HEAD_BYTES, RECORDINGS, FileFacts, MediaKind, detect_file_type, find_kind
+from bot.core.file_types import HEAD_BYTES, PICTURES, RECORDINGS, FileFacts, MediaKind, detect_file_type, find_kind
 from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
@@ -259,10 +259,12 @@ class Media:
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
-            megapixels, megabytes = MAX_OUTPUT_PIXELS // 1_000_000, max(1, self._max_output_bytes // 1024**2)
+            bounds = f"{max(1, self._max_output_bytes // 1024**2)} MB are"
+            if output is OutputKind.PICTURES:
+                bounds = f"{MAX_OUTPUT_PIXELS // 1_000_000} million pixels and {bounds}"
             raise OutputTooLarge(
-                f"The model made something too large to keep: {megapixels} million pixels and {megabytes} MB are the "
-                "most. The run is charged, because the model did its work: ask for something smaller."
+                f"The model made something too large to keep: {bounds} the most. The run is charged, because the model "
+                "did its work: ask for something smaller."
             ) from error
         except (BadFile, UnsafeAddress) as error:
             wanted = _WANTED[output]
@@ -365,7 +367,9 @@ class Media:
         file_type = detect_file_type(data[:HEAD_BYTES])
         kind = MediaKind.PICTURE if file_type is None or is_heif(data) else file_type.kind
         if kind is MediaKind.PICTURE:
-            if kind not in rule.media:
+            # Of a file without a known type the refusal names every kind that the option takes.
+            is_unknown = file_type is None and not is_heif(data) and rule.media != PICTURES
+            if kind not in rule.media or is_unknown:
                 raise BadFile(describe_refused(data, rule.media))
             return await self._keep(data, Line.UPLOADS, rule.max_pixels)
         facts = FileFacts(file_type.mime) if file_type is not None else FileFacts("")

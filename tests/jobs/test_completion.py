@@ -147,3 +147,26 @@ async def test_a_sound_is_kept_with_its_length_and_shown(tmp_path: Path) -> None
     assert [button.action for button in bench.last_message.reply.buttons] == ["again", "delete", "report"]
     assert (output.mime, output.duration_seconds) == ("audio/wav", 2)
     assert await asyncio.to_thread(wave.open, str(bench.app.media.find_path(file.sha256)))
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        (make_png(), "The model gave a picture instead of a sound. You were not charged."),
+        (make_wav(0), "The model gave something that is not a sound I can read. You were not charged."),
+    ],
+    ids=["another kind", "silence without samples"],
+)
+async def test_a_model_of_sounds_that_gives_none_is_free(tmp_path: Path, made: bytes, sentence: str) -> None:
+    catalogue = tmp_path / "models.toml"
+    catalogue.write_text(MUSIC_TOML, encoding="utf-8")
+    bench = await Bench.open(tmp_path, catalogue_path=catalogue)
+    bench.backend.will(picture=made)
+
+    await bench.say("/imagine a sea shanty")
+
+    text, balance, holds = bench.last_text, await bench.balance(), await bench.list_open_holds()
+    await bench.close()
+    assert text == f"⚠ {sentence}"
+    assert balance == bench.starting_credits
+    assert holds == []
