@@ -29,7 +29,8 @@ _MAX_NAMESAKES = 1_000
 class ModelAddition:
     """A model to add: `table` is the entry as in the catalogue file, `fields` the inputs of the published schema.
 
-    `place` is a platform and a workspace, or two empty texts for the whole bot.
+    `place` is a platform and a workspace, or two empty texts for the whole bot. `agreed_micros` is the most that a run
+    may cost; 0 where the price of the entry alone was agreed to.
     """
 
     key: str
@@ -128,7 +129,7 @@ def _list_facts(row: ModelRow) -> dict[str, JSON]:
 
 
 def _parse_row(row: ModelRow) -> AddedModel:
-    model = replace(parse_table(row.key, row.entry), agreed_micros=row.agreed_micros)
+    model = replace(parse_table(row.key, row.entry), agreed_micros=row.agreed_micros or None)
     fields = tuple(field_from_json(as_object(field)) for field in row.fields)
     is_removed = row.removed_at is not None
     return AddedModel(model, fields, row.platform, row.workspace, row.by, row.added_at, is_removed)

@@ -10,6 +10,7 @@ from bot.commands.edit import Edit, PaintedEdit, RemoveBackground, Restore
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.jobs import Cancel, Show, WorkspaceJobs
+from bot.commands.model import ModelAdd, ModelRemove, ModelSearch, ModelShow, ModelUpdate, ModelVersions
 from bot.commands.models import Models
 from bot.commands.moderation import Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
 from bot.commands.privacy import PrivacyDelete, PrivacyExport
@@ -52,6 +53,9 @@ MENU: tuple[type[Command], ...] = (
     Run,
     Help,
     Models,
+    ModelSearch,
+    ModelShow,
+    ModelVersions,
     Usage,
     Cancel,
     Show,
@@ -82,6 +86,9 @@ MENU: tuple[type[Command], ...] = (
     SettingsGeneral,
     SettingsRun,
     SettingsReset,
+    ModelAdd,
+    ModelUpdate,
+    ModelRemove,
     Block,
     Unblock,
     WordsAdd,

@@ -231,7 +231,7 @@ class ConfirmationRequired(EaselError):
         button_label: str = "Go ahead",
         price_micros: int = 0,
         files: Mapping[str, str] | None = None,
-        options: Mapping[str, str] | None = None,
+        options: Mapping[str, str | int | float | bool] | None = None,
         form_labels: Sequence[str] = (),
         is_complete: bool = True,
     ):

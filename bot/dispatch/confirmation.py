@@ -58,7 +58,7 @@ class Confirmations:
         async with self.database.accept() as tx:
             await tx.pending.put(pending)
         # Also from the private answer to a form, a public command has a public result.
-        is_public = confirmation.options is not None and not invocation.is_private
+        is_public = bool(confirmation.form_labels) and not invocation.is_private
         confirm = Button(CONFIRM, confirmation.button_label, pending.id, is_answer_public=is_public)
         buttons = (
             *([confirm] if confirmation.is_complete else []),

@@ -127,7 +127,7 @@ class RunRequests:
             target = await self._check_unchanged(request)
             bound_micros = int(str(request.facts["bound_micros"]))
             if rank < Rank.OWNER:
-                await self._check_budget(press.user, target, bound_micros)
+                await self.check_budget(press.user, target, bound_micros)
             place = ("", "") if press.action == APPROVE else (request.platform, request.workspace)
             approved = (target, place, bound_micros)
         async with self.services.runs.database.accept() as tx:
@@ -175,7 +175,7 @@ class RunRequests:
             )
         return target
 
-    async def _check_budget(self, user: User, target: RunTarget, bound_micros: int) -> None:
+    async def check_budget(self, user: User, target: RunTarget, bound_micros: int) -> None:
         """Raise `NotAllowed` if a run may cost more than a moderator may spend of the workspace's budget."""
         if target.model.price.objection:
             raise NotAllowed(f"{target.model.ref} {target.model.price.objection}: only my owner can approve it.")

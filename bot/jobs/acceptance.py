@@ -195,7 +195,7 @@ class Acceptance:
         async with self.services.database.accept() as tx:
             await self.moderation.check_request(tx, job.user, job.channel, model, refused_word)
             # Another process may have withdrawn the model a moment ago.
-            if model.agreed_micros is not None and not await tx.models.is_active(model.key):
+            if model.key in self.services.catalogue.added and not await tx.models.is_active(model.key):
                 raise RequestRefused(f"{model.title} was withdrawn a moment ago. /models lists the models on offer.")
             limits = await self.services.credits.policies.get_limits(tx, job.user)
             job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=settings.reuse)

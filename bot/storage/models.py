@@ -37,7 +37,7 @@ class ModelRow:
     fields: list[JSON]
     """The inputs of the published schema, in order."""
     agreed_micros: int
-    """The most that one run may cost, as the approver agreed."""
+    """The most that one run may cost, as the approver agreed; 0 where the price alone was agreed to."""
     by: str
     """The approver, as in the audit log."""
     added_at: datetime

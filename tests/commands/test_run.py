@@ -222,3 +222,68 @@ async def test_a_dearer_run_than_agreed_is_refused(bench: RunBench) -> None:
         "Ask for less, or ask a moderator to approve more."
     )
     assert await bench.bench.spent_micros() == spent
+
+
+async def add(bench: RunBench, line: str, *, by: User = MODERATOR) -> str:
+    await bench.say(line, by=by)
+    return await bench.press("confirm", by=by)
+
+
+async def test_models_are_found_and_shown(bench: RunBench) -> None:
+    assert f"`{UPSCALER}`" in await bench.say("/model search upscale")
+    shown = await bench.say(f"/model show {UPSCALER}")
+    assert "not approved here" in shown
+    assert "- `image` *(needed)*" in shown
+    assert "*(in use)*" in await bench.say(f"/model versions {UPSCALER}")
+    assert await bench.say("/model search zzzzqqq") == "Nothing fits “zzzzqqq”. Try other words."
+
+
+async def test_a_moderator_adds_updates_and_withdraws_a_model(bench: RunBench) -> None:
+    assert await bench.say(f"/model add {UPSCALER}") == "/model add is for a moderator of this workspace."
+    assert await bench.say(f"/model add {UPSCALER} --everywhere", by=MODERATOR) == (
+        "Only my owner can add a model for all workspaces."
+    )
+    added = await add(bench, f"/model add {UPSCALER} --seconds 20")
+    assert added == "Real esrgan is on offer here, as `real-esrgan` for /run."
+    assert "- **/run** Real esrgan (`real-esrgan`)" in await bench.say("/models")
+    assert (
+        await bench.say(f"/model add {UPSCALER}", by=MODERATOR) == "Real esrgan is on offer already, as `real-esrgan`."
+    )
+    assert await bench.say("/model update real-esrgan", by=MODERATOR) == "Real esrgan is at that version already."
+
+    page = bench.bench.sandbox.catalogue.find(UPSCALER)
+    older = page.versions[0].model
+    newer = replace(
+        older, version="f" * 64, fields=tuple(field for field in older.fields if field.name != "face_enhance")
+    )
+    page.versions.insert(0, replace(page.versions[0], model=newer))
+    bench.bench.sandbox.clock.advance(301)
+    question = await bench.say("/model update real-esrgan", by=MODERATOR)
+    assert "- `face_enhance` is gone." in question
+    assert await bench.press("confirm", by=MODERATOR) == "Real esrgan is updated, as `real-esrgan-2`."
+    assert await bench.say("/model remove real-esrgan", by=MODERATOR) == (
+        "Real esrgan is withdrawn. Its unfinished jobs go on."
+    )
+    refusal = "No model called “real-esrgan-3” was added here. /model add adds one."
+    assert await bench.say("/model remove real-esrgan-3", by=MODERATOR) == refusal
+
+
+async def test_a_model_is_added_for_a_command(bench: RunBench) -> None:
+    assert await add(bench, f"/model add {PAINTER} --task imagine") == (
+        "Flux 2 klein 4b is on offer here, as `flux-2-klein-4b` for /imagine."
+    )
+
+    assert await bench.say("/imagine a fox --model flux-2-klein-4b") == ""
+    await bench.bench.wait_until_done()
+    assert bench.bench.predictions[-1].model == PAINTER
+    assert "There is no model called" in await bench.say("/imagine a fox --model flux-2-klein-4b", by=STRANGER)
+
+
+async def test_a_model_withdrawn_before_the_press_does_not_run(bench: RunBench) -> None:
+    await add(bench, f"/model add {UPSCALER}")
+    await bench.say("/run real-esrgan", file=PICTURE)
+    question = bench.question
+    await bench.say("/model remove real-esrgan", by=MODERATOR)
+
+    assert "There is no model called" in await bench.press("confirm", on=question)
+    assert not bench.bench.predictions

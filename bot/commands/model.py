@@ -1,0 +1,254 @@
+"""/model: finds, shows, adds, updates and withdraws published models. `/models` lists the models on offer."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from bot.catalogue.added_models import parse_table
+from bot.catalogue.drafting import DraftingError, draft_entry
+from bot.catalogue.running import describe_changes, is_needed
+from bot.core.errors import BadOption, ConfirmationRequired, NotAllowed, RequestRefused
+from bot.core.invocations import Invocation
+from bot.core.json import JSON, as_object
+from bot.core.models import AddedModel, Model, SchemaField, Task
+from bot.core.people import Rank
+from bot.core.replies import Reply
+from bot.credits.pricing import format_price
+from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, OptionValue, Services, command, option
+from bot.dispatch.model_runs import RunTarget
+from bot.dispatch.run_forms import declare_option
+from bot.dispatch.run_requests import RunRequests, bound_run
+
+_MAX_FOUND = 10
+_MAX_VERSIONS = 15
+_MAX_SHOWN_FIELDS = 25
+_MAX_CREDITS = 1_000_000
+
+
+def _suggest_added(services: Services, typed: str, _given: Mapping[str, OptionValue]) -> Sequence[Choice]:
+    wanted = typed.strip().lower()
+    models = [model for model in services.catalogue.list_all() if model.key in services.catalogue.added]
+    return [Choice(f"{model.title} · {model.ref}", model.key) for model in models if wanted in model.key][:MAX_CHOICES]
+
+
+@command("model search", private=True)
+class ModelSearch(Command):
+    """Find models that others have published."""
+
+    words: str = option("What should it do?", max_length=200, words=True)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        found = await services.runs.directory.search_models(self.words, limit=_MAX_FOUND)
+        lines = [
+            f"- `{one.ref}` · {one.run_count:,} runs{' · official' if one.is_official else ''}: {one.description[:150]}"
+            for one in found
+        ]
+        text = "\n".join([*lines, "", "`/run owner/name` shows a model's form and price."])
+        return Reply(text=text if found else f"Nothing fits “{self.words}”. Try other words.", is_private=True)
+
+
+@command("model show", private=True)
+class ModelShow(Command):
+    """Show what a model takes and costs."""
+
+    model: str = option("Which model? A name of /models, or owner/name.", max_length=200)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        target = await services.runs.find(services.catalogue, self.model)
+        model, published = target.model, target.published
+        amount = services.credits.formatter
+        price = format_price(model.price, lambda micros: f"{amount.format(micros)} credits")
+        facts = [
+            f"**{model.title}** · {model.ref}{'' if target.is_approved else ' · not approved here'}",
+            model.description,
+            f"- Price: {price}; a run at most {amount.format(bound_run(services.catalogue, target, {}))} credits",
+            *([f"- Version: `{model.version}`"] if model.version else []),
+            *([f"- Runs by everybody: {published.run_count:,}"] if published and published.run_count else []),
+            *([f"- License: {published.license_url}"] if published and published.license_url else []),
+        ]
+        fields = [_format_field(field) for field in target.fields[:_MAX_SHOWN_FIELDS]]
+        more = len(target.fields) - len(fields)
+        lines = [*filter(None, facts), "", *fields, *([f"… {more} more"] if more > 0 else [])]
+        return Reply(text="\n".join(lines), is_private=True)
+
+
+def _format_field(field: SchemaField) -> str:
+    choices = f": {', '.join(map(str, field.choices[:8]))}" if field.choices else ""
+    return f"- `{field.name}`{' *(needed)*' if is_needed(field) else ''}{choices} {declare_option(field).question}"
+
+
+@command("model versions", private=True)
+class ModelVersions(Command):
+    """List the versions of a published model, newest first."""
+
+    model: str = option("Which model? A name of /models, or owner/name.", max_length=200)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        target = await services.runs.find(services.catalogue, self.model)
+        ref, pinned = target.model.ref, target.model.version
+        versions = await services.runs.directory.list_versions(ref, limit=_MAX_VERSIONS)
+        lines = [
+            f"- `{one.id}`{f' of {one.created_at:%Y-%m-%d}' if one.created_at else ''}"
+            f"{' *(in use)*' if one.id == pinned else ''}"
+            for one in versions
+        ]
+        text = "\n".join([f"**{ref}**", *lines]) if lines else f"{ref} is kept current by its makers, without versions."
+        return Reply(text=text, is_private=True)
+
+
+@command("model add", rank=Rank.MODERATOR, private=True)
+class ModelAdd(Command):
+    """Offer a published model here, pinned to its version and price."""
+
+    model: str = option("Which model? owner/name, with :version for another than the newest.", max_length=200)
+    task: str = option("For which command?", default=str(Task.RUN), choices=tuple(Task))
+    seconds: int = option("How many seconds may a run take?", default=0, minimum=0, maximum=3_600)
+    at_most: float | None = option(
+        "How many credits may a run cost at most?", default=None, minimum=0, maximum=_MAX_CREDITS
+    )
+    everywhere: bool = option("For all workspaces? For my owner alone.", default=False)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        target = await services.runs.find(services.catalogue, self.model, max_seconds=self.seconds)
+        if target.table is None:
+            raise BadOption(f"{target.model.title} is on offer already, as `{target.model.key}`.", option="model")
+        if self.everywhere and invocation.rank < Rank.OWNER:
+            raise NotAllowed("Only my owner can add a model for all workspaces.")
+        amount = services.credits.formatter
+        most = bound_run(services.catalogue, target, {}) if self.at_most is None else amount.to_micros(self.at_most)
+        if invocation.rank < Rank.OWNER:
+            await RunRequests(services).check_budget(invocation.user, target, most)
+        if self.task != Task.RUN:
+            target, most = _draft_for_task(target, Task(self.task)), 0
+        if not invocation.is_confirmed or most > invocation.confirmed_micros:
+            # The very version: a newer one that appears before the press is another question.
+            model = target.model
+            name = f"{model.ref}:{model.version}" if model.version else model.ref
+            raise ConfirmationRequired(
+                _format_offer(services, target, most, everywhere=self.everywhere),
+                price_micros=most,
+                options={**invocation.options, "model": name},
+            )
+        place = ("", "") if self.everywhere else (invocation.user.platform, invocation.user.workspace)
+        addition = target.build_addition(place, most)
+        added = await services.runs.added.add(addition, invocation.user)
+        return Reply(
+            text=f"{added.model.title} is on offer {'everywhere' if self.everywhere else 'here'}, as "
+            f"`{added.model.key}` for /{added.model.task}.",
+            is_private=True,
+        )
+
+
+def _format_offer(services: Services, target: RunTarget, most_micros: int, *, everywhere: bool) -> str:
+    amount = services.credits.formatter
+    price = format_price(target.model.price, lambda micros: f"{amount.format(micros)} credits")
+    bound = f", and a run at most {amount.format(most_micros)} credits" if most_micros else ""
+    version = f" at version {target.model.version[:12]}…" if target.model.version else ""
+    warning = f" The model {target.model.price.objection}." if target.model.price.objection else ""
+    where = "everywhere" if everywhere else "here"
+    return (
+        f"Offer {target.model.ref}{version} {where} for /{target.model.task}? It costs {price}{bound}, and may take "
+        f"{target.model.max_seconds} s.{warning}"
+    )
+
+
+def _draft_for_task(target: RunTarget, task: Task) -> RunTarget:
+    """Return the target as an entry for a command. Raise `BadOption` where the schema leaves something to fill in."""
+    assert target.published is not None  # noqa: S101 - a target without approval was read a moment ago
+    price = as_object((target.table or {}).get("price"))
+    try:
+        draft = draft_entry(target.published, today=date.fromisoformat(str(price.get("read_on"))), task=task)
+    except DraftingError as error:
+        raise BadOption(str(error), option="task") from error
+    # The price is that of the bound; any other gap is the owner's to fill in, in the catalogue file.
+    gaps = [sentence for sentence in draft.todo if "price" not in sentence]
+    if gaps:
+        raise BadOption(f"{target.model.ref} does not fit /{task}: {gaps[0]}", option="task")
+    table: dict[str, JSON] = {
+        **tomllib.loads(draft.text)[draft.key],
+        "price": price,
+        "max_seconds": target.model.max_seconds,
+    }
+    return RunTarget(parse_table(draft.key, table), target.fields, target.published, table)
+
+
+@command("model remove", rank=Rank.MODERATOR, private=True)
+class ModelRemove(Command):
+    """Withdraw a model that was added here. Its unfinished jobs go on."""
+
+    model: str = option("Which model?", max_length=200, autocomplete=_suggest_added)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        added = _find_added(services, invocation, self.model)
+        if added is None:
+            return _list_added(services, self.model)
+        if not await services.runs.added.remove(added.model.key, invocation.user):
+            raise RequestRefused(f"{added.model.title} was withdrawn already.")
+        return Reply(text=f"{added.model.title} is withdrawn. Its unfinished jobs go on.", is_private=True)
+
+
+@command("model update", rank=Rank.MODERATOR, private=True)
+class ModelUpdate(Command):
+    """Move an added model to a newer version, after a look at the changes."""
+
+    model: str = option("Which model?", max_length=200, autocomplete=_suggest_added)
+    version: str = option("Which version? The newest if you say nothing.", default="", max_length=64)
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        added = _find_added(services, invocation, self.model)
+        if added is None:
+            return _list_added(services, self.model)
+        if added.model.task is not Task.RUN:
+            raise BadOption("Only models for /run can be updated: remove the model, and add it again.", option="model")
+        published = await services.runs.read_schema(added.model.ref, self.version)
+        target = services.runs.make_target(published, max_seconds=added.model.max_seconds)
+        changes = describe_changes(added.fields, target.fields)
+        if target.model.version == added.model.version and not changes and target.model.price == added.model.price:
+            raise RequestRefused(f"{added.model.title} is at that version already.")
+        most = bound_run(services.catalogue, target, {})
+        if invocation.rank < Rank.OWNER:
+            await RunRequests(services).check_budget(invocation.user, target, most)
+        if not invocation.is_confirmed or most > invocation.confirmed_micros:
+            raise _ask_for_update(services, added, target, changes, most)
+        place = (added.platform, added.workspace)
+        addition = target.build_addition(place, most)
+        updated = await services.runs.added.replace(added.model.key, addition, invocation.user)
+        if updated is None:
+            raise RequestRefused(f"{added.model.title} was withdrawn a moment ago.")
+        return Reply(text=f"{updated.model.title} is updated, as `{updated.model.key}`.", is_private=True)
+
+
+def _ask_for_update(
+    services: Services, added: AddedModel, target: RunTarget, changes: Sequence[str], most_micros: int
+) -> ConfirmationRequired:
+    amount = services.credits.formatter
+    before = amount.format(added.model.agreed_micros or 0)
+    lines = [
+        f"Update {added.model.ref} to {target.model.version[:12] or 'the schema of now'}?",
+        *(f"- {change}" for change in changes[:_MAX_SHOWN_FIELDS]),
+        *([] if changes else ["- The inputs stay the same."]),
+        f"- A run costs at most {amount.format(most_micros)} credits; {before} were agreed to.",
+    ]
+    # The very version: a newer one that appears before the press is another question.
+    options = {"model": added.model.key, "version": target.model.version}
+    return ConfirmationRequired("\n".join(lines), button_label="Update", price_micros=most_micros, options=options)
+
+
+def _list_added(services: Services, name: str) -> Reply:
+    keys = [f"`{model.key}`" for model in services.catalogue.list_all() if model.key in services.catalogue.added]
+    listed = f"Added are {', '.join(keys)}." if keys else "/model add adds one."
+    return Reply(text=f"No model called “{name}” was added here. {listed}", is_private=True)
+
+
+def _find_added(services: Services, invocation: Invocation, name: str) -> AddedModel | None:
+    """Return the added model of a name; None without one. Raise `NotAllowed` where the caller may not change it."""
+    found: Model | None = services.catalogue.find(name)
+    added = services.catalogue.added.get(found.key) if found is not None else services.catalogue.added.get(name)
+    if added is None:
+        return None
+    if added.is_removed:
+        raise RequestRefused(f"{added.model.title} was withdrawn already.")
+    here = (invocation.user.platform, invocation.user.workspace)
+    if invocation.rank < Rank.OWNER and (added.platform, added.workspace) != here:
+        raise NotAllowed("Only my owner can change a model that is on offer everywhere.")
+    return added
