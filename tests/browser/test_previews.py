@@ -24,6 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @pytest_asyncio.fixture(loop_scope="session")
 async def server(tmp_path: Path) -> AsyncIterator[ComfyUIEmulator]:
     async with ComfyUIEmulator(tmp_path / "comfyui", step_seconds=0.25) as server:
+        server.awaits_listeners = True
         yield server
 
 

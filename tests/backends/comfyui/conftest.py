@@ -44,9 +44,11 @@ class Rig:
         assert isinstance(last, RunEnded)
         return last.snapshot
 
-    async def wait_until_listening(self, backend_id: str) -> None:
-        """Wait until a watch has looked again after its socket was open: from then on it hears each frame."""
+    async def release_slowly(self, backend_id: str) -> None:
+        """Let a held run go on once a watch listens, so slowly that no look at the history overtakes the frames."""
         await wait_until(lambda: self.server.calls[f"GET /history/{backend_id}"] >= 5)
+        self.server.step_seconds = 0.15
+        self.server.release()
 
     def write_workflow(self, folder: Path, name: str, **nodes: object) -> None:
         """Write an example workflow with further or other nodes into a folder."""

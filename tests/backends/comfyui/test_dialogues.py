@@ -32,7 +32,7 @@ def is_previewed(message: DiscordMessageState) -> bool:
 
 async def test_a_preview_grows_into_the_picture_on_discord(town: Town, server: ComfyUIEmulator) -> None:
     server.hold(step=2)
-    server.step_seconds = 0.3  # the bot listens before the first step
+    server.awaits_listeners, server.step_seconds = True, 0.15
     message = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
 
     await message.wait_until(is_previewed)
@@ -51,7 +51,7 @@ async def test_a_preview_grows_into_the_picture_on_discord(town: Town, server: C
 
 async def test_a_stopped_run_leaves_no_preview(town: Town, server: ComfyUIEmulator) -> None:
     server.hold(step=2)
-    server.step_seconds = 0.3
+    server.awaits_listeners, server.step_seconds = True, 0.15
     message = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
     await message.wait_until(is_previewed)
 

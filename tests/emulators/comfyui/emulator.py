@@ -17,7 +17,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.emulators.comfyui.nodes import NODE_CLASSES
-from tests.emulators.comfyui.runs import ComfyUIRuns, ExecutionError, is_canonical_uuid
+from tests.emulators.comfyui.runs import ComfyUIRuns, ExecutionError, QueuedRun, is_canonical_uuid
 from tests.emulators.comfyui.sockets import ComfyUISockets
 from tests.emulators.comfyui.validation import make_error, validate_prompt
 
@@ -39,6 +39,8 @@ class ComfyUIEmulator:
         """The error of the next node of a class."""
         self.faults: dict[str, deque[str]] = {}
         """For the next calls of "METHOD /path": "drop before", "drop after", "redirect", "huge", or a status."""
+        self.awaits_listeners = False
+        """Whether a sampler waits until its client listens: what a run says before is lost."""
         self.extra_outputs: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.headers: list[dict[str, str]] = []
@@ -103,6 +105,14 @@ class ComfyUIEmulator:
         await asyncio.sleep(self.step_seconds)
         if not self._held_class and step >= self._held_step:
             await self._wait()
+
+    async def wait_for_listener(self, run: QueuedRun) -> None:
+        """Wait until the client of a run has a socket and has looked at the history since."""
+        client = run.extra.get("client_id", "")
+        while self.awaits_listeners and not (  # noqa: ASYNC110 - two conditions
+            self.sockets.has_client(client) and self.calls[f"GET /history/{run.id}"] > 1
+        ):
+            await asyncio.sleep(0.01)
 
     async def wait_before(self, class_type: str) -> None:
         # The run of a stranger has no sampler, and waits for the same release.

@@ -182,6 +182,7 @@ class ComfyUIRuns:
 
     async def _sample(self, run: QueuedRun, node: str, inputs: Mapping[str, Any]) -> None:
         steps, latent = inputs["steps"], inputs["latent_image"]
+        await self._server.wait_for_listener(run)
         for step in range(1, steps + 1):
             await self._server.wait_before_step(step)
             self._check()

@@ -38,6 +38,10 @@ class ComfyUISockets:
                 del self._sockets[client]
         return socket
 
+    def has_client(self, client: str) -> bool:
+        """Return whether a client has an open socket."""
+        return client in self._sockets
+
     async def send(self, client: str, frame: dict[str, Any]) -> None:
         """Send a text frame to one client, if the client has a socket."""
         socket = self._sockets.get(client)
