@@ -422,7 +422,9 @@ def models_for(task: Task) -> Autocomplete:
 
 
 def _format_wait(services: Services, model: Model) -> str:
-    """Return the waiting time of a model behind other jobs; empty for a short wait."""
+    """Return the waiting time of a model behind other jobs, or that its server is away; empty for a short wait."""
+    if services.jobs.is_away(model):
+        return " · away right now"
     seconds = services.jobs.estimate_wait_seconds(model)
     return f" · about {seconds:.0f} s in line" if seconds >= _MIN_TOLD_WAIT_SECONDS else ""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile, list_input_files
 from bot.core.caches import TtlCache
-from bot.core.errors import ConfirmationRequired, Unavailable, UserError
+from bot.core.errors import BackendDown, ConfirmationRequired, Unavailable, UserError
 from bot.core.file_types import PICTURES, MediaKind
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
@@ -170,6 +170,14 @@ class Jobs:
     def estimate_wait_seconds(self, model: Model) -> float:
         """Return about how long a new job of a model waits in line; 0 where there is room."""
         return estimate_wait_seconds(self._services, model)
+
+    def is_away(self, model: Model) -> bool:
+        """Return whether the server of a model counts as away."""
+        try:
+            self._services.backends[model.backend].check()
+        except (BackendDown, KeyError):
+            return True
+        return False
 
     def now(self) -> datetime:
         """Return the time by the clock of all jobs."""

@@ -11,8 +11,10 @@ import aiohttp
 import pytest
 
 from tests.backends.conftest import require_package
+from tests.backends.openai.catalogue import BY_TOKENS, make_backend, make_chat_model
 from tests.chaos.processes import ROOT, BotProcess, PageUser
 from tests.emulators.a1111.server import A1111Server
+from tests.emulators.openai.server import open_openai_server
 from tests.servers.cog_server import CogServer, serve
 
 pytestmark = [pytest.mark.chaos, pytest.mark.servers, pytest.mark.timeout(120)]
@@ -116,6 +118,44 @@ async def test_sigkill_with_runs_in_flight_loses_doubles_and_charges_nothing_wro
         assert "You were not charged" in str(ends[-1][1])
         check_ledger(bot.folder)
         await check_idle(http, cog)
+
+
+async def test_sigkill_during_answers_that_no_server_keeps_ends_each_as_the_owner_says(
+    tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    async with open_openai_server() as home, open_openai_server() as cloud:
+        for server in (home, cloud):
+            server.will(hangs_after=1)
+        catalogue = (
+            make_backend(home.url)
+            + make_backend(cloud.url, name="cloud", lost_runs="charge")
+            + make_chat_model(BY_TOKENS)
+            + make_chat_model(BY_TOKENS, key="rented", backend="cloud")
+        )
+        bot = start_bot(tmp_path, catalogue)
+        await bot.start()
+        user = PageUser(http, bot)
+        for number in range(JOBS):
+            for model in ("talker", "rented"):
+                line = f"/chat Hello {number} --model {model}"
+                await user.send_request(line, f"request-{model}-{number}", f"{model}{number}")
+        await wait_until(bot.folder, "SELECT count(*) FROM jobs WHERE state = 'running'", 2 * JOBS)
+
+        await bot.kill()
+        await bot.start()
+        await wait_until_delivered(bot.folder)
+        assert await bot.terminate() == 0
+
+        ends = read_rows(
+            bot.folder, "SELECT model, cost_micros = max_micros, cost_micros, error FROM jobs ORDER BY model"
+        )
+        assert [row[:2] for row in ends[:JOBS]] == [("rented", 1)] * JOBS
+        assert all("you were charged" in str(row[3]) for row in ends[:JOBS])
+        assert [row[::2] for row in ends[JOBS:]] == [("talker", 0)] * JOBS
+        assert all(str(row[3]).endswith("You were not charged.") for row in ends[JOBS:])
+        # Nothing ran twice.
+        assert (len(home.requests), len(cloud.requests)) == (JOBS, JOBS)
+        check_ledger(bot.folder)
 
 
 def check_ledger(folder: Path) -> None:

@@ -24,7 +24,7 @@ from bot.backends.run_errors import explain_failure, is_transient
 from bot.backends.server import ServerApi
 from bot.core.backend import BackendConfig, Inputs, RunEvent, RunPending, RunSnapshot
 from bot.core.clock import Clock
-from bot.core.errors import BackendBusy, BackendError, BackendRefusedToken, ModelFailed, PredictionGone
+from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendRefusedToken, ModelFailed, PredictionGone
 from bot.core.json import JSON, get_objects, get_text
 from bot.core.models import Model, ModelSchema, Task
 
@@ -173,6 +173,8 @@ class OpenAIBackend:
         try:
             if response.status_code != 200:
                 raise self.api.read_error(await self.api.read_reply(response))
+            if "html" in response.headers.get("content-type", ""):
+                raise BackendDown(f"{self.api.service} answers with a page for browsers. Is its url right?")
             async with aclosing(read(self.api, response)) as events:
                 async for event in events:
                     yield event

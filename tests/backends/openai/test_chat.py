@@ -1,9 +1,13 @@
 """Chat on the stand-ins of Ollama, vLLM, OpenRouter and OpenAI: one dialogue each, then the faults of the stream."""
 
+import shutil
+import ssl
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bot.core.jobs import JobState
 from bot.core.replies import Tone
@@ -13,6 +17,8 @@ from tests.emulators.openai.server import KEY, Flavour, open_openai_server
 from tests.fakes.backend import make_png
 from tests.fakes.samples import MODERATOR
 from tests.ports import find_free_port
+
+OPENSSL = shutil.which("openssl") or ""
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +126,46 @@ async def test_a_fault_is_one_sentence_and_costs_nothing(tmp_path: Path, script:
         assert bench.last.reply.tone is Tone.ERROR
         assert await bench.paid_micros() == 0
         assert len(server.requests) == 1
+
+
+async def test_another_programs_page_is_named(tmp_path: Path) -> None:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer_with_page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    async with open_own_bench(tmp_path, make_catalogue(url)) as bench:
+        assert "answers with a page for browsers. Is its url right?" in await bench.run("/chat Hello")
+        assert await bench.paid_micros() == 0
+    await runner.cleanup()
+
+
+async def answer_with_page(request: web.Request) -> web.Response:
+    return web.Response(text="<html>It works</html>", content_type="text/html")
+
+
+def make_own_certificate(folder: Path) -> ssl.SSLContext:
+    """Return the context of a server whose certificate no authority signed."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([OPENSSL, *new, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.mark.skipif(not OPENSSL, reason="openssl is needed to make a certificate")
+async def test_a_certificate_that_nobody_vouches_for_is_named(tmp_path: Path) -> None:
+    context = make_own_certificate(tmp_path)
+    runner = web.AppRunner(web.Application())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}/v1"
+    async with open_own_bench(tmp_path, make_catalogue(url)) as bench:
+        assert "shows a certificate that this machine does not trust" in await bench.run("/chat Hello")
+        assert await bench.paid_micros() == 0
+    await runner.cleanup()
 
 
 async def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
