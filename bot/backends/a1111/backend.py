@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
-from pathlib import Path
 
 from bot.backends.a1111.client import A1111Client, A1111Progress
 from bot.backends.a1111.requests import (
@@ -20,6 +19,7 @@ from bot.backends.a1111.requests import (
     make_request,
     read_pictures,
 )
+from bot.backends.input_files import read_input_file
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure
 from bot.core.backend import (
@@ -240,11 +240,7 @@ class A1111Backend:
         if len(pictures) != len(files) or not pictures:
             # The server fetches an address in such a field, where the server's owner allowed addresses.
             raise InputRefused(f"{self._client.service} takes a picture for {name}, and the catalogue sends words.")
-        try:
-            contents = [await asyncio.to_thread(Path(picture.path).read_bytes) for picture in pictures]
-        except OSError as error:
-            raise InputRefused("The picture to work on is no longer kept. Send it again.") from error
-        return encode_picture_field(name, contents)
+        return encode_picture_field(name, [await read_input_file(picture) for picture in pictures])
 
 
 def _is_ours(progress: A1111Progress, run: str) -> bool:

@@ -1,16 +1,15 @@
 """Cog's server as a `Backend`: files as data URLs, our own id for each run, creates in turn."""
 
 import asyncio
-import base64
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 
 from bot.backends.cog.client import CogClient, CogHealth, CogStatus
 from bot.backends.cog.runs import CogRun
 from bot.backends.cog_schema import CogSchema
+from bot.backends.input_files import make_data_url, read_input_file
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure
 from bot.core.backend import (
@@ -149,8 +148,11 @@ class CogBackend:
         if broken := self._client.describe_broken(health):
             raise BackendDown(broken)
         await self._client.get_schema()
-        version = f"Cog {health.version}" if health.version else "Cog"
-        return f"{self._client.service} ({version}) is {health.status.lower()}."
+        name = f"{self._client.service} ({f'Cog {health.version}'.strip()})"
+        if health.status is CogStatus.UNHEALTHY:
+            # The server still takes runs.
+            return f"{name} runs, but the model's own health check fails{health.reason and f': {health.reason}'}."
+        return f"{name} is {health.status.lower()}."
 
     async def list_models(self) -> list[str]:
         """Return the server's only model, named after the table."""
@@ -218,11 +220,7 @@ async def _prepare_input(value: InputValue) -> JSON:
 
 
 async def _make_data_url(file: InputFile) -> str:
-    try:
-        content = await asyncio.to_thread(Path(file.path).read_bytes)
-    except OSError as error:
-        raise InputRefused("The picture to work on is no longer kept. Send it again.") from error
-    return f"data:{file.mime};base64,{base64.b64encode(content).decode()}"
+    return make_data_url(await read_input_file(file), file.mime)
 
 
 def _measure(value: JSON) -> int:

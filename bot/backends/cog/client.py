@@ -41,7 +41,7 @@ class CogStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CogHealth:
-    """The state of the server. `reason` is the last line of the setup's log, after a failed setup."""
+    """The state of the server. `reason` is the last line of the setup's log, or the error of the model's own check."""
 
     status: CogStatus
     version: str = ""
@@ -64,7 +64,8 @@ class CogClient:
             raise BackendDown(f"{self.service} is no Cog server: /health-check has no status.") from error
         version = get_object(body, "version")
         lines = get_text(get_object(body, "setup"), "logs").strip().splitlines()
-        reason = self.api.clean_reason(lines[-1])[:_MAX_SETUP_CHARACTERS] if lines else ""
+        words = get_text(body, "user_healthcheck_error") or (lines[-1] if lines else "")
+        reason = self.api.clean_reason(words)[:_MAX_SETUP_CHARACTERS]
         number = get_text(version, "coglet") or get_text(version, "python_sdk") or get_text(version, "cog")
         return CogHealth(status, number, reason)
 

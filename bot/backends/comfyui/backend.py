@@ -7,13 +7,13 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from pathlib import Path
 
 from bot.backends.comfyui.client import ComfyUIClient, make_prompt_id
 from bot.backends.comfyui.errors import explain_failure, is_too_old, make_too_old_error
 from bot.backends.comfyui.models import read_schema
 from bot.backends.comfyui.outputs import ComfyUIRun
 from bot.backends.comfyui.watching import LOOK_SECONDS, ComfyUIWatcher
+from bot.backends.input_files import read_input_file
 from bot.core.backend import (
     BackendConfig,
     InputFile,
@@ -211,10 +211,7 @@ class ComfyUIBackend:
             raise InputRefused("A workflow takes one picture for each field.")
         if not isinstance(value, InputFile):
             return value
-        try:
-            content = await asyncio.to_thread(Path(value.path).read_bytes)
-        except OSError as error:
-            raise InputRefused("The picture to work on is no longer kept. Send it again.") from error
+        content = await read_input_file(value)
         # Equal files have equal names, so that the server keeps one of them.
         name = value.sha256[:32] + (mimetypes.guess_extension(value.mime) or "")
         return await self.client.upload(name, content, value.mime)

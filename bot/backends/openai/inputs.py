@@ -3,11 +3,11 @@
 Between `prepare` and `submit` a file stands in the inputs as `{"path", "mime"}`: the row of the job stays small.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from bot.backends.input_files import make_data_url
 from bot.core.backend import InputFile, Inputs, InputValue
 from bot.core.errors import InputRefused
 from bot.core.file_types import FILE_TYPES
@@ -93,7 +93,7 @@ def _clean_text(text: JSON) -> str:
 
 def _make_data_url(file: Mapping[str, JSON]) -> str:
     content, mime = read_file(file)
-    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+    return make_data_url(content, mime)
 
 
 def build_picture_fields(model: Model, inputs: Mapping[str, JSON]) -> dict[str, JSON]:

@@ -1,19 +1,17 @@
 """Replicate's API, one method for each call of the bot, with typed replies; and files among inputs as addresses."""
 
-import asyncio
-import base64
 import json
 import logging
 import mimetypes
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from ssl import SSLContext
 
 import httpx
 
 from bot.backends import http
+from bot.backends.input_files import make_data_url, read_input_file
 from bot.backends.predictions import CogPrediction, parse_prediction
 from bot.backends.replicate.api import ReplicateApi, RetryBackoff, log_refusal, quote_ref
 from bot.backends.replicate.create_limiter import CreateLimiter, read_create_limits
@@ -22,7 +20,7 @@ from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.models import ReplicateModels, ReplicateTrainings
 from bot.core.backend import InputFile, Inputs
 from bot.core.clock import Clock
-from bot.core.errors import BackendDown, InputRefused, SubmitUnclear
+from bot.core.errors import BackendDown, SubmitUnclear
 from bot.core.json import JSON, as_object, canonicalize, get_object, get_text
 from bot.core.models import Model
 
@@ -210,11 +208,8 @@ async def replace_files_with_urls(client: ReplicateClient, inputs: Inputs) -> di
 
 
 async def _make_file_url(client: ReplicateClient, file: InputFile) -> str:
-    try:
-        content = await asyncio.to_thread(Path(file.path).read_bytes)
-    except OSError as error:
-        raise InputRefused("The picture to work on is no longer kept. Send it again.") from error
+    content = await read_input_file(file)
     if len(content) <= MAX_DATA_URL_BYTES:
-        return f"data:{file.mime};base64,{base64.b64encode(content).decode()}"
+        return make_data_url(content, file.mime)
     name = file.sha256[:16] + (mimetypes.guess_extension(file.mime) or "")
     return await client.upload_file(name, content, file.mime)

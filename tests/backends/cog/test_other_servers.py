@@ -21,15 +21,19 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def open_backend(
-    *, status: str = "READY", put: Handler | None = None, clock: Clock | None = None
+    *, status: str = "READY", error: str = "", put: Handler | None = None, clock: Clock | None = None
 ) -> AsyncIterator[CogBackend]:
     """Open a backend on a server with a fixed health and a handler of creates."""
 
     async def read_health(_: web.Request) -> web.Response:
-        return web.json_response({"status": status, "setup": {"logs": ""}})
+        return web.json_response({"status": status, "setup": {"logs": ""}, "user_healthcheck_error": error})
+
+    async def read_schema(_: web.Request) -> web.Response:
+        return web.json_response({"components": {"schemas": {}}})
 
     app = web.Application()
     app.router.add_get("/health-check", read_health)
+    app.router.add_get("/openapi.json", read_schema)
     if put is not None:
         app.router.add_put("/predictions/{run}", put)
     runner = web.AppRunner(app)
@@ -100,6 +104,14 @@ async def test_a_broken_server_is_told_at_once(status: str) -> None:
             await submit(backend)
 
     assert clock.slept_seconds == []
+
+
+async def test_a_model_that_fails_its_own_check_still_runs_and_is_named() -> None:
+    async with open_backend(status="UNHEALTHY", error="GPU fell off the bus", put=answer_like_cog_0_16) as backend:
+        _, snapshot = await follow(backend, PAINTER, await submit(backend))
+
+        assert snapshot.state is PredictionState.SUCCEEDED
+        assert "the model's own health check fails: GPU fell off the bus." in await backend.probe()
 
 
 async def test_a_connection_that_breaks_before_the_run_is_unclear() -> None:
