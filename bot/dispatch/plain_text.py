@@ -65,7 +65,12 @@ async def invocation_from_text(
     options = convert_words(declaration, call.options, name_mentions)
     if call.command == DEFAULT_COMMAND:
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
+        # A question about another message can be answered without hearing that message's sound.
+        unheard = [file for file in files if is_quoted and words and file.kind in RECORDINGS]
+        files = [file for file in files if file not in unheard]
         message = await _append_text_files(words, files, services.menu)
+        if unheard:
+            message += f"\n\n(A {unheard[0].kind.noun} belongs to this, which you cannot hear: {unheard[0].name})"
         if is_quoted and words and fitting and not _has_seeing_model(services):
             # The words can be answered all the same; the model is told of the picture, so the answer can tell too.
             message += f"\n\n(A picture belongs to this, which you cannot see: {fitting[0].name})"

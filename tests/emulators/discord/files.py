@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GONE_TEXT = "This content is no longer available."
 FILE_URL_SECONDS = 24 * 3600
+VOICE_MESSAGE = 1 << 13
+"""The flag of a voice message (docs.discord.com/developers/resources/message, "Voice Messages")."""
 _PIECE_BYTES = 256 * 1024
 _UNSAFE_IN_NAMES = re.compile(r"[^\w.\-]+")
 
@@ -31,6 +33,8 @@ class DiscordFileUpload:
 
     filename: str
     data: bytes
+    voice_seconds: float | None = None
+    """The length of a voice message."""
 
 
 def resolve_attachments(
@@ -93,6 +97,7 @@ def store_file(
     url = build_file_url(state, "attachments", channel, file_id, filename)
     size = _measure_pixels(upload.data) if kind.startswith("image/") else None
     attachment = DiscordAttachmentState(file_id, filename, upload.data, kind, url, entry.get("description"), size)
+    attachment.voice_seconds = upload.voice_seconds
     state.files[file_id] = attachment
     return attachment
 

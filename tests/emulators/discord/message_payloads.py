@@ -26,6 +26,8 @@ def attachment_json(attachment: DiscordAttachmentState) -> Json:
         payload["ephemeral"] = True
     if attachment.size_in_pixels:
         payload["width"], payload["height"] = attachment.size_in_pixels
+    if attachment.voice_seconds is not None:
+        payload |= {"duration_secs": attachment.voice_seconds, "waveform": "AAAA"}
     return payload
 
 

@@ -29,6 +29,7 @@ class DiscordAttachmentState:
     description: str | None = None
     size_in_pixels: tuple[int, int] | None = None
     is_ephemeral: bool = False
+    voice_seconds: float | None = None
 
 
 @dataclass(frozen=True)

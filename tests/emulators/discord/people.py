@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.emulators.changes import DEFAULT_TIMEOUT_SECONDS
-from tests.emulators.discord.files import DiscordFileUpload, get_upload_limit
+from tests.emulators.discord.files import VOICE_MESSAGE, DiscordFileUpload, get_upload_limit
 from tests.emulators.discord.forms import (
     ActionNotAvailable,
     InteractionDataBuilder,
@@ -270,6 +270,14 @@ class DiscordPerson:
             activate_thread(self.state, channel, self.user)
         kind = 19 if reply_to else 0
         return create_message(self.state, channel, self.user, draft, reference=reply_to, kind=kind)
+
+    async def send_voice_message(
+        self, data: bytes, seconds: float, channel: DiscordChannelState | None = None
+    ) -> DiscordMessageState:
+        """Post a recording as the app on a phone does: without words, with length and waveform."""
+        recording = DiscordFileUpload("voice-message.ogg", data, seconds)
+        draft = DiscordMessageDraft({}, {0: recording})
+        return create_message(self.state, self._check_channel(channel), self.user, draft, flags=VOICE_MESSAGE)
 
     async def forward(
         self, message: DiscordMessageState, channel: DiscordChannelState | None = None

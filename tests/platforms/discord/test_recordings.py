@@ -12,10 +12,11 @@ from bot.media.recordings import measure_recording
 from bot.platforms.discord.uploads import DiscordFiles
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.message_payloads import message_json
+from tests.fakes.backend import make_png
 from tests.media.catalogue import write_recording_catalogue
 from tests.media.recordings import make_mp3, make_mp4, make_ogg, make_wav, make_webm
 from tests.platforms.discord.dialogue import draw_picture
-from tests.platforms.discord.town import Town, finish, open_town
+from tests.platforms.discord.town import Town, finish, is_done, open_town
 
 
 @pytest.fixture
@@ -105,3 +106,30 @@ async def test_files_of_a_message_are_chosen_by_their_kinds(town: Town) -> None:
     assert [file.name for file in given if isinstance(file, Attachment)] == ["voice-message.ogg", "waves.mp4"]
     assert reader.list_given(raw, [MediaKind.PICTURE]) == []
     assert await voice.read() == make_ogg(2)
+
+
+async def test_a_voice_message_is_written_down_from_its_menu_and_by_the_last_one_here(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        voice = await town.ana.send_voice_message(make_ogg(2), 2.0, town.general)
+
+        from_menu = await finish(await town.ben.use_message_command("Transcribe", voice))
+        await town.ana.say("a picture in between", town.general, files=[DiscordFileUpload("a.png", make_png())])
+        left_out = await finish(await town.ana.use_command("transcribe", channel=town.general))
+        asked = await town.ana.say(f"<@{town.emulator.state.bot.id}> transcribe", reply_to=voice)
+        in_reply = await town.wait_until(lambda: town.general.last_message is not asked and town.general.last_message)
+        await town.wait_until(lambda: is_done(in_reply))
+
+        assert [message.text.split("\n")[0] for message in (from_menu, left_out)] == ["A short answer."] * 2
+        assert [run.model.task for run in town.backend.runs.values()] == ["transcribe"] * 3
+        assert {str(run.inputs["audio"])[:15] for run in town.backend.runs.values()} == {"data:audio/ogg;"}
+
+
+async def test_a_question_in_reply_to_a_sound_is_answered_without_the_sound(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        voice = await town.ana.send_voice_message(make_ogg(2), 2.0, town.general)
+
+        asked = await town.ana.say(f"<@{town.emulator.state.bot.id}> what is a sea shanty?", reply_to=voice)
+        thread = await town.wait_until(lambda: asked.thread)
+        await town.wait_until(lambda: thread.messages and is_done(thread.last_message))
+
+        assert "(A sound belongs to this, which you cannot hear: voice-message.ogg)" in town.backend.last_run.words
