@@ -127,7 +127,12 @@ def _build_document(
 
 def derive_key(ref: str) -> str:
     """Return the bot's name of a model: the last part of the backend's name, in letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", ref.rpartition("/")[2].lower()).strip("-") or "model"
+    return re.sub(r"[^a-z0-9]+", "-", _shorten_ref(ref).lower()).strip("-") or "model"
+
+
+def _shorten_ref(ref: str) -> str:
+    """Return the last part of the backend's name; of a workflow's file the name without its ending."""
+    return ref.rpartition("/")[2].removesuffix(".json")
 
 
 def _guess_task(published: ModelSchema) -> Task:
@@ -177,7 +182,7 @@ def _requires_picture(published: ModelSchema) -> bool:
 
 
 def _describe_model(task: Task, published: ModelSchema) -> Iterator[tuple[str, JSON]]:
-    name = published.ref.rpartition("/")[2].replace("-", " ").replace("_", " ")
+    name = _shorten_ref(published.ref).replace("-", " ").replace("_", " ")
     yield "title", flatten_text(name[:1].upper() + name[1:])
     if published.description:
         yield "description", _shorten(flatten_text(published.description))

@@ -16,7 +16,7 @@ LEAST_VERSION = (0, 25)
 
 _TOO_OLD = "The ComfyUI server is too old for the bot: its owner has to update ComfyUI to 0.25 or later."
 _BROKEN = "This model is not set up right on its ComfyUI server. Its owner can see why with `easel models check`."
-_GONE = "The ComfyUI server was restarted and no longer knows this run. Please ask again."
+_GONE = "The ComfyUI server was restarted and no longer knows this run. You were not charged."
 _BAD_PICTURE = "The ComfyUI server cannot read this picture. Send it again, or send another one."
 
 _OUT_OF_MEMORY = "The model failed: its machine is out of memory. Try a smaller picture, or fewer at once."

@@ -103,6 +103,7 @@ def _make_fields(workflow: Workflow, inputs: Sequence[ComfyUINodeInput]) -> Iter
     titles = [get_title(workflow, node) for node in workflow]
     words = _find_words(workflow)
     used_aliases: set[str] = set()
+    has_picture = any(one.is_upload for one in inputs)
     for one in inputs:
         title, by_id = get_title(workflow, one.node), f"{one.node}.{one.key}"
         name = f"{title}.{one.key}" if titles.count(title) == 1 else by_id
@@ -111,6 +112,8 @@ def _make_fields(workflow: Workflow, inputs: Sequence[ComfyUINodeInput]) -> Iter
             meaning = "image"
         elif meaning in ("prompt", "negative_prompt") and (one.node, one.key) not in words:
             meaning = by_id
+        elif one.key == "denoise" and not has_picture:
+            meaning = by_id  # without a picture to start from, less than all of it leaves noise
         aliases = {by_id, *({meaning} - used_aliases)} - {name}
         used_aliases |= aliases
         yield SchemaField(

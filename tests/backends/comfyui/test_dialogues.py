@@ -101,6 +101,20 @@ async def test_a_failure_and_an_absent_server_are_told_in_one_sentence(town: Tow
     assert "The model server comfyui cannot be reached right now. Try again in a minute." in absent.text
 
 
+async def test_a_restarted_server_loses_the_run_and_nobody_pays(town: Town, server: ComfyUIEmulator) -> None:
+    server.hold()
+    message = await (await town.ana.use_command("imagine", {"prompt": "a fox"})).wait_for_message()
+    await town.wait_until(lambda: server.runs.running)
+
+    await server.stop()
+    await server.start()
+    await message.wait_until(lambda one: "Stop" not in one.button_labels)
+
+    assert "The ComfyUI server was restarted and no longer knows this run." in message.text
+    assert message.text.count("You were not charged.") == 1
+    assert len(server.runs.started) == 1
+
+
 @pytest.fixture
 async def office(tmp_path: Path, server: ComfyUIEmulator) -> AsyncIterator[Office]:
     catalogue = write_catalogue(tmp_path / "catalogue", server.url)

@@ -22,10 +22,16 @@ async def test_the_examples_are_drafted_as_they_stand_in_the_catalogue(rig: Rig)
     drawing = draft_entry(await rig.backend.get_schema("text-to-picture.json"), today=TODAY).text
     editing = draft_entry(await rig.backend.get_schema("picture-to-picture.json"), today=TODAY).text
 
-    drawn = tomllib.loads(drawing)["text-to-picture-json"]
-    edited = tomllib.loads(editing)["picture-to-picture-json"]
+    drawn = tomllib.loads(drawing)["text-to-picture"]
+    edited = tomllib.loads(editing)["picture-to-picture"]
     inputs = drawn["inputs"]
-    assert (drawn["task"], drawn["backend"], drawn["output"]) == ("imagine", "comfyui", "pictures")
+    assert "strength" not in inputs
+    assert (drawn["task"], drawn["title"], drawn["backend"], drawn["output"]) == (
+        "imagine",
+        "Text to picture",
+        "comfyui",
+        "pictures",
+    )
     assert inputs["prompt"] == "Prompt.text"
     assert inputs["negative"] == "Negative prompt.text"
     assert inputs["seed"] == "Sampler.seed"
