@@ -65,16 +65,10 @@ async def invocation_from_text(
     options = convert_words(declaration, call.options, name_mentions)
     if call.command == DEFAULT_COMMAND:
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
-        # A question about another message can be answered without hearing that message's sound.
-        unheard = [file for file in files if is_quoted and words and file.kind in RECORDINGS]
-        files = [file for file in files if file not in unheard]
+        if is_quoted and words:
+            files, fitting, note = _leave_out_quoted(services, files, fitting)
+            words += note
         message = await _append_text_files(words, files, services.menu)
-        if unheard:
-            message += f"\n\n(A {unheard[0].kind.noun} belongs to this, which you cannot hear: {unheard[0].name})"
-        if is_quoted and words and fitting and not _has_seeing_model(services):
-            # The words can be answered all the same; the model is told of the picture, so the answer can tell too.
-            message += f"\n\n(A picture belongs to this, which you cannot see: {fitting[0].name})"
-            fitting = []
         _check_length(message, files, declaration)
         options["message"] = message
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
@@ -91,6 +85,22 @@ async def invocation_from_text(
         drawing_prompt=name_mentions(drawing_prompt),
         find_file=find_file,
     )
+
+
+def _leave_out_quoted(
+    services: Services, files: Sequence[Attachment], pictures: list[Attachment]
+) -> tuple[list[Attachment], list[Attachment], str]:
+    """Return the files and pictures of another message that a chat can take, and a note on the rest for the model.
+
+    A question about the words of another message can be answered all the same; the note lets the answer say so.
+    """
+    note = ""
+    if unheard := [file for file in files if file.kind in RECORDINGS]:
+        note += f"\n\n(A {unheard[0].kind.noun} belongs to this, which you cannot hear: {unheard[0].name})"
+    if pictures and not _has_seeing_model(services):
+        note += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
+        pictures = []
+    return [file for file in files if file not in unheard], pictures, note
 
 
 def convert_words(
