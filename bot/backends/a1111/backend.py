@@ -108,10 +108,12 @@ class A1111Backend:
     async def cancel(self, backend_id: str) -> None:
         """Interrupt a run if no other client may have the server, and close the connection of a stubborn run."""
         self._stopped[backend_id] = None
-        if self.is_sole_client and await self._interrupt(backend_id):
-            give_up_at = self._clock.monotonic() + CANCEL_SECONDS
-            while self._runs.is_running(backend_id) and self._clock.monotonic() < give_up_at:
-                await self._clock.sleep(PROGRESS_SECONDS)
+        give_up_at = self._clock.monotonic() + CANCEL_SECONDS
+        # Again and again: a run that has not begun cannot be interrupted, and would begin without its connection too.
+        while self.is_sole_client and await self._interrupt(backend_id):
+            if not self._runs.is_running(backend_id) or self._clock.monotonic() > give_up_at:
+                break
+            await self._clock.sleep(PROGRESS_SECONDS)
         await self._runs.cancel(backend_id)
 
     async def find(
@@ -194,14 +196,13 @@ class A1111Backend:
         return None
 
     async def _interrupt(self, run: str) -> bool:
-        """Interrupt our run, and return whether the server did; false at stable-diffusion.cpp."""
+        """Interrupt our run if the run began; false where no interrupt can help: at sd.cpp, and behind a stranger."""
         progress = await self._get_progress()
-        if progress is None or not _is_ours(progress, run):
+        if progress is None or (progress.is_running and not _is_ours(progress, run)):
             return False
-        with suppress(InputRefused):
+        if progress.is_running:
             await self._client.interrupt()
-            return True
-        return False
+        return True
 
     def _make_snapshot(self, request: A1111Request, run: str, reply: JSON, seconds: float) -> RunSnapshot:
         # An interrupted run ends like a finished run, with the unfinished picture.

@@ -78,7 +78,8 @@ class A1111Client:
         is_number = isinstance(fraction, int | float) and not isinstance(fraction, bool)
         return A1111Progress(
             fraction=min(max(float(fraction), 0.0), 1.0) if is_number and isinstance(fraction, int | float) else 0.0,
-            is_running=isinstance(count, int) and count > 0,
+            # −1 before the first step and for upscalers: the number of pictures is not known yet.
+            is_running=isinstance(count, int) and count != 0,
             task=get_text(body, "current_task"),
             preview=_decode_preview(get_text(body, "current_image")),
         )

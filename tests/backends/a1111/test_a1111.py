@@ -31,6 +31,7 @@ from bot.core.errors import BackendDown, BackendError, BackendRefusedToken, Inpu
 from bot.core.ids import new_id
 from bot.core.json import JSON
 from bot.core.models import InputRule, Model, OutputKind, Price, Task
+from tests.backends.clock import wait_until
 from tests.emulators.a1111.server import CHECKPOINTS, A1111Flavour, A1111Server
 
 PAINTER = Model(
@@ -166,6 +167,38 @@ async def test_a_sole_client_sees_progress_and_stops_its_run(flavour: A1111Flavo
         assert server.runs[0].is_interrupted
         cancelling.cancel()
         await backend.close()
+
+
+async def test_an_upscale_is_stopped_before_its_first_step(server: A1111Server, tmp_path: Path) -> None:
+    server.holds_runs = True
+    backend = open_backend(server)
+    run = await submit(backend, UPSCALER, image=make_picture(tmp_path))
+    await wait_until(lambda: server.is_working)
+
+    cancelling = asyncio.create_task(backend.cancel(run))
+    _, snapshot = await follow(backend, run)
+
+    assert snapshot.state is PredictionState.CANCELED
+    assert server.runs[0].is_interrupted
+    cancelling.cancel()
+    await backend.close()
+
+
+async def test_a_stop_before_the_run_begins_stops_the_run_when_it_begins(server: A1111Server) -> None:
+    server.loaded.clear()
+    server.holds_runs = True
+    backend = open_backend(server)
+    run = await submit(backend, prompt="a fox")
+
+    cancelling = asyncio.create_task(backend.cancel(run))
+    await wait_until(lambda: server.progress_requests)
+    server.loaded.set()
+    _, snapshot = await follow(backend, run)
+
+    assert snapshot.state is PredictionState.CANCELED
+    assert server.runs[0].is_interrupted
+    cancelling.cancel()
+    await backend.close()
 
 
 async def test_a_server_with_other_clients_is_not_interrupted(server: A1111Server) -> None:

@@ -73,10 +73,14 @@ class A1111Server:
         self.flavour = flavour
         self.url = ""
         self.runs: list[A1111Run] = []
+        self.progress_requests = 0
         self.list_requests: list[str] = []
         """The routes of lists that a client asked for."""
         self.checkpoint = CHECKPOINTS[0]
         self.gives_grids = False
+        self.loaded = asyncio.Event()
+        """Set unless the test wants the server to load its checkpoint for ever."""
+        self.loaded.set()
         self.holds_runs = False
         self.fails_with = ""
         """The text of a Python error that each run raises."""
@@ -133,6 +137,7 @@ class A1111Server:
     def release(self) -> None:
         """Let held runs go on."""
         self.holds_runs = False
+        self.loaded.set()
         for run in self.runs:
             run.hold.set()
 
@@ -212,6 +217,8 @@ class A1111Server:
         return {"caption": f"a picture of {picture.width} by {picture.height} pixels"}
 
     async def _work(self, route: str, body: Body, steps: int) -> A1111Run:
+        # Loading a checkpoint takes a while in which no run has the progress.
+        await self.loaded.wait()
         run = A1111Run(route, body, steps)
         if not self.holds_runs:
             run.hold.set()
@@ -238,10 +245,13 @@ class A1111Server:
         return answer
 
     async def _progress(self, request: web.Request) -> web.Response:
+        self.progress_requests += 1
         run = self._current
         reply: Body = {"progress": 0.0, "eta_relative": 0.0, "state": {"job_count": 0}, "current_image": None}
         if run is not None:
-            reply |= {"progress": 0.01 + run.done / run.steps, "state": {"job_count": 1, "sampling_step": run.done}}
+            # Until the first step the number of pictures is not known: A1111 says -1.
+            count = 1 if run.done else -1
+            reply |= {"progress": 0.01 + run.done / run.steps, "state": {"job_count": count, "sampling_step": run.done}}
             if request.query.get("skip_current_image") != "true":
                 reply["current_image"] = encode_picture(Image.new("RGB", (8, 8), (run.done % 256, 0, 0)))
         if self.flavour is A1111Flavour.FORGE:
