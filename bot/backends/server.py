@@ -33,6 +33,7 @@ from bot.telemetry import metrics
 log = logging.getLogger(__name__)
 
 _DEFAULT_BUSY_SECONDS = 5.0
+_AWAY_STATUSES = (502, 503, 504)
 _MAX_REASON_CHARACTERS = 300
 
 
@@ -102,7 +103,9 @@ class ServerApi:
         try:
             if response.status_code == 429:
                 metrics.backend_rate_limited.labels(backend=self.config.name).inc()
-            if response.status_code >= 500:
+            # A 500 is a failed run, such as a request too large for the memory: one person's requests must not take the
+            # server away from all. A proxy's 502 and 504, and 503, mean the server.
+            if response.status_code in _AWAY_STATUSES:
                 self.circuit_breaker.record_failure()
             else:
                 self.circuit_breaker.record_success()

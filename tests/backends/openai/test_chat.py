@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from bot.backends.circuit_breaker import FAILURES_TO_OPEN
 from bot.core.jobs import JobState
 from bot.core.replies import Tone
 from tests.backends.openai.catalogue import BY_TOKENS, make_backend, make_chat_model, make_picture_models
@@ -126,6 +127,16 @@ async def test_a_fault_is_one_sentence_and_costs_nothing(tmp_path: Path, script:
         assert bench.last.reply.tone is Tone.ERROR
         assert await bench.paid_micros() == 0
         assert len(server.requests) == 1
+
+
+async def test_failed_runs_of_one_person_do_not_take_the_server_from_all(tmp_path: Path) -> None:
+    async with open_openai_server() as server, open_own_bench(tmp_path, make_catalogue(server.url)) as bench:
+        server.will(status=500, error="CUDA out of memory")
+        for _ in range(FAILURES_TO_OPEN + 1):
+            await bench.run("/chat Too much")
+        server.will(status=200)
+
+        assert await bench.run("/chat Hello") == "A short answer."
 
 
 async def test_another_programs_page_is_named(tmp_path: Path) -> None:
