@@ -13,6 +13,8 @@ from bot.core.backend import BackendConfig, BackendKind, InputFile, Inputs, Pred
 from bot.core.clock import SystemClock
 from bot.core.errors import InputRefused
 from bot.core.models import Metric, Model
+from tests.backends.openai.catalogue import make_backend
+from tests.backends.own_bench import open_own_bench
 from tests.emulators.openai.server import KEY, Flavour, OpenAIServer, open_openai_server
 from tests.media.recordings import make_ogg, make_wav
 
@@ -96,6 +98,53 @@ async def test_words_become_a_sound(server: OpenAIServer, backend: OpenAIBackend
     assert snapshot.files == (make_wav(1),)
     expected = {"model": "gpt-speak", "input": "Good morning", "voice": "alloy", "response_format": "opus"}
     assert server.requests == [expected]
+
+
+SOUND_MODELS = """
+[listener]
+title = "Listener"
+task = "transcribe"
+backend = "home"
+ref = "gpt-listen"
+output = "text"
+usual_seconds = 2
+max_seconds = 60
+fixed = { response_format = "verbose_json" }
+price.tiers = [{ per = "audio_input_minute_count", usd = "0.006" }]
+price.bounds = { audio_input_minute_count = 30 }
+price.source = "a page"
+price.read_on = 2026-12-01
+inputs = { audio = { to = "file", file = true, media = ["audio", "video"] } }
+
+[speaker]
+title = "Speaker"
+task = "speak"
+backend = "home"
+ref = "gpt-speak"
+output = "audio"
+usual_seconds = 2
+max_seconds = 60
+price = { tiers = [{ per = "run", usd = "0" }], source = "own hardware", read_on = 2026-12-01 }
+inputs = { text = "input", voice = { to = "voice", default = "alloy" } }
+"""
+
+
+async def test_transcribe_and_speak_work_in_the_bot(
+    server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME_KEY", KEY)
+    server.will(picture=make_wav(1))
+    async with open_own_bench(tmp_path, make_backend(server.url, key_env="HOME_KEY") + SOUND_MODELS) as bench:
+        text = await bench.run("/transcribe", audio=make_ogg(2))
+        paid_micros = await bench.paid_micros()
+        (subtitles,) = bench.last.reply.result_files
+        await bench.run("/speak Good morning")
+
+        assert text == "Hello. Bye."
+        assert subtitles.name == "transcribe.srt"
+        # A minute and a half at $0.006 a started minute, up to the hold for the two seconds that were given.
+        assert 6_000 <= paid_micros <= 12_000
+        assert bench.last.reply.result_files[0].mime == "audio/wav"
 
 
 async def test_a_refusal_is_a_sentence(server: OpenAIServer, backend: OpenAIBackend) -> None:

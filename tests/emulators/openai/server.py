@@ -160,6 +160,10 @@ class OpenAIServer:
         if not isinstance(file, web.FileField) or file.filename.rpartition(".")[2] not in _SOUND_EXTENSIONS:
             return refuse(400, "Unrecognized file format.", self.flavour)
         self.uploads.append({file.filename: file.file.read()})
+        if form.get("response_format") == "verbose_json":
+            segments = [{"start": 0.0, "end": 40.0, "text": " Hello."}, {"start": 40.0, "end": 90.0, "text": " Bye."}]
+            usage: dict[str, Any] = {"type": "duration", "seconds": 90}
+            return web.json_response({"text": "Hello. Bye.", "segments": segments, "duration": 90.0, "usage": usage})
         usage = {"type": "tokens", "input_tokens": 14, "output_tokens": 45, "total_tokens": 59}
         return web.json_response({"text": "".join(self.script.words), "usage": usage})
 
