@@ -70,7 +70,7 @@ class SpeechBackend(ScriptedBackend):
 
     async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         run, now = self.runs[backend_id], self._now
-        telling = next(one for question, one in self._tellings.items() if question in str(run.inputs["prompt"]))
+        telling = next(one for question, one in self._tellings.items() if question in run.words)
         speech, telling.asked_at = telling.speech, now()
         yield RunPending()
         await asyncio.sleep(FIRST_TOKEN_SECONDS)
