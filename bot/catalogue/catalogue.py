@@ -162,10 +162,11 @@ class Catalogue:
         is_drawn = job.command == Task.IMAGINE and not any(isinstance(value, dict) for value in job.options.values())
         if finer is None or finer.price.objection or not is_drawn:
             return None
-        options = {name: job.options.get(name) for name in _FINISHED_OPTIONS}
-        options["aspect"] = options["aspect"] or _find_aspect(picture.width, picture.height)
+        # Options that the draft was drawn without do not count.
+        options = {name: job.options.get(name) for name in _FINISHED_OPTIONS if name in draft.inputs}
+        options["aspect"] = options.get("aspect") or _find_aspect(picture.width, picture.height)
         options["seed"] = job.inputs.get(draft.inputs["seed"].name) if "seed" in draft.inputs else None
-        if options["count"] == 1 and "count" not in finer.inputs:
+        if options.get("count") == 1 and "count" not in finer.inputs:
             del options["count"]
         if not options["aspect"] or options["seed"] is None:
             return None

@@ -153,6 +153,22 @@ async def test_no_finish_is_offered_where_the_finer_model_cannot_draw_the_same(b
         assert "finish" not in [button.action for button in bench.last_message.reply.buttons]
 
 
+async def test_an_option_that_the_draft_was_drawn_without_hinders_no_finish(bench: Bench) -> None:
+    await bench.say("/imagine a fox --aspect 3:2 --negative hens")
+
+    await bench.press("finish")
+
+    assert bench.backend.last_run.model.key == "flux-dev"
+    assert "without" not in bench.last_message.reply.note
+
+
+async def test_a_reference_paid_by_the_megapixel_is_shrunk(bench: Bench) -> None:
+    await bench.say("/imagine a fox --model flux-2-pro", image=make_png(4_000, 3_000))
+
+    # 15 for the run, 15 for the megapixel drawn with 1024 pixels a side, 30 for the two given.
+    assert bench.last_message.history[0].note.startswith("FLUX.2 pro · about 60, at most 60.7 credits")
+
+
 async def test_a_finish_paid_by_the_second_names_its_usual_price(bench: Bench) -> None:
     await bench.say("/imagine a fox --aspect 9:16 --model sdxl-lightning")
 
