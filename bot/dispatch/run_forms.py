@@ -54,7 +54,7 @@ def declare_option(field: SchemaField) -> Option:
     """Return the option of one field. Fields of several kinds, lists and JSON are typed as text."""
     kind = _choose_kind(field)
     choices = tuple(dict.fromkeys(str(choice) for choice in field.choices))
-    if not all(0 < len(choice) <= _MAX_CHOICE_CHARACTERS for choice in choices):
+    if not all(choice.strip() and len(choice) <= _MAX_CHOICE_CHARACTERS for choice in choices):
         choices = ()
     if kind is OptionKind.FLAG:
         choices = _YES_OR_NO  # a box to tick could not say "no" to a model whose default is "yes"
@@ -135,9 +135,8 @@ def read_input(field: SchemaField, raw: JSON) -> JSON:
     value: JSON
     if _choose_kind(field) is OptionKind.FLAG:
         value = read_value(replace(option, kind=OptionKind.FLAG, choices=()), _as_text(raw))
-    elif option.choices:
-        chosen = read_value(option, _as_text(raw))
-        value = next(choice for choice in field.choices if str(choice) == chosen)
+    elif field.choices:
+        value = _match_choice(field, str(_as_text(raw)))
     elif field.kinds & (_LIST_KINDS | {FieldKind.OTHER}):
         value = _read_structure(field, raw)
     elif option.kind is OptionKind.TEXT:
@@ -148,6 +147,16 @@ def read_input(field: SchemaField, raw: JSON) -> JSON:
     if wrong := explain_mismatch(field, value):
         raise BadOption(f"{field.name}: {wrong}.", option=field.name)
     return value
+
+
+def _match_choice(field: SchemaField, text: str) -> JSON:
+    """Return the choice of a text: the very choice first, for choices may differ in case or in spaces alone."""
+    for normalise in (str, str.strip, lambda choice: choice.strip().lower()):
+        for choice in field.choices:
+            if normalise(str(choice)) == normalise(text):
+                return choice
+    listed = ", ".join(map(str, field.choices[:_MAX_LISTED_FIELDS]))
+    raise BadOption(f"{field.name} must be one of {listed}, not “{text[:60]}”.", option=field.name)
 
 
 def _as_text(raw: JSON) -> OptionValue:
@@ -177,7 +186,11 @@ def _read_structure(field: SchemaField, raw: JSON) -> JSON:
         except (ValueError, RecursionError):
             if not field.kinds & (_LIST_KINDS | {FieldKind.TEXT}):
                 raise BadOption(f"{field.name} takes JSON, and this is none.", option=field.name) from None
+            value = None
+        if field.kinds & _LIST_KINDS and not isinstance(value, list):
             value = [line.strip() for line in raw.splitlines() if line.strip()]
+        elif value is None:
+            value = raw
     if not field.kinds & _LIST_KINDS:
         return value
     items = value if isinstance(value, list) else [value]
