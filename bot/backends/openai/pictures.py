@@ -1,5 +1,6 @@
 """Draws and edits pictures: `POST /images/generations` and `/images/edits` (platform.openai.com/docs/api-reference)."""
 
+import asyncio
 import base64
 import binascii
 import json
@@ -8,7 +9,7 @@ from collections.abc import AsyncGenerator
 import httpx
 
 from bot.backends.http import EventReader
-from bot.backends.server import ServerApi, find_reason
+from bot.backends.server import ServerApi, ServerReply, find_reason
 from bot.core.backend import PredictionState, RunEnded, RunEvent, RunMetrics, RunPreview, RunSnapshot, RunStarted
 from bot.core.errors import ModelFailed, RunLost
 from bot.core.json import JSON, as_object, get_object, get_objects, get_text
@@ -20,12 +21,8 @@ async def stream_pictures(api: ServerApi, response: httpx.Response) -> AsyncGene
     """Yield the events of a response with status 200, to `RunEnded`. Partial pictures of a stream are previews."""
     yield RunStarted()
     if "event-stream" not in response.headers.get("content-type", ""):
-        reply = await api.read_reply(response)
-        try:
-            body = reply.parse()
-        except ValueError as error:
-            raise ModelFailed(f"{api.service} sent something that is not JSON.") from error
-        yield _end(api, body)
+        # Parsing and decoding some megabytes would stop the event loop for everybody.
+        yield await asyncio.to_thread(_read_end, api, await api.read_reply(response))
         return
     reader, pictures, usage = EventReader(), list[JSON](), dict[str, JSON]()
     async for chunk in api.iterate_chunks(response, max_bytes=MAX_SERVER_REPLY_BYTES):
@@ -39,7 +36,15 @@ async def stream_pictures(api: ServerApi, response: httpx.Response) -> AsyncGene
                 usage = get_object(event, "usage") or usage
     if not pictures:
         raise RunLost(f"{api.service} broke off in the middle.")
-    yield _end(api, {"data": pictures, "usage": usage})
+    yield await asyncio.to_thread(_end, api, {"data": pictures, "usage": usage})
+
+
+def _read_end(api: ServerApi, reply: ServerReply) -> RunEnded:
+    try:
+        body = reply.parse()
+    except ValueError as error:
+        raise ModelFailed(f"{api.service} sent something that is not JSON.") from error
+    return _end(api, body)
 
 
 def _parse_event(api: ServerApi, data: str) -> dict[str, JSON]:

@@ -195,6 +195,8 @@ class OpenAIServer:
             raise
         finally:
             self.running -= 1
+        if self.script.body is not None:
+            return web.Response(body=self.script.body, content_type="text/event-stream")
         encoded = base64.b64encode(self.script.picture).decode()
         usage = {"input_tokens": 20, "output_tokens": 100 * count}
         return web.json_response({"created": 1, "data": [{"b64_json": encoded}] * count, "usage": usage})
