@@ -58,6 +58,8 @@ class Chat(Command):
             stored_options["left_out"] = question.left_out_count
         if invocation.drawing_prompt:
             stored_options["drawing_prompt"] = invocation.drawing_prompt
+        if invocation.remark:
+            stored_options["remark"] = invocation.remark
         if tools:
             stored_options |= store_tools(tools, calls, user)
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)

@@ -135,6 +135,8 @@ class Invocation:
     """Finds the file for a required option that was left out; None for a platform whose files the jobs know."""
     drawing_prompt: str = ""
     """The prompt of a chat message that may have been meant for /imagine: the answer offers to draw the prompt."""
+    remark: str = ""
+    """What the reply says about files that were not read whole."""
     rank: Rank = Rank.USER
     """The caller's rank, looked up by the dispatcher for a command that needs a rank; else `USER`."""
     confirmed_micros: int = 0

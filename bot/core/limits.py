@@ -210,6 +210,20 @@ EXPORTS_PER_MINUTE = 10
 MAX_MESSAGES_WITH_FILES = 8
 """The latest messages of a person on the page whose files are kept: an export has up to 8 MB."""
 
+# Documents
+
+MAX_PDF_CHARACTERS = 12_000
+"""Text of a PDF in a question: a message takes 16,000 characters, and the question needs some."""
+
+MAX_PDF_PAGES = 200
+"""Pages that are read: pages without text come cheap, and a book of empty pages must end."""
+
+MAX_PDF_CPU_SECONDS = 10
+"""Time of the processor for one PDF: a long report takes a second or two."""
+
+MAX_PDF_MEMORY_BYTES = 512 * 1024 * 1024
+"""Memory of the process that reads a PDF, the interpreter included."""
+
 # Models from the chat
 
 MAX_RUN_FIELDS = 40

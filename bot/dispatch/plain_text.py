@@ -62,13 +62,13 @@ async def invocation_from_text(
     call = parse_plain_text(text, services.menu, given={file.kind for file in files})
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
-    options = convert_words(declaration, call.options, name_mentions)
+    options, remark = convert_words(declaration, call.options, name_mentions), ""
     if call.command == DEFAULT_COMMAND:
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
         if is_quoted and words:
             files, fitting, note = _leave_out_quoted(services, files, fitting)
             words += note
-        message = await _append_text_files(words, files, services.menu)
+        message, remark = await _append_text_files(words, files, services)
         _check_length(message, files, declaration)
         options["message"] = message
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
@@ -84,6 +84,7 @@ async def invocation_from_text(
         earlier_messages=earlier,
         drawing_prompt=name_mentions(drawing_prompt),
         find_file=find_file,
+        remark=remark,
     )
 
 
@@ -216,18 +217,30 @@ def may_continue_conversation(conversation: Conversation, user: User, join: str)
     return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
 
 
-async def _append_text_files(text: str, files: Sequence[Attachment], menu: Menu) -> str:
-    parts = [text] if text else []
+async def _append_text_files(text: str, files: Sequence[Attachment], services: Services) -> tuple[str, str]:
+    """Return the text with the words of text files and PDFs, and the remark on pages that did not fit."""
+    parts, remarks = [text] if text else [], []
     for file in files:
         if is_text_file(file):
             parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
+        elif _is_pdf(file):
+            found = await services.media.read_pdf(file)
+            is_whole = found.read_count == found.page_count
+            pages = "" if is_whole else f", pages 1 to {found.read_count} of {found.page_count}"
+            parts.append(f"{file.name}{pages}:\n```\n{found.text}\n```")
+            remarks += [] if is_whole else [f"{file.name}: the first {found.read_count} of {found.page_count} pages"]
         elif file.kind is not MediaKind.PICTURE:
-            raise BadFile(f"I cannot read {file.name}: I read pictures and text files.{_advise(file, menu)}")
+            advice = _advise(file, services.menu)
+            raise BadFile(f"I cannot read {file.name}: I read pictures, PDFs and text files.{advice}")
     if not parts and files:
-        return "What does this picture show?"
+        return "What does this picture show?", ""
     if not parts:
         raise BadOption("You did not say anything. What would you like to know?", option="message")
-    return "\n\n".join(parts)
+    return "\n\n".join(parts), " · ".join(remarks)
+
+
+def _is_pdf(file: Attachment) -> bool:
+    return file.mime.partition(";")[0].strip() == "application/pdf" or file.name.lower().endswith(".pdf")
 
 
 def _advise(file: Attachment, menu: Menu) -> str:

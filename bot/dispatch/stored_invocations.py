@@ -43,6 +43,7 @@ def store_invocation(invocation: Invocation, files: Mapping[str, str]) -> dict[s
         "is_private": invocation.is_private,
         "earlier": earlier,
         "drawing_prompt": invocation.drawing_prompt,
+        "remark": invocation.remark,
     }
 
 
@@ -69,6 +70,7 @@ def restore_invocation(
             EarlierMessage(**message | {"role": TurnRole(message["role"])}) for message in facts["earlier"]
         ),
         drawing_prompt=str(facts.get("drawing_prompt", "")),
+        remark=str(facts.get("remark", "")),
     )
 
 

@@ -145,6 +145,7 @@ class Presenter:
             f"{withheld} withheld by the model's safety filter" if withheld else "",
             _format_missing_options(job, model),
             _format_left_out(job),
+            str(job.options.get("remark") or ""),
             self._format_fallback(job),
             # The badge tells of the server in Replicate's place; a server of the owner goes by its own name.
             self.badge if job.backend == BUILT_IN_BACKEND else f"on {job.backend}",

@@ -54,6 +54,7 @@ from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
+from bot.media.pdf_text import PdfText, read_pdf
 from bot.media.recipes import add_recipe, read_recipe
 from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
@@ -125,6 +126,7 @@ class Media:
         self._previews: RecentItems[str, CleanPicture] = RecentItems(_MAX_KEPT_PREVIEWS)
         self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
+        self._reading_pdf = asyncio.Semaphore(1)
         self._fetching_links = asyncio.Semaphore(_MAX_CONCURRENT_LINKS)
 
     async def load_input(self, source: Attachment | Link, rule: InputRule | None = None) -> InputFile:
@@ -205,6 +207,14 @@ class Media:
             data = await attachment.read()
             self._check_size(len(data))
             return await self._keep_upload(data, rule)
+
+    async def read_pdf(self, attachment: Attachment) -> PdfText:
+        """Return the text of a person's PDF. Raise `BadFile` as `pdf_text.read_pdf` does, and for a file too large."""
+        self._check_size(attachment.size_bytes)
+        async with self._reading_pdf:
+            data = await attachment.read()
+            self._check_size(len(data))
+            return await read_pdf(data, attachment.name)
 
     async def download(
         self,

@@ -156,7 +156,10 @@ async def test_a_picture_without_words_gets_a_question(bench: Bench) -> None:
     ("files", "sentence"),
     [
         ([], "You did not say anything"),
-        ([make_attachment(b"PK", "a.zip", "application/zip")], "I cannot read a.zip: I read pictures and text files."),
+        (
+            [make_attachment(b"PK", "a.zip", "application/zip")],
+            "I cannot read a.zip: I read pictures, PDFs and text",
+        ),
         (
             [make_attachment(b"x", "a.log", "text/plain", size=200_000)],
             "a.log is too long: I read text files of up to 100 kB.",

@@ -383,7 +383,7 @@ async def test_text_files_are_read_and_other_files_refused(town: Town) -> None:
     )
 
     assert "Foxes are orange." in await read_prompt(town, answer)
-    assert refusal.text == "I cannot read notes.zip: I read pictures and text files."
+    assert refusal.text == "I cannot read notes.zip: I read pictures, PDFs and text files."
 
 
 async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(tmp_path: Path) -> None:

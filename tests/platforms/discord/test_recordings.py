@@ -87,7 +87,7 @@ async def test_a_voice_message_in_a_chat_is_refused_with_the_kinds_that_are_read
 
     refusal = await town.wait_until(lambda: town.general.last_message is not said and town.general.last_message)
 
-    assert refusal.text.startswith("I cannot read voice-message.ogg: I read pictures and text files.")
+    assert refusal.text.startswith("I cannot read voice-message.ogg: I read pictures, PDFs and text files.")
 
 
 async def test_files_of_a_message_are_chosen_by_their_kinds(town: Town) -> None:

@@ -265,7 +265,7 @@ async def test_a_file_that_cannot_be_read_is_named(office: Office) -> None:
         f"{office.team.mention} what is it?", office.general, files=[SlackFileUpload("plan.pdf", b"%PDF-1.7")]
     )
 
-    await office.ana.wait_for_private_message("I cannot read plan.pdf")
+    await office.ana.wait_for_private_message("plan.pdf could not be read as a PDF.")
 
 
 async def test_a_phones_picture_and_one_without_a_name_ending_are_read(office: Office) -> None:
