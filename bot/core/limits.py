@@ -150,7 +150,8 @@ MAX_CONCURRENT_REFUSALS = 8
 """Refused requests that wait at once: strangers together get 80 refusals a second, and further ones stand in line."""
 
 PICTURE_SECONDS = 600.0
-"""Time for a whole picture: the kernel sends pictures without telling how far the reader is."""
+"""Time for a whole file: the kernel sends files without telling how far the reader is. A player that paused for longer
+asks for the rest by a range."""
 
 UPLOAD_WAIT_SECONDS = 60.0
 """Time that an upload waits for a place among the uploads in memory, before a person is asked to try again."""

@@ -11,6 +11,8 @@ from bot.core.ids import new_id
 from bot.sandbox.server import SandboxThread
 from tests.browser.demo import open_demo
 from tests.browser.visitor import PageVisitor, expect
+from tests.media.pictures import encode_picture
+from tests.media.recordings import make_wav
 from tests.sandbox.test_sounds_and_films import ZEROSCOPE
 
 if TYPE_CHECKING:
@@ -104,3 +106,24 @@ async def test_an_attached_sound_has_a_chip_and_a_hint(listener: PageVisitor) ->
     )
     await expect(listener.page.locator(".chip")).to_contain_text("voice.ogg")
     await expect(listener.page.locator(".chip img")).to_have_count(0)
+
+
+async def test_an_attached_sound_without_words_is_written_down(visitor: PageVisitor) -> None:
+    await visitor.page.locator("#picker").set_input_files(
+        {"name": "voice.wav", "mimeType": "audio/wav", "buffer": make_wav(2)}
+    )
+    await visitor.button("Send").click()
+
+    await expect(visitor.page.get_by_role("article", name="You").last).to_contain_text("/transcribe")
+    await expect(visitor.answer.locator(".words")).to_contain_text("cannot hear")
+    await expect(visitor.page.locator(".chip")).to_have_count(0)
+
+
+async def test_a_picture_for_a_command_of_sounds_is_named(visitor: PageVisitor, tmp_path: Path) -> None:
+    await visitor.words.fill("/transcribe")
+    await expect(visitor.page.locator("#hint")).to_have_text("Drop, paste or attach a file")
+    (tmp_path / "flag.png").write_bytes(encode_picture("PNG"))
+    await visitor.page.locator("#picker").set_input_files(tmp_path / "flag.png")
+    await visitor.button("Send").click()
+
+    await expect(visitor.page.get_by_text("That is a picture, not a sound or a video I can read").last).to_be_visible()
