@@ -40,9 +40,11 @@ class Models(Command):
 
 def _format_summary(services: Services, default: Model, count: int) -> str:
     """Return the line of a command: the default, the usual price of a request, and the number of other models."""
+    form, others = services.credits.formatter, f"{count - 1} more" if count > 1 else "no other"
     expected = estimate_cost(default, services.catalogue.build_inputs(default, {})).expected_micros
-    price, others = services.credits.formatter.format(expected), f"{count - 1} more" if count > 1 else "no other"
-    return f"- **/{default.task}** {default.title} (`{default.key}`), usually {price} credits; {others}"
+    # The length of a text or of a recording decides the price of some models: an empty request costs nothing there.
+    price = f"usually {form.format(expected)} credits" if expected else format_model_price(default, form)
+    return f"- **/{default.task}** {default.title} (`{default.key}`), {price}; {others}"
 
 
 def _format_list(task: Task, models: Sequence[Model], form: CreditFormatter, default: str) -> str:

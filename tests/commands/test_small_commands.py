@@ -37,6 +37,8 @@ async def test_models_without_a_command_sums_up_each_command(bench: Bench) -> No
     count = len(bench.app.dispatcher.services.catalogue.list_for_task(Task.IMAGINE))
     assert lines[0] == f"- **/imagine** FLUX dev (`flux-dev`), usually 25 credits; {count - 1} more"
     assert "- **/chat** GPT-5 nano (`gpt-5-nano`), usually 0.2 credits; " in "\n".join(lines)
+    assert "usually 0 credits" not in "".join(lines)
+    assert "- **/speak** Inworld TTS 1.5 Max (`inworld-tts`), 10,000 credits a million characters; " in "\n".join(lines)
     assert more.startswith("`/models imagine` lists the models of one command with their prices.")
     assert sum(map(len, lines)) < 1_500
 
