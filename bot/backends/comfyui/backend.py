@@ -228,8 +228,9 @@ class ComfyUIBackend:
         files: list[bytes] = []
         left_bytes = MAX_SERVER_REPLY_BYTES
         for file in run.files[:MAX_OUTPUT_FILES]:
-            files.append(await self.client.download(file, max_bytes=left_bytes))
-            left_bytes -= len(files[-1])
+            if (content := await self.client.download(file, max_bytes=left_bytes)) is not None:
+                files.append(content)
+                left_bytes -= len(content)
         return files
 
 

@@ -18,7 +18,7 @@ from bot.backends.comfyui.outputs import ComfyUIFile, ComfyUIRun, read_run
 from bot.backends.server import ServerApi, ServerReply
 from bot.core.backend import BackendConfig
 from bot.core.clock import Clock
-from bot.core.errors import BackendDown, BackendError, OutputGone, RunLost, SubmitUnclear
+from bot.core.errors import BackendDown, BackendError, RunLost, SubmitUnclear
 from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.limits import MAX_SOCKET_FRAME_BYTES
 
@@ -137,11 +137,11 @@ class ComfyUIClient:
             raise BackendDown(f"{self.api.service} took a picture and named no file.")
         return f"{folder}/{stored}" if folder else stored
 
-    async def download(self, file: ComfyUIFile, *, max_bytes: int) -> bytes:
-        """GET /view with the key. Raise `OutputGone` for a file that was deleted."""
+    async def download(self, file: ComfyUIFile, *, max_bytes: int) -> bytes | None:
+        """GET /view with the key. Return None for a file that was deleted."""
         reply = await self.api.request("GET", f"/view?{file.query}", max_bytes=max_bytes)
         if reply.status in (404, 410):
-            raise OutputGone("The file was deleted.")
+            return None
         if not 200 <= reply.status < 300:
             raise self.api.read_error(reply)
         return reply.content

@@ -327,6 +327,19 @@ async def test_behind_a_proxy_every_call_carries_the_key_and_files_come_as_bytes
     assert any(isinstance(event, RunPreview) for event in events)
 
 
+async def test_a_file_that_the_owner_deleted_is_left_out(rig: Rig, drawing: Model) -> None:
+    rig.server.key = KEY
+    rig.backend = rig.open(key=KEY)
+    backend_id = await rig.start(drawing)
+    (picture,) = (await rig.finish(drawing, backend_id)).files
+
+    for path in (rig.server.folder / "output").iterdir():
+        path.unlink()
+
+    assert picture
+    assert (await rig.finish(drawing, backend_id)).files == ()
+
+
 @pytest.mark.parametrize("call", ["POST /prompt", "GET /ws", "GET /history/{id}"])
 async def test_no_key_follows_a_redirect(rig: Rig, drawing: Model, tmp_path: Path, call: str) -> None:
     async with ComfyUIEmulator(tmp_path / "elsewhere") as elsewhere:

@@ -1,6 +1,7 @@
 """Text files of messages and kept pictures: access, content types, and downloads in place of pages."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,11 @@ from PIL import Image
 
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
-from bot.core.replies import Picture, Reply, ResultFile, TextFile, Tone
+from bot.core.replies import LivePreview, Picture, Reply, ResultFile, TextFile, Tone
+from tests.fakes.backend import make_png
 from tests.media.pictures import make_png_bomb
 from tests.media.recordings import make_wav
-from tests.platforms.web.page_bench import HOME, OWNER, PageBench
+from tests.platforms.web.page_bench import HOME, OWNER, PageBench, build_done_reply, build_working_reply
 from tests.platforms.web.web_bot import open_web_bot
 
 TABLE = TextFile('März "1".csv', "text/csv", "<script>alert(1)</script>,ü\r\n")
@@ -47,6 +49,26 @@ async def test_a_file_of_another_user_is_not_found(page_bench: PageBench) -> Non
     await page_bench.platform.post(Destination(mia, hers, "k", "hers"), Reply(text="Here.", files=(TABLE,)))
 
     assert (await page_bench.get("/api/files/hers/0")).status == 404
+
+
+async def test_an_unfinished_picture_is_for_its_user_alone_and_is_stored_nowhere(page_bench: PageBench) -> None:
+    preview = LivePreview(make_png(), "image/png", 32, 24)
+    mia, hers = User("web", "page", "mia", "Mia"), Channel("web", "page", "mia.main")
+    mine = await page_bench.post_working()
+    foreign = await page_bench.platform.post(Destination(mia, hers, "k", "job-2:0"), build_working_reply())
+    for ref in (mine, foreign):
+        await page_bench.platform.edit(ref, replace(build_working_reply(), preview=preview))
+
+    [message] = await page_bench.messages()
+    shown = await page_bench.get(message["preview"]["src"])
+    hidden = await page_bench.get(message["preview"]["src"].replace("job-1", "job-2"))
+    await page_bench.platform.edit(mine, build_done_reply("A fox."))
+    ended = await page_bench.get(message["preview"]["src"])
+
+    assert (shown.status, await shown.read()) == (200, preview.data)
+    assert (shown.content_type, shown.headers["Cache-Control"]) == ("image/png", "no-store")
+    assert (hidden.status, ended.status) == (204, 204)
+    assert (await page_bench.messages())[0]["preview"] is None
 
 
 SHA256 = "ab" * 32
