@@ -78,6 +78,11 @@ class Job:
     """The finished job with the result that answers this job, free of charge."""
 
     @property
+    def may_lead_on(self) -> bool:
+        """Whether another job may follow: tools were offered to a chat model, or a chat model called this job."""
+        return bool(self.options.get("tools") or self.options.get("called_by"))
+
+    @property
     def request_text(self) -> str:
         """The words of the request: a prompt, a chat message, a question or the words to speak; empty without any."""
         words = (self.options.get(name) for name in ("prompt", "message", "question", "text"))

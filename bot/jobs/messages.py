@@ -106,7 +106,7 @@ async def deliver(work: Work) -> None:
         await _record_delivery(work, [], is_delivered=False)
         return
     # Before the job counts as delivered: after a kill in between, the next process begins what follows, once.
-    if not await work.services.follow_ups.run(work.job):
+    if work.job.may_lead_on and not await work.services.follow_ups.run(work.job):
         return
     await _record_delivery(work, shown, is_delivered=True)
     log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
