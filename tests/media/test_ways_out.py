@@ -11,8 +11,10 @@ MODULES = sorted((ROOT / "bot").rglob("*.py"))
 
 CONNECTIONS = {
     "bot/backends/http.py": "the API of a backend, at the owner's address",
+    "bot/backends/comfyui/client.py": "the WebSocket of a backend, at the owner's address",
     "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
     "bot/cli/health.py": "the bot's own /readyz",
+    "bot/cli/local_servers.py": "the usual ports of model servers on this machine; nothing is sent",
     "bot/cli/web.py": "the bot's own page",
     "bot/media/fetching.py": "the guarded fetcher",
     "bot/platforms/slack/connection.py": "Slack's Web API, at the owner's address",
@@ -21,8 +23,10 @@ CONNECTIONS = {
 """Modules that may open connections."""
 
 SESSIONS = {
+    "bot/backends/comfyui/client.py": "the WebSocket of a backend, at the owner's address",
     "bot/backends/replicate/api.py": "the API of the backend",
     "bot/backends/replicate/streams.py": "the event streams of the backend",
+    "bot/backends/replicate/prices.py": "the models' pages of the backend, without the token and within a bound",
     "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
     "bot/platforms/slack/ephemeral.py": "the response address of an interaction, from a signed request of Slack's",
     "bot/platforms/slack/uploads.py": "bytes sent to an upload address of Slack's",
