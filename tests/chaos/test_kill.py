@@ -21,13 +21,15 @@ DELIVERY_TIMEOUT_SECONDS = 60.0
 
 
 def list_requests() -> list[tuple[str, bytes | None]]:
-    """Return thirty requests of all four commands; some are equal."""
+    """Return thirty requests: pictures, texts, sounds and videos; some are equal."""
     kinds: list[tuple[str, bytes | None]] = [
         ("/imagine a fox in the snow --seed 7", None),
         ("/imagine a lighthouse at dusk --count 2", None),
         ("/chat what can you do?", None),
         ("/upscale --scale 2", make_png(40, 30)),
         ("/caption", make_png(50, 30, "orange")),
+        ("/speak Hello, can you hear me?", None),
+        ("/video a fox runs --duration 2 --quality draft --seed 7", None),
     ]
     return [kinds[n % len(kinds)] for n in range(JOBS)]
 

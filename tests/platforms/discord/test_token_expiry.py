@@ -1,6 +1,7 @@
 """Jobs longer than an interaction's token, which lives fifteen minutes."""
 
 import contextlib
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from tests.emulators.discord.messages import DiscordMessageState
+from tests.media.recordings import make_webm
 from tests.platforms.discord.town import Town, finish, is_done, open_town
 
 
@@ -62,6 +64,25 @@ async def test_a_job_that_ends_after_the_token_and_a_restart_is_in_its_message(t
     await message.wait_until(is_done)
 
     assert message.content.startswith("A short answer.")
+
+
+async def test_a_video_of_twenty_minutes_outlives_the_token_and_a_restart(tmp_path: Path) -> None:
+    async with open_town(tmp_path, daily_credits=Decimal(1000)) as town:
+        town.backend.will(hangs_after=0)
+        asked = {"prompt": "a fox", "model": "kling-2-6", "sound": False, "duration": 5}
+        message = await (await town.ana.use_command("video", asked)).wait_for_message()
+        await town.wait_until_running(message)
+
+        await town.advance_time(10 * 60)
+        await town.restart()
+        await town.advance_time(10 * 60)
+        town.backend.last_run.released.set()
+        await message.wait_until(is_done)
+
+        [file] = message.attachments
+        assert (file.filename, file.data) == ("a-fox.webm", make_webm(1))
+        assert (len(town.backend.runs), town.backend.cancelled) == (1, [])
+        assert "350 credits" in message.text
 
 
 async def test_a_private_job_offers_show_before_the_token_ends_and_continues_there(town: Town) -> None:
