@@ -3,7 +3,7 @@
 from bot.core.backend import InputValue
 from bot.core.file_types import RECORDINGS
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.models import Task
+from bot.core.models import Model, Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option, values_for
 
 
@@ -30,7 +30,7 @@ class Transcribe(Command):
 class Speak(Command):
     """Speak words with a voice."""
 
-    text: str = option("What should be said?", max_length=10_000, words=True)
+    text: str = option("What should be said?", max_length=10_000, words=True, quotes=True)
     voice: str | None = option("Which voice? The models' pages list them.", default=None, max_length=80)
     speed: float | None = option("How fast? 1 is the usual speed.", default=None, minimum=0.5, maximum=2)
     language: str | None = option("Which language?", default=None, max_length=40)
@@ -40,8 +40,17 @@ class Speak(Command):
         given = {"language": self.language, "speed": self.speed, "voice": self.voice}
         wanted = next((name for name, value in given.items() if value is not None), "")
         model = await services.choose_model(invocation.user, Task.SPEAK, self.model, required_option=wanted)
+        if not self.model:
+            model = _choose_for_length(services, model, len(self.text))
         options: dict[str, InputValue] = {"text": self.text, **given}
         await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+
+
+def _choose_for_length(services: Services, preferred: Model, characters: int) -> Model:
+    """Return the preferred model, or the first model on offer that speaks so many characters at once."""
+    candidates = (preferred, *services.catalogue.list_for_task(Task.SPEAK))
+    limits = ((model, model.inputs["text"].max_length) for model in candidates if "text" in model.inputs)
+    return next((model for model, limit in limits if limit is None or characters <= limit), preferred)
 
 
 @command("music", task=Task.MUSIC)

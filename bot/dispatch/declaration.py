@@ -131,6 +131,8 @@ class Option:
 
     In a command without such an option, free words fill the options in order.
     """
+    quotes: bool = False
+    """Whether the words of the message replied to fill the option when it is left out."""
     field: str = ""
     """The field of the command's class."""
     max_files: int = 1
@@ -252,6 +254,7 @@ def option(
     choices: Sequence[str] = (),
     autocomplete: Autocomplete | None = None,
     words: bool = False,
+    quotes: bool = False,
     name: str = "",
     max_files: int = 1,
     media: tuple[MediaKind, ...] = PICTURES,
@@ -261,11 +264,11 @@ def option(
     """Declare an option of a command: the question, the bounds, and the default.
 
     `name` is the option's name, by default the field's; `max_files` the most files of a field that is a tuple,
-    `media` the kinds of files.
+    `media` the kinds of files; `quotes` lets the words of the message replied to fill the option.
     """
     limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
     metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
-    metadata |= {"media": media, "on_page": on_page, "searches": searches}
+    metadata |= {"media": media, "on_page": on_page, "searches": searches, "quotes": quotes}
     return dataclasses.field(default=default, metadata=metadata)
 
 

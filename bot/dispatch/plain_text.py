@@ -1,7 +1,7 @@
 """Turn plain words into an invocation: a mention, a direct message, or the next message of a conversation."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from bot.core.errors import BadFile, BadOption, EaselError
 from bot.core.file_types import ANY_MEDIA, HEAD_BYTES, PICTURES, RECORDINGS, MediaKind, detect_file_type
@@ -26,6 +26,9 @@ _TEXT_SUFFIXES = (
     *(".rs", ".sh", ".sql", ".toml", ".ts", ".tsx", ".txt", ".xml", ".yaml", ".yml"),
 )
 
+ReadWords = Callable[[], Awaitable[str]]
+"""Reads the words of the message replied to; empty without such a message."""
+
 
 async def invocation_from_text(
     services: Services,
@@ -41,6 +44,7 @@ async def invocation_from_text(
     placeholder: MessageRef | None = None,
     name_mentions: Callable[[str], str] = str,
     find_file: FindFile | None = None,
+    read_replied: ReadWords | None = None,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
@@ -51,7 +55,8 @@ async def invocation_from_text(
     files of a forwarded or shared message, and the files of the message replied to: the words join those of a chat, the
     files count where `files` is empty, and a picture among them may be left out. `name_mentions` replaces the
     platform's ids of people and channels in words: options for people and channels take the ids. `find_file` finds the
-    last file of the place. Raise a `UserError` for an empty message or a file of another kind.
+    last file of the place, `read_replied` reads the words of the message replied to. Raise a `UserError` for an empty
+    message or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
     if (edit := await _find_edit(services, channel, text, files, find_file)) is not None:
@@ -71,6 +76,8 @@ async def invocation_from_text(
         message, remark = await _append_text_files(words, files, services)
         _check_length(message, files, declaration)
         options["message"] = message
+    else:
+        options |= await _quote(declaration, options, quoted_words, read_replied)
     drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
     return Invocation(
         user=user,
@@ -86,6 +93,17 @@ async def invocation_from_text(
         find_file=find_file,
         remark=remark,
     )
+
+
+async def _quote(
+    declaration: Declaration, options: Mapping[str, OptionValue], quoted_words: str, read_replied: ReadWords | None
+) -> dict[str, OptionValue]:
+    """Return the option that was left out with the words of another message, where the command takes such words."""
+    option = next((option for option in declaration.options if option.quotes and option.name not in options), None)
+    if option is None:
+        return {}
+    words = quoted_words or (await read_replied() if read_replied is not None else "")
+    return {option.name: words} if words else {}
 
 
 def _leave_out_quoted(

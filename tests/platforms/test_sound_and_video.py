@@ -75,6 +75,26 @@ async def test_slack_plays_and_transcribes(tmp_path: Path) -> None:
     assert office.slack.violations == []
 
 
+async def test_the_words_of_the_message_replied_to_are_spoken(tmp_path: Path) -> None:
+    async with open_town(tmp_path / "town") as town:
+        story = await town.ben.say("Once upon a time.")
+        await town.ana.say(f"<@{town.emulator.state.bot.id}> speak", reply_to=story)
+        spoken = await town.wait_until(lambda: next((one for one in town.general.messages if one.attachments), None))
+        assert spoken.attachments[0].filename == "once-upon-a-time.wav"
+        assert town.backend.last_run.inputs["text"] == "Once upon a time."
+
+    office = await (await create_office(tmp_path / "office")).open()
+    post = await office.ana.say("Once upon a time.", office.general)
+    await office.ana.say(f"{office.team.mention} speak", thread=post)
+    await office.wait_until_idle()
+    await office.general.wait_for_bot_message(condition=lambda one: one.files)
+    await office.close()
+    await office.slack.stop()
+
+    assert office.backend.last_run.inputs["text"] == "Once upon a time."
+    assert office.slack.violations == []
+
+
 async def test_the_page_plays_and_transcribes(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as bot:
         ana = await bot.invite("Ana")

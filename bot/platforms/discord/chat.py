@@ -223,10 +223,17 @@ class DiscordChat:
             earlier=await self._read_earlier_messages(incoming, conversation),
             name_mentions=lambda words: replace_mentions(words, names, guild),
             find_file=lambda kinds: self._reader.find_last_file(incoming.discord_channel, kinds, incoming.message),
+            read_replied=lambda: self._read_replied_words(incoming),
         )
         reply = await self._context.dispatcher.handle(invocation)
         if reply is not None:
             await self._show(incoming, conversation, reply)
+
+    async def _read_replied_words(self, incoming: _IncomingMessage) -> str:
+        replied_to, me = incoming.replied_to, self._client.user
+        if replied_to is None:
+            return ""
+        return await self._reader.read_words(replied_to, is_own=me is not None and replied_to.author.id == me.id)
 
     def _get_text(self, message: discord.Message) -> str:
         """Return the text without mentions of the bot."""

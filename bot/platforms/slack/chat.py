@@ -135,6 +135,7 @@ class SlackChat:
                 find_file=lambda kinds: self._reader.find_last_file(
                     installed.id, place.id, kinds, str(event.get("thread_ts") or ""), before=str(event["ts"])
                 ),
+                read_replied=lambda: self._read_replied_words(event, installed, place),
             )
             if invocation.command == DEFAULT_COMMAND:
                 earlier = await self._read_earlier_messages(event, installed, place)
@@ -143,6 +144,16 @@ class SlackChat:
             await self._replies.send_error(error, target)
             return
         await self._replies.answer(invocation, target)
+
+    async def _read_replied_words(self, event: Event, installed: SlackTeam, place: Channel) -> str:
+        """Return the words of the message before this one in a thread; empty outside of threads."""
+        if not event.get("thread_ts"):
+            return ""
+        earlier = await self._reader.list_earlier(installed.id, place.id, place.thread, before=str(event["ts"]))
+        if not earlier:
+            return ""
+        last = earlier[-1]
+        return await self._reader.read_words(installed.id, last, is_own=last.get("bot_id") == installed.bot_id)
 
     async def _read_earlier_messages(
         self, event: Event, installed: SlackTeam, place: Channel
