@@ -55,30 +55,29 @@ async def invocation_from_text(
     files of a forwarded or shared message, and the files of the message replied to: the words join those of a chat, the
     files count where `files` is empty, and a picture among them may be left out. `name_mentions` replaces the
     platform's ids of people and channels in words: options for people and channels take the ids. `find_file` finds the
-    last file of the place, `read_replied` reads the words of the message replied to. Raise a `UserError` for an empty
-    message or a file of another kind.
+    last file of the place, `read_replied` the words of the message replied to. Raise a `UserError` for an empty message
+    or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
     if (edit := await _find_edit(services, channel, text, files, find_file)) is not None:
         wish, picture = edit
-        given = {"prompt": name_mentions(wish.prompt), "aspect": wish.aspect}
-        wished: dict[str, OptionValue] = {name: value for name, value in given.items() if value}
+        wished: dict[str, OptionValue] = {"prompt": name_mentions(wish.prompt)}
+        wished |= {"aspect": wish.aspect} if wish.aspect else {}
         return Invocation(user, channel, Task.EDIT, request_key, wished, {"image": picture}, placeholder=placeholder)
     call = parse_plain_text(text, services.menu, given={file.kind for file in files})
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
-    options, remark = convert_words(declaration, call.options, name_mentions), ""
-    if call.command == DEFAULT_COMMAND:
+    options, is_chat = convert_words(declaration, call.options, name_mentions), call.command == DEFAULT_COMMAND
+    if is_chat:
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
         if is_quoted and words:
-            files, fitting, note = _leave_out_quoted(services, files, fitting)
-            words += note
+            files, fitting, words = _leave_out_quoted(services, files, fitting, words)
         message, remark = await _append_text_files(words, files, services)
         _check_length(message, files, declaration)
         options["message"] = message
     else:
         options |= await _quote(declaration, options, quoted_words, read_replied)
-    drawing_prompt = find_drawing_prompt(text, services.menu) if call.command == DEFAULT_COMMAND else ""
+        remark = ""
     return Invocation(
         user=user,
         channel=channel,
@@ -86,10 +85,10 @@ async def invocation_from_text(
         request_key=request_key,
         options=options,
         # A file of another kind goes to a command too, which says what the file is.
-        attachments=declaration.assign_files(fitting if call.command == DEFAULT_COMMAND else fitting or files),
+        attachments=declaration.assign_files(fitting if is_chat else fitting or files),
         placeholder=placeholder,
         earlier_messages=earlier,
-        drawing_prompt=name_mentions(drawing_prompt),
+        drawing_prompt=name_mentions(find_drawing_prompt(text, services.menu)) if is_chat else "",
         find_file=find_file,
         remark=remark,
     )
@@ -107,19 +106,18 @@ async def _quote(
 
 
 def _leave_out_quoted(
-    services: Services, files: Sequence[Attachment], pictures: list[Attachment]
+    services: Services, files: Sequence[Attachment], pictures: list[Attachment], words: str
 ) -> tuple[list[Attachment], list[Attachment], str]:
-    """Return the files and pictures of another message that a chat can take, and a note on the rest for the model.
+    """Return the files and pictures of another message that a chat can take, and the words with a note on the rest.
 
     A question about the words of another message can be answered all the same; the note lets the answer say so.
     """
-    note = ""
     if unheard := [file for file in files if file.kind in RECORDINGS]:
-        note += f"\n\n(A {unheard[0].kind.noun} belongs to this, which you cannot hear: {unheard[0].name})"
+        words += f"\n\n(A {unheard[0].kind.noun} belongs to this, which you cannot hear: {unheard[0].name})"
     if pictures and not _has_seeing_model(services):
-        note += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
+        words += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
         pictures = []
-    return [file for file in files if file not in unheard], pictures, note
+    return [file for file in files if file not in unheard], pictures, words
 
 
 def convert_words(

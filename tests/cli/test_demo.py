@@ -1,7 +1,8 @@
-"""`demo --once`: the four commands of the README with the real sandbox."""
+"""`demo --once`: the commands of the README with the real sandbox."""
 
 import subprocess
 import sys
+import wave
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,15 @@ def test_pictures_are_drawn_upscaled_and_captioned(capsys: pytest.CaptureFixture
     assert "FLUX schnell · seed 7 · 1024×1024" in output
     assert "Measured, not recognised: a square PNG picture of 1024 × 1024 pixels" in output
     assert output.count("sandbox: rules, not AI") == 3
+
+
+def test_words_are_spoken_and_a_sound_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--once", "/speak Hello, can you hear me?", "--output", "hello.wav"]) == 0
+    assert main(["demo", "--once", "/transcribe --audio hello.wav"]) == 0
+
+    with wave.open("hello.wav") as sound:
+        assert sound.getnframes() > sound.getframerate()
+    assert "Measured, not recognised: 2.6 s of sound" in capsys.readouterr().out
 
 
 def test_the_guide_answers_from_the_documents(capsys: pytest.CaptureFixture[str]) -> None:
