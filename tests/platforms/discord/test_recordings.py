@@ -133,3 +133,12 @@ async def test_a_question_in_reply_to_a_sound_is_answered_without_the_sound(tmp_
         await town.wait_until(lambda: thread.messages and is_done(thread.last_message))
 
         assert "(A sound belongs to this, which you cannot hear: voice-message.ogg)" in town.backend.last_run.words
+
+
+async def test_a_video_for_adults_is_a_spoiler(town: Town) -> None:
+    town.backend.will(picture=make_webm(1))
+    night = town.guild.add_channel("night", age_restricted=True)
+
+    message = await draw_picture(town.ana, channel=night, prompt="waves", model="noir")
+
+    assert [file.filename for file in message.attachments] == ["SPOILER_waves.webm"]
