@@ -149,6 +149,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("general", {"time_zone": "Europe/Berlin"}, "**Time zone**: Europe/Berlin"),
     ("general", {"keep_days": 7}, "**What was asked is kept**: 7 days"),
     ("general", {"confirm_above": 20}, "**A button asks first**: above 20 credits"),
+    ("run", {"models": "off"}, "**/run takes**: nothing"),
 ]
 
 

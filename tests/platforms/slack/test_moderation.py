@@ -157,19 +157,11 @@ SETTINGS = [
     ("general --time_zone Europe/Berlin", "**Time zone**: Europe/Berlin"),
     ("general --keep_days 7", "**What was asked is kept**: 7 days"),
     ("general --confirm_above 20", "**A button asks first**: above 20 credits"),
+    ("run off", "**/run takes**: nothing"),
 ]
 NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "system_prompt", "language", "join"]
-NAMES += [
-    "tools",
-    "mention",
-    "adult",
-    "flagged",
-    "reuse",
-    "recipes",
-    "time_zone",
-    "retention_days",
-    "confirm_above_credits",
-]
+NAMES += ["tools", "mention", "adult", "flagged", "reuse", "recipes", "time_zone", "retention_days"]
+NAMES += ["confirm_above_credits", "run"]
 
 
 async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> None:
