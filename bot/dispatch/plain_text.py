@@ -60,10 +60,8 @@ async def invocation_from_text(
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
     if (edit := await _find_edit(services, channel, text, files, find_file)) is not None:
-        wish, picture = edit
-        wished: dict[str, OptionValue] = {"prompt": name_mentions(wish.prompt)}
-        wished |= {"aspect": wish.aspect} if wish.aspect else {}
-        return Invocation(user, channel, Task.EDIT, request_key, wished, {"image": picture}, placeholder=placeholder)
+        wished, image = _list_options(edit[0], name_mentions), {"image": edit[1]}
+        return Invocation(user, channel, Task.EDIT, request_key, wished, image, placeholder=placeholder)
     call = parse_plain_text(text, services.menu, given={file.kind for file in files})
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
@@ -92,6 +90,12 @@ async def invocation_from_text(
         find_file=find_file,
         remark=remark,
     )
+
+
+def _list_options(wish: EditWish, name_mentions: Callable[[str], str]) -> dict[str, OptionValue]:
+    """Return the options of /edit in a wish."""
+    options = {"prompt": name_mentions(wish.prompt), "aspect": wish.aspect}
+    return {name: value for name, value in options.items() if value}
 
 
 async def _quote(
