@@ -10,6 +10,8 @@ from bot.core.replies import Reply
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 
+NO_OUTPAINT = "none"
+
 
 @command("edit", task=Task.EDIT, contexts={"picture": "Edit"})
 class Edit(Command):
@@ -18,7 +20,7 @@ class Edit(Command):
     prompt: str = option("What should change?", max_length=1500, words=True)
     images: tuple[Attachment | Link, ...] = option("Which picture?", name="image", max_files=MAX_PICTURES)
     mask: Attachment | Link | None = option("A mask of the same size, white where it may change?", default=None)
-    outpaint: str | None = option("Grow the picture on which side?", default=None, choices=OUTPAINTS)
+    outpaint: str = option("Grow the picture on which side?", default=NO_OUTPAINT, choices=(NO_OUTPAINT, *OUTPAINTS))
     model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.EDIT))
     aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)
     seed: int | None = option("Which seed? The same seed gives the same again.", default=None, minimum=0)
@@ -27,15 +29,15 @@ class Edit(Command):
     format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply | None:
-        if self.mask is not None and self.outpaint is not None:
+        if self.mask is not None and self.grows:
             raise BadOption("Give a mask or a side to grow on, not both.", option="outpaint")
         model = await services.choose_model(
             invocation.user,
             Task.EDIT,
             self.model,
-            required_option="mask" if self.mask else "outpaint" if self.outpaint else "image",
+            required_option="mask" if self.mask else "outpaint" if self.grows else "image",
             # A model with a mask or an outpaint says itself how many pictures it takes.
-            file_count=0 if self.mask or self.outpaint else len(self.images),
+            file_count=0 if self.mask or self.grows else len(self.images),
         )
         images, given_mask, mask = await self._load_files(model, services)
         options = self._build_options(images, mask)
@@ -44,12 +46,17 @@ class Edit(Command):
         await services.jobs.start(invocation, model, options, stored_options=stored_options)
         return None
 
+    @property
+    def grows(self) -> bool:
+        """Whether the picture shall grow."""
+        return self.outpaint != NO_OUTPAINT
+
     def _build_options(self, images: tuple[InputFile, ...], mask: InputFile | None) -> dict[str, InputValue]:
         return {
             "prompt": self.prompt,
             "image": images,
             "mask": mask,
-            "outpaint": self.outpaint,
+            "outpaint": self.outpaint if self.grows else None,
             "aspect": self.aspect,
             "seed": self.seed,
             "steps": self.steps,
@@ -80,7 +87,7 @@ class PaintedEdit(Edit):
         if not self.paint:
             return await Edit.answer(self, invocation, services)
         services.paint_links.check(invocation)
-        if self.mask is not None or self.outpaint is not None or len(self.images) > 1:
+        if self.mask is not None or self.grows or len(self.images) > 1:
             raise BadOption("Paint on one picture, without a mask of your own and without outpaint.", option="paint")
         model = await services.choose_model(invocation.user, Task.EDIT, self.model, required_option="mask")
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
