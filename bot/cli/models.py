@@ -14,12 +14,13 @@ from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, 
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
 from bot.catalogue.drafting import CatalogueDraft, append_entry, draft_entry
 from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue
+from bot.catalogue.option_mapping import format_kinds
 from bot.cli.own_servers import check_own_model, get_own_schema, list_offer
 from bot.cli.replicate_client import open_client, run_with_client
 from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError, InputRefused, PredictionGone
-from bot.core.models import Model, ModelSchema, PriceTier, Task
+from bot.core.models import Model, ModelSchema, Price, PriceTier, Task
 from bot.credits.pricing import format_price
 from bot.media.fetching import Fetcher
 from bot.settings import Settings, SettingsError, load_configured_backends, load_settings
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         return _list()
     if options.what == "check":
         return asyncio.run(_check(load_settings(), options.keys, with_prices=options.prices))
+    if options.what in ("show", "versions"):
+        return _look_up(options)
     if options.what == "search":
         return _search(" ".join(options.words), options.limit)
     return _add(options)
@@ -50,6 +53,8 @@ def _create_parser() -> argparse.ArgumentParser:
     searching = verbs.add_parser("search", help="find models at Replicate")
     searching.add_argument("words", nargs="+", metavar="WORD")
     searching.add_argument("--limit", type=int, default=10, help="at most so many, up to 50")
+    for verb, text in (("show", "what a published model takes and gives"), ("versions", "its versions, newest first")):
+        verbs.add_parser(verb, help=text).add_argument("ref", metavar="OWNER/NAME")
     adding = verbs.add_parser("add", help="draft a catalogue entry for a model")
     adding.add_argument(
         "ref",
@@ -177,6 +182,47 @@ def _search(words: str, limit: int) -> int:
         return 0 if rows else 1
 
     return run_with_client(action)
+
+
+def _look_up(options: argparse.Namespace) -> int:
+    async def action(client: ReplicateClient, settings: Settings) -> str:
+        if options.what == "show":
+            ref, _, version = options.ref.partition(":")
+            tiers = await _read_published_tiers(settings, ref)
+            return _format_schema(replace(await _get_schema(client, ref, version), price_tiers=tiers))
+        try:
+            rows = [
+                (version.id, f"{version.created_at:%Y-%m-%d}" if version.created_at else "")
+                async for version in client.models.list_versions(options.ref)
+            ]
+        except PredictionGone as error:
+            raise InputRefused(f"Replicate shows this token no model {options.ref}.") from error
+        return format_columns(rows) if rows else f"{options.ref} lists no versions."
+
+    print(run_with_client(action))
+    return 0
+
+
+def _format_schema(published: ModelSchema) -> str:
+    """Return a model's facts and inputs. Descriptions are written by strangers: each is a single line."""
+    price = format_price(Price(published.price_tiers), lambda micros: f"${float(micros) / _MICROS_PER_USD:g}")
+    facts = [
+        (published.ref, sanitise_line(published.description)),
+        ("version", published.version),
+        ("gives", str(published.output or "something else")),
+        ("price", price if published.price_tiers else "none published"),
+        ("runs", f"{published.run_count:,}"),
+    ]
+    fields = [
+        (
+            field.name,
+            format_kinds(field),
+            "needed" if field.is_required else "",
+            sanitise_line(", ".join(map(str, field.choices)) or field.description),
+        )
+        for field in published.fields or ()
+    ]
+    return "\n".join([format_columns(facts), "", format_columns(fields) if fields else "It publishes no inputs."])
 
 
 def _add(options: argparse.Namespace) -> int:

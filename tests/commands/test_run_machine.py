@@ -24,7 +24,6 @@ from tests.fakes.event_loop import get_outside_work
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER
 
 REF = "owner/painter"
-prices = st.integers(1, 9).map(lambda amount: amount * 1_000)
 
 
 class PricedBackend(ScriptedBackend):
@@ -90,10 +89,23 @@ class RunMachine(RuleBasedStateMachine):
         messages = self.bench.platform.messages.values()
         return [one.history[0] for one in messages if "asks to run" in one.history[0].text]
 
-    @rule()
-    def ask(self) -> None:
+    @rule(change=st.sampled_from(["none", "price", "version", "withdrawal"]))
+    def ask_and_confirm(self, change: str) -> None:
+        """Ask, let something change while the question stands, and confirm."""
         reply = self.run(self.bench.say(f"/run {REF} a fox"))
         self.question = Asked(reply, self.backend.version, self.backend.micros)
+        self.change(change)
+        if self.question.reply.buttons:
+            self.confirm()
+
+    @rule(change=st.sampled_from(["price", "version", "withdrawal"]))
+    def change(self, change: str) -> None:
+        if change == "price":
+            self.backend.micros += 1_000
+        elif change == "version":
+            self.backend.version += 1
+        elif change == "withdrawal":
+            self.withdraw(OWNER)
 
     @precondition(lambda self: self.question and self.question.reply.buttons)
     @rule()
@@ -109,7 +121,7 @@ class RunMachine(RuleBasedStateMachine):
         self.question = Asked(reply, self.backend.version, self.backend.micros) if reply else None
 
     @precondition(lambda self: self.request)
-    @rule(by=st.sampled_from([ANA, MODERATOR, OWNER]), n=st.integers(0, 2))
+    @rule(by=st.sampled_from([OWNER, MODERATOR, ANA]), n=st.integers(0, 2))
     def decide(self, by: User, n: int) -> None:
         assert self.request is not None
         reply = self.press(self.request.reply.buttons[n], by)
@@ -120,15 +132,6 @@ class RunMachine(RuleBasedStateMachine):
         assert self.request.micros >= self.backend.micros
         self.agreed[self.request.version] = self.request.micros
 
-    @rule(micros=prices)
-    def change_price(self, micros: int) -> None:
-        self.backend.micros = micros
-
-    @rule()
-    def publish_version(self) -> None:
-        self.backend.version += 1
-
-    @rule(by=st.sampled_from([MODERATOR, OWNER]))
     def withdraw(self, by: User) -> None:
         for key in list(self.bench.app.dispatcher.services.catalogue.added):
             self.run(self.bench.say(f"/model remove {key}", by=by))
@@ -142,5 +145,5 @@ class RunMachine(RuleBasedStateMachine):
 
 
 def test_no_order_of_approve_change_run_and_revoke_spends_more_than_agreed() -> None:
-    few = settings(max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+    few = settings(max_examples=12, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(RunMachine, settings=few)
