@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.catalogue.catalogue import recover_options
-from bot.core.backend import Backend, Inputs, PredictionState, RunSnapshot
+from bot.core.backend import Backend, Inputs, RunSnapshot
 from bot.core.errors import (
     BackendBusy,
     BackendDown,
@@ -97,8 +97,8 @@ async def move_on(work: Work, error: EaselError) -> bool:
 
 
 async def move_on_after(work: Work, snapshot: RunSnapshot) -> bool:
-    """Send a job to the next server after a run that failed without a word and without cost; return whether it went."""
-    if snapshot.state is not PredictionState.FAILED or snapshot.text or work.text or compute_run_cost(work, snapshot):
+    """Send a job to the next server if its failed run gave no word and cost nothing; return whether the job went."""
+    if snapshot.text or work.text or compute_run_cost(work, snapshot):
         return False
     error = work.backend.explain(snapshot)
     return not isinstance(error, ModelFlagged) and await _try_next(work, str(error))

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from bot.core.backend import PredictionState
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
 from bot.core.models import Task
@@ -217,7 +218,7 @@ class Runner:
             async with self._services.database.read() as tx:
                 work.record = await tx.predictions.get(work.job.prediction)
         snapshot = await watching.watch_run(work, work.record.backend_id if work.record else "")
-        if await routing.move_on_after(work, snapshot):
+        if snapshot.state is PredictionState.FAILED and await routing.move_on_after(work, snapshot):
             return
         if work.record is not None and completion.should_retry(work, snapshot):
             await completion.start_second_run(work, work.record, snapshot)
