@@ -109,7 +109,7 @@ def choose_files(model: Model) -> dict[str, bytes]:
     made = {"audio": make_wav(3), "video": shoot(FilmOrder("a fox", 1, 2)), "image": make_png(96, 64)}
     if model.task is Task.TRANSCRIBE:
         files["audio"] = make_wav(61)
-    return files | {name: made[name] for name, rule in model.inputs.items() if rule.is_required}
+    return files | {name: made[name] for name, rule in model.inputs.items() if rule.is_required and name not in files}
 
 
 def check_output(bench: FaultBench, model: Model) -> None:
