@@ -178,5 +178,5 @@ async def test_the_painter_is_offered_where_a_public_page_is(bench: Bench, paint
 
     assert without is not None
     assert offering is not None
-    assert "paint" not in without.text
-    assert "paint" in offering.text
+    assert "--paint`" not in without.text
+    assert "--paint`" in offering.text
