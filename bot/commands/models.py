@@ -30,7 +30,7 @@ class Models(Command):
         if not offers:
             text = f"No model for /{self.task} is on offer here. Ask my owner to add one."
         elif self.task:
-            text = _format_list(tasks[0], offers[tasks[0]], form, defaults[tasks[0]].key)
+            text = _format_list(services, offers[tasks[0]], form, defaults[tasks[0]])
         else:
             lines = [_format_summary(services, defaults[task], len(models)) for task, models in offers.items()]
             task, models = next(iter(offers.items()))
@@ -47,13 +47,13 @@ def _format_summary(services: Services, default: Model, count: int) -> str:
     return f"- **/{default.task}** {default.title} (`{default.key}`), {price}; {others}"
 
 
-def _format_list(task: Task, models: Sequence[Model], form: CreditFormatter, default: str) -> str:
+def _format_list(services: Services, models: Sequence[Model], form: CreditFormatter, default: Model) -> str:
     lines = [
         f"- `{model.key}` {model.title}: {model.description} {format_model_price(model, form)}"
-        f"{' (default)' if model.key == default else ''}"
+        f"{' (default)' if model is default else ''}{' (away right now)' if services.jobs.is_away(model) else ''}"
         for model in models
     ]
-    return "\n".join([f"**/{task}**", *lines])
+    return "\n".join([f"**/{default.task}**", *lines])
 
 
 def format_model_price(model: Model, form: CreditFormatter) -> str:

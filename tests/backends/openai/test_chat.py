@@ -11,7 +11,9 @@ from aiohttp import web
 
 from bot.backends.circuit_breaker import FAILURES_TO_OPEN
 from bot.core.jobs import JobState
+from bot.core.models import Task
 from bot.core.replies import Tone
+from bot.dispatch.declaration import models_for
 from tests.backends.openai.catalogue import BY_TOKENS, make_backend, make_chat_model, make_picture_models
 from tests.backends.own_bench import open_own_bench
 from tests.emulators.openai.server import KEY, Flavour, open_openai_server
@@ -137,6 +139,22 @@ async def test_failed_runs_of_one_person_do_not_take_the_server_from_all(tmp_pat
         server.will(status=200)
 
         assert await bench.run("/chat Hello") == "A short answer."
+
+
+async def test_models_of_a_server_that_stays_away_say_so(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{find_free_port()}/v1"
+    async with open_own_bench(tmp_path, make_catalogue(url)) as bench:
+        before = await bench.ask("/models chat")
+        for _ in range(FAILURES_TO_OPEN):
+            await bench.run("/chat Hello")
+        after = await bench.ask("/models chat")
+        suggestions = models_for(Task.CHAT)(bench.app.dispatcher.services, "", {})
+
+    assert before is not None
+    assert "away" not in before.text
+    assert after is not None
+    assert after.text.endswith("(default) (away right now)")
+    assert [choice.label.endswith(" · away right now") for choice in suggestions] == [True]
 
 
 async def test_another_programs_page_is_named(tmp_path: Path) -> None:
