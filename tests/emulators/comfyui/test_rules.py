@@ -34,7 +34,7 @@ def change(node: str, **inputs: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("prompt_id", "graph", "error", "node_error"),
     [
-        ("A" + str(uuid.uuid4())[1:], GRAPH, "invalid_prompt_id", ""),
+        ("ABCDEF01-2345-4678-9ABC-DEF012345678", GRAPH, "invalid_prompt_id", ""),
         ("7", GRAPH, "invalid_prompt_id", ""),
         ("", {"1": {"class_type": "Nothing", "inputs": {}}}, "missing_node_type", ""),
         ("", {"4": GRAPH["4"]}, "prompt_no_outputs", ""),
