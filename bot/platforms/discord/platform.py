@@ -31,6 +31,7 @@ from bot.platforms.discord.errors import (
 )
 from bot.platforms.discord.messages import (
     EPHEMERAL,
+    HAS_COMPONENTS_V2,
     LONGEST_TEXT,
     add_ask_button,
     add_show_button,
@@ -259,7 +260,7 @@ class DiscordPlatform:
         if self.get_usable_token(message, reply):
             try:
                 await self._send_shrinking(
-                    lambda it: self._api.edit_response(message, it.payload, it.uploads), prepared
+                    lambda it: self._api.edit_response(message, _clear_text(it.payload), it.uploads), prepared
                 )
             except MessageLost as error:
                 if get_error_code(error) not in (TOKEN_EXPIRED, UNKNOWN_WEBHOOK):
@@ -274,7 +275,7 @@ class DiscordPlatform:
             raise MessageLost("That message is too old for Discord to let me change it.")
         channel = get_discord_channel_id(message)
         await self._send_shrinking(
-            lambda it: self._api.edit_message(channel, message.id, it.payload, it.uploads), prepared
+            lambda it: self._api.edit_message(channel, message.id, _clear_text(it.payload), it.uploads), prepared
         )
 
     async def _post_after(self, destination: Destination, previous: MessageRef, reply: Reply) -> MessageRef:
@@ -391,6 +392,11 @@ def _build_reference(destination: Destination, discord_channel: int) -> Payload:
 def _shorten_nonce(nonce: str) -> str:
     # Discord refuses more than 25 characters; equal nonces must stay equal.
     return nonce if len(nonce) <= _LONGEST_NONCE else hashlib.blake2b(nonce.encode(), digest_size=12).hexdigest()
+
+
+def _clear_text(payload: Payload) -> Payload:
+    """Return the payload of an edit: a placeholder with plain text becomes a message of components without the text."""
+    return {**payload, "content": None} if payload["flags"] & HAS_COMPONENTS_V2 else payload
 
 
 def _compute_fingerprint(prepared: _PreparedReply) -> bytes:

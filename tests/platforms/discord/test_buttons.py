@@ -205,3 +205,14 @@ async def test_a_mistake_in_the_form_of_a_published_model_returns_the_input(town
 
     assert answer.text.startswith("steps must be from 1 to 50, not 99.")
     assert "prompt: an owl" in answer.text
+
+
+async def test_a_published_model_whose_files_are_pictures_shows_pictures(town: Town) -> None:
+    await town.set("run", "anything")
+    await town.set("run_below_credits", 1_000)
+    interaction = await town.ana.use_command("run", {"model": "owner/painter", "inputs": "a fox"})
+    question = await interaction.wait_for_private_message()
+
+    message = await finish(await town.ana.press(question, "Run"))
+
+    assert message.pictures
