@@ -381,7 +381,7 @@ async def _read_model_seconds(stage: SoakStage) -> dict[str, dict[str, float]]:
         predictions = (await response.json())["predictions"]
     found = {}
     for prediction in predictions:
-        if match := re.findall(r"number (?:idle|fire)\d+", str(prediction["input"].get("prompt"))):
+        if match := re.findall(r"number (?:idle|fire)\d+", str(prediction["input"])):
             seconds = prediction["metrics"].get("total_time", 0.0)
             found[match[-1]] = {"first words": THINKING_SECONDS * stage.speed, "picture": seconds}
     return found
