@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -68,6 +69,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def is_required(need: str, config: pytest.Config) -> bool:
     return bool(config.getoption(f"--require-{need}")) or os.environ.get("CI") == "true"
+
+
+@pytest.fixture(autouse=True)
+def restore_logging() -> Iterator[None]:
+    """Restore logging: a verb configures logging for a whole process, and tests run many verbs in a process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """Rules of the whole tree: import contracts, names, sizes, reasons, and documents in agreement with the code."""
 
 import ast
+import logging
 import re
 import shutil
 import subprocess
@@ -215,3 +216,27 @@ def test_generate_writes_rows_of_new_commands_and_removes_rows_of_old_ones(tmp_p
         name: (ROOT / name).read_bytes() for name in GENERATED_FILES
     }
     assert write_generated_files(tmp_path) == []
+
+
+LOG_FIELDS = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime"})
+
+
+def test_no_log_line_names_a_field_of_the_record() -> None:
+    """`logging` raises KeyError for such a field, and the error hides the failure that the line tells of."""
+    words = [
+        (get_name(path), node.value)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "extra"
+    ]
+    keys = [
+        (name, key.value)
+        for name, value in words
+        for node in ast.walk(value)
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant)
+    ]
+
+    assert keys
+    assert [(name, key) for name, key in keys if key in LOG_FIELDS] == []

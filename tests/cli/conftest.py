@@ -1,6 +1,5 @@
 """Verbs run in an empty folder, with a sandbox for the owner; logging is restored after each test."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,14 +15,3 @@ def owner(
 ) -> Iterator[OwnerTerminal]:
     monkeypatch.chdir(tmp_path)
     yield from make_owner_terminal(SandboxOptions(speed=0.0), monkeypatch, capsys)
-
-
-@pytest.fixture(autouse=True)
-def restore_logging() -> Iterator[None]:
-    """Restore logging: a verb configures logging for a whole process, and tests run many verbs in a process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)

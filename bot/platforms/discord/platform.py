@@ -219,7 +219,7 @@ class DiscordPlatform:
         try:
             found = await self._api.get_channel(thread)
         except DELIVERY_ERRORS as error:
-            log.info("discord.thread_unknown", extra={"thread": thread, "reason": repr(error)})
+            log.info("discord.thread_unknown", extra={"place": thread, "reason": repr(error)})
             return True
         # A thread never changes between public and private.
         self._private_threads[thread] = found.get("type") == discord.ChannelType.private_thread.value

@@ -51,7 +51,7 @@ class DiscordReplies:
         try:
             await self._show(response, message, reply)
         except (*DELIVERY_ERRORS, Unavailable) as error:
-            log.warning("discord.answer_lost", extra={"message": message.id, "reason": repr(error)})
+            log.warning("discord.answer_lost", extra={"shown": message.id, "reason": repr(error)})
 
     async def _show(self, response: InteractionResponse, message: MessageRef, reply: Reply) -> None:
         reply = _mark_public_confirmation(reply, is_private=response.is_private)
@@ -85,7 +85,7 @@ class DiscordReplies:
         try:
             await self._api.delete_response(message)
         except DELIVERY_ERRORS as error:
-            log.info("discord.not_deleted", extra={"message": message.id, "reason": repr(error)})
+            log.info("discord.not_deleted", extra={"shown": message.id, "reason": repr(error)})
 
 
 def _mark_public_confirmation(reply: Reply, *, is_private: bool) -> Reply:
