@@ -126,7 +126,7 @@ class App:
         services = self._create_services(catalogue, moderation)
         confirmations = Confirmations(self.database, self.clock, self.media)
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
-        job_services.follow_ups.add(ToolCalls(self.dispatcher, self.platforms).follow)
+        job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         self._stack = AsyncExitStack()
 
     def _create_recovery(self) -> Recovery:

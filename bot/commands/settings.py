@@ -142,6 +142,8 @@ class SettingsChat(Command):
         values: dict[str, JSON] = validate_language(self.language) if self.language else {}
         values |= {format_setting_key("join"): self.join} if self.join else {}
         values |= {format_setting_key("mention"): self.mention} if self.mention else {}
+        if self.channel and not self.tools:
+            raise BadOption("channel belongs to tools: say tools on or off for that channel.", option="channel")
         if self.tools:
             channel = require_id(invocation.user.platform, self.channel, "channel") if self.channel else ""
             values[format_setting_key("tools", channel)] = self.tools == "on"

@@ -14,7 +14,6 @@ MAX_CALLS = 3
 """Calls that one question may lead to: a model in a loop costs its asker at most so many results."""
 
 MAX_CALL_CHARACTERS = 8_000
-_MAX_OPTIONS = 12
 CALL_REFUSED = "…"
 """The words of an answer that is nothing but a call that cannot run; the model's next answer follows."""
 
@@ -56,10 +55,9 @@ class ToolCall:
         """Return the line for people: what the bot does on behalf of the model."""
         if self.error:
             return ""
+        doing = TOOLS[self.tool].doing
         words = str(self.options.get("prompt") or self.options.get("text") or self.options.get("question") or "")
-        return (
-            f"{TOOLS[self.tool].doing}: {' '.join(words.split())}" if words.strip() else f"{TOOLS[self.tool].doing} …"
-        )
+        return f"{doing}: {' '.join(words.split())}" if words.strip() else f"{doing} …"
 
     def format(self) -> str:
         """Return the call as the model wrote it, in one line, for the history of the conversation."""
@@ -164,7 +162,7 @@ def _read_call(value: Mapping[str, object] | None, names: Collection[str]) -> To
         return ToolCall("", error=f"There is no such tool. The tools are {', '.join(sorted(names))}.")
     options = {key: option for key, option in value.items() if key != "tool"}
     unknown = [key for key in options if key not in TOOLS[name].options]
-    if unknown or len(options) > _MAX_OPTIONS:
+    if unknown:
         return ToolCall("", error=f"{name} has the fields {', '.join(TOOLS[name].options)} alone.")
     plain = {key: option for key, option in options.items() if isinstance(option, (str, int, float, bool))}
     if len(plain) < len(options):

@@ -52,6 +52,10 @@ class Notices:
         """Post in one channel; return whether the platform took the message."""
         return await self._post(User(channel.platform, channel.workspace, "moderators", "moderators"), channel, reply)
 
+    async def post_for(self, user: User, channel: Channel, reply: Reply) -> bool:
+        """Post below the requests of a user; return whether the platform took the message."""
+        return await self._post(user, channel, reply)
+
     async def replace_message(self, message: MessageRef, reply: Reply) -> None:
         """Show a reply in place of a message, if the platform can still edit the message."""
         platform = self._platforms.get(message.platform)

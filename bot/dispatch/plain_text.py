@@ -245,10 +245,9 @@ async def _append_text_files(text: str, files: Sequence[Attachment], services: S
             parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
         elif _is_pdf(file):
             found = await services.media.read_pdf(file)
-            is_whole = found.read_count == found.page_count
-            pages = "" if is_whole else f", pages 1 to {found.read_count} of {found.page_count}"
-            parts.append(f"{file.name}{pages}:\n```\n{found.text}\n```")
-            remarks += [] if is_whole else [f"{file.name}: the first {found.read_count} of {found.page_count} pages"]
+            head = f"{file.name}, {found.left_out}" if found.left_out else file.name
+            parts.append(f"{head}:\n```\n{found.text}\n```")
+            remarks += [f"read of {head}"] if found.left_out else []
         elif file.kind is not MediaKind.PICTURE:
             advice = _advise(file, services.menu)
             raise BadFile(f"I cannot read {file.name}: I read pictures, PDFs and text files.{advice}")

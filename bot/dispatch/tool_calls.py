@@ -5,25 +5,20 @@ before counts as delivered, with a request key of its own made of the key before
 no link runs twice.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversations.tools import MAX_CALLS, TOOLS, ToolCall, split_call
 from bot.core.backend import InputValue
-from bot.core.errors import Unavailable
 from bot.core.file_types import MediaKind
 from bot.core.invocations import TOOL, TOOL_RESULT, Invocation
 from bot.core.jobs import Job, JobState, Output
 from bot.core.models import Task
 from bot.core.people import Channel, User
-from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Services
 from bot.dispatch.dispatcher import Dispatcher
 from bot.moderation.moderation import WorkspaceSettings
-
-log = logging.getLogger(__name__)
 
 
 def count_calls(parent: Job | None, invocation: Invocation) -> int:
@@ -53,7 +48,6 @@ class ToolCalls:
     """Begins the links of the chains."""
 
     dispatcher: Dispatcher
-    platforms: Mapping[str, Platform]
 
     async def follow(self, job: Job) -> bool:
         """Begin what follows on an ended job; return False if this process begins nothing any more."""
@@ -137,15 +131,8 @@ class ToolCalls:
         return replace(job.channel, thread=conversation.thread, is_reply_chain=conversation.is_reply_chain)
 
     async def _post(self, invocation: Invocation, reply: Reply) -> None:
-        """Show a question or a refusal below the answer."""
-        key = f"{invocation.request_key}:reply"
-        destination = Destination(invocation.user, invocation.channel, key, nonce=f"{key}:0")
-        try:
-            await self.platforms[invocation.user.platform].post(destination, replace(reply, is_private=False))
-        except Unavailable:
-            raise
-        except MessageLost as error:
-            log.warning("tool.reply_lost", extra={"reason": str(error)})
+        """Show a question or a refusal below the answer. A lost one must not begin the chain again."""
+        await self.dispatcher.notices.post_for(invocation.user, invocation.channel, replace(reply, is_private=False))
 
 
 def _restore_user(job: Job) -> User:

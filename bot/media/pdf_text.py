@@ -31,6 +31,15 @@ class PdfText:
     text: str
     read_count: int
     page_count: int
+    is_page_cut: bool = False
+    """Whether the first page alone is too long, and `text` its beginning."""
+
+    @property
+    def left_out(self) -> str:
+        """What `text` holds of a longer PDF; empty for a whole one."""
+        if self.is_page_cut:
+            return f"the beginning of page 1 of {self.page_count}"
+        return "" if self.read_count == self.page_count else f"pages 1 to {self.read_count} of {self.page_count}"
 
 
 async def read_pdf(data: bytes, name: str) -> PdfText:
@@ -48,7 +57,9 @@ async def read_pdf(data: bytes, name: str) -> PdfText:
         if kept and sum(map(len, kept)) + len(page) > MAX_PDF_CHARACTERS:
             break
         kept.append(page)
-    return PdfText("\n\n".join(kept).strip(), len(kept), int(result["count"]))
+    is_cut = len(kept[0]) > MAX_PDF_CHARACTERS
+    text = "\n\n".join(kept)[:MAX_PDF_CHARACTERS] if is_cut else "\n\n".join(kept)
+    return PdfText(text.strip(), len(kept), int(result["count"]), is_cut)
 
 
 async def _run_reader(data: bytes) -> dict[str, Any] | None:
@@ -85,7 +96,7 @@ def _extract(data: bytes) -> dict[str, Any]:
         found["count"] = len(reader.pages)
         length = 0
         for page in reader.pages[:MAX_PDF_PAGES]:
-            text = page.extract_text()[:MAX_PDF_CHARACTERS]
+            text = page.extract_text()[: MAX_PDF_CHARACTERS + 1]
             found["pages"].append(text)
             length += len(text)
             if length > MAX_PDF_CHARACTERS:

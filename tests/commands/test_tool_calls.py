@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.platform import Destination
+from bot.core.replies import MessageRef, Reply
 from tests.bench import Bench
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR
 
@@ -131,3 +133,30 @@ async def test_a_chain_goes_on_in_the_next_process(tools: Bench, tmp_path: Path)
     assert again.last_message.destination.user.id == ANA.id
     assert await again.list_open_holds() == []
     await again.close()
+
+
+async def test_a_lost_question_is_not_asked_again_and_again(tools: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await tools.say("/settings general --confirm_above 20", by=MODERATOR)
+    await tools.say("/settings model imagine flux-dev", by=MODERATOR)
+    tools.backend.answers = [DRAW]
+    tools.backend.will(hangs_after=4)
+    await tools.say("/chat draw me a fox")
+    answer = await tools.get_job()
+
+    async def fail(destination: Destination, _reply: Reply) -> MessageRef:
+        raise RuntimeError(f"an SDK broke at {destination.channel.id}")
+
+    monkeypatch.setattr(tools.platform, "post", fail)
+    tools.backend.last_run.released.set()
+    await tools.wait_until_idle()
+    await tools.advance_time(30)
+
+    assert (await tools.get_job(answer.id)).notified_at is not None
+    assert len(tools.backend.runs) == 1
+
+
+async def test_a_channel_without_tools_is_refused(bench: Bench) -> None:
+    reply = await bench.say(f"/settings chat --language German --channel {CHANNEL.id}", by=MODERATOR)
+
+    assert reply is not None
+    assert reply.text.startswith("channel belongs to tools")

@@ -66,7 +66,7 @@ async def test_a_long_pdf_is_read_from_its_head_and_the_rest_is_told(bench: Benc
     message = str(call.options["message"])
     assert message.startswith("sum it up\n\nbook.pdf, pages 1 to 4 of 500:\n```\nword word")
     assert len(message) < MAX_PDF_CHARACTERS + 200
-    assert "book.pdf: the first 4 of 500 pages" in bench.last_message.reply.note
+    assert "read of book.pdf, pages 1 to 4 of 500" in bench.last_message.reply.note
 
 
 async def test_a_pdf_that_unpacks_to_gigabytes_costs_a_bounded_process(tmp_path: Path) -> None:
@@ -77,3 +77,12 @@ async def test_a_pdf_that_unpacks_to_gigabytes_costs_a_bounded_process(tmp_path:
 
     with pytest.raises(BadFile, match="plan.pdf "):
         await Media(tmp_path).read_pdf(make_attachment(bomb, "plan.pdf", PDF))
+
+
+async def test_a_page_that_is_too_long_alone_is_told_as_cut(bench: Bench) -> None:
+    file = make_attachment(make_pdf(["word " * 4_000, "the end"]), "scroll.pdf", PDF)
+
+    call = await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "sum it up", "web:1", files=[file])
+
+    assert call.remark == "read of scroll.pdf, the beginning of page 1 of 2"
+    assert len(str(call.options["message"])) < MAX_PDF_CHARACTERS + 200
