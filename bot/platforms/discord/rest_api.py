@@ -72,6 +72,11 @@ class PendingRequest:
             if not self.answer.done():
                 self.answer.set_result(result)
 
+    def abandon(self, request: RawRequest) -> None:
+        """Close the request and cancel `answer`, without effect on a request that has ended."""
+        request.close()
+        self.answer.cancel()
+
     def read_headers(self, response: aiohttp.ClientResponse) -> None:
         self._status = response.status
         if response.status >= 500 and not self.server_error.done():
@@ -114,6 +119,8 @@ class RequestSender:
             task = self._tasks.spawn(pending.run(request), "request")
         finally:
             _current.reset(token)
+        # A task cancelled before the first step runs nothing: neither the request nor the caller may wait forever.
+        task.add_done_callback(lambda _: pending.abandon(request))
         waits = {pending.answer, *([pending.server_error] if fails_fast else [])}
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,7 @@ from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
 from bot.platforms.discord import events
 from bot.platforms.discord.channels import NAME
-from bot.platforms.discord.rest_api import PendingRequest
+from bot.platforms.discord.rest_api import PendingRequest, RequestSender
 from bot.streaming.pacer import EditBucket
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.platforms.discord.town import Town, finish, is_done
@@ -241,3 +241,17 @@ async def test_unreadable_rate_limit_headers_break_no_request(headers: dict[str,
     call.read_body(b"<html>")
 
     assert not call.answer.done()
+
+
+async def test_a_request_cancelled_before_its_first_step_ends_for_the_caller_too() -> None:
+    async def request() -> None:
+        pytest.fail("the request ran")
+
+    sender = RequestSender()
+    caller = asyncio.create_task(sender.send(request()))
+    await asyncio.sleep(0)  # the caller has created the task of the request, which waits for its first step
+    await sender.close()
+
+    async with asyncio.timeout(5.0):
+        with pytest.raises(asyncio.CancelledError):
+            await caller

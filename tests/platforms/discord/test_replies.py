@@ -30,7 +30,6 @@ async def test_an_acknowledgement_with_a_lost_answer_counts_as_ours(town: Town) 
 
     assert message.pictures
     assert len(town.backend.runs) == 1
-    town.expect_violation("acknowledged twice")
 
 
 async def test_an_acknowledgement_survives_a_storm_of_errors(town: Town) -> None:
@@ -54,7 +53,6 @@ async def test_a_slow_acknowledgement_is_repeated_in_time(town: Town) -> None:
     await asyncio.sleep(0)
     assert interaction.acknowledgement_seconds < 2.0
     await town.wait_until(lambda: any("acknowledged twice" in one for one in town.emulator.violations))
-    town.expect_violation("acknowledged twice")
 
 
 @pytest.mark.parametrize("with_via", [True, False])

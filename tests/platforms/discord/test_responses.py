@@ -86,7 +86,7 @@ async def test_a_refused_press_is_told_privately_by_the_first_response(town: Tow
     assert press.replies == [refusal]
 
 
-async def test_an_ask_that_the_database_delays_x(town: Town) -> None:
+async def test_an_ask_that_the_database_delays_is_deferred(town: Town) -> None:
     async with town.app.database.write():
         interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
         await interaction.wait_for_acknowledgement()

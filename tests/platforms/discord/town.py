@@ -1,8 +1,9 @@
 """Opens a town: a server with people on a local Discord, and the real bot on a scripted backend."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -174,14 +175,48 @@ async def open_town(
     """
     async with DiscordEmulator(application_flags=flags) as emulator:
         town = Town(folder, emulator, changes, is_allowed)
-        await town.open()
-        try:
-            yield town
-        finally:
-            await town.app.close()
-        assert emulator.violations == []
+        with count_repeated_responses() as repeats:
+            await town.open()
+            try:
+                yield town
+            finally:
+                await town.app.close()
+        assert list_unprovoked_violations(emulator, repeats.count) == []
         # A restarted bot does not know the shown text and may send the last edit again.
         assert town.restarts or emulator.redundant_edits == []
+
+
+class RepeatedResponses(logging.Handler):
+    """Counts the log lines with which the bot announces that it sends a first response again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += record.msg == "discord.acknowledging_again"
+
+
+@contextmanager
+def count_repeated_responses() -> Iterator[RepeatedResponses]:
+    """Count the first responses that the bot repeats."""
+    repeats = RepeatedResponses()
+    logger = logging.getLogger("bot.platforms.discord.responses")
+    logger.addHandler(repeats)
+    try:
+        yield repeats
+    finally:
+        logger.removeHandler(repeats)
+
+
+def list_unprovoked_violations(emulator: DiscordEmulator, repeats: int) -> list[str]:
+    """Return the violations, without a second first response for each repeat that the bot's log announces.
+
+    Discord waits three seconds at most, so the bot sends a first response again whose confirmation comes late. A
+    machine that is busy for a second delays any confirmation.
+    """
+    twice = [violation for violation in emulator.violations if "acknowledged twice" in violation]
+    return [*(violation for violation in emulator.violations if violation not in twice), *twice[repeats:]]
 
 
 def is_done(message: DiscordMessageState) -> bool:
