@@ -343,12 +343,15 @@ async def _check_slack_bot_token(settings: Settings) -> DoctorFinding | None:
     error, scopes = await _call_slack(settings, "auth.test", settings.slack_bot_token.get_secret_value())
     if error:
         return DoctorFinding("fail", f"SLACK_BOT_TOKEN: Slack says {error}.", _SLACK_HINT)
-    from bot.platforms.slack.manifest import SCOPES  # slack-bolt is loaded only where Slack is used
+    from bot.platforms.slack.manifest import OPTIONAL_SCOPES, SCOPES  # slack-bolt is loaded only where Slack is used
 
     missing = sorted(set(SCOPES) - scopes)
     if missing:
         fix = f"Paste the manifest into the app's settings and install it again. {_SLACK_HINT}"
         return DoctorFinding("fail", f"The Slack app lacks {', '.join(missing)}.", fix)
+    if lacking := [f"{scope}: {what}" for scope, what in OPTIONAL_SCOPES.items() if scope not in scopes]:
+        fix = "To change that, grant the scope in the app's settings and install the app again."
+        return DoctorFinding("warn", f"SLACK_BOT_TOKEN is good, without the optional {'; '.join(lacking)}.", fix)
     return DoctorFinding("ok", "SLACK_BOT_TOKEN is good, and has every scope of the manifest.")
 
 

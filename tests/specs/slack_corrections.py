@@ -48,6 +48,16 @@ EXTRA_METHODS: dict[str, dict[str, Any]] = {
         "scopes": ["assistant:write", "chat:write"],
         "tier": 3,
     },
+    # DOC reference/methods/canvases.getContent; the page names no tier
+    "canvases.getContent": {
+        "args": {
+            "canvas_id": {"required": True, "type": "string"},
+            "content_type": {"type": "string"},
+        },
+        "errors": ["canvas_not_found"],
+        "scopes": ["canvases:read"],
+        "tier": 3,
+    },
     # SDK 3.44: exactly one of the three
     "blocks.validate": {
         "args": {"blocks": {}, "message": {}, "view": {}},

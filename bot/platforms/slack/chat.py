@@ -6,9 +6,11 @@ from typing import Any
 
 from bot.core.caches import RecentItems
 from bot.core.errors import UserError
-from bot.core.invocations import EarlierMessage, TurnRole
+from bot.core.invocations import EarlierMessage, Invocation, TurnRole
 from bot.core.people import Channel, User
+from bot.core.replies import MessageRef
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
+from bot.platforms.slack.agent_view import OpenPlace, choose_prompts, format_title, read_open_place
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget
 from bot.platforms.slack.errors import ignore_refusal
@@ -24,12 +26,6 @@ Event = Mapping[str, Any]
 _MAX_MESSAGES = 20_000
 _USER_SUBTYPES = (None, "", "file_share", "thread_broadcast")
 _STOP_WORDS = frozenset({"stop", "cancel", "halt", "stopp", "arrête", "para"})
-SUGGESTED_PROMPTS = (
-    {"title": "Draw something", "message": "imagine: a watercolour fox in the snow"},
-    {"title": "Explain something", "message": "Explain in three sentences how a rainbow forms."},
-    {"title": "What can you do?", "message": "help"},
-    {"title": "What do I have left?", "message": "usage"},
-)
 
 
 class SlackChat:
@@ -79,11 +75,12 @@ class SlackChat:
     async def handle_home_opened(self, event: Event, team: str) -> None:
         """Suggest prompts to a user who opened the bot's messages."""
         if event.get("tab") == "messages":
+            place = read_open_place(event.get("context"), team)
             call = self._web_api.call(
                 team,
                 "assistant.threads.setSuggestedPrompts",
                 channel_id=str(event["channel"]),
-                prompts=list(SUGGESTED_PROMPTS),
+                prompts=choose_prompts(place),
             )
             await ignore_refusal(call)
 
@@ -120,6 +117,7 @@ class SlackChat:
             installed.id, place.id, place.thread, user.id, str(event["ts"]), target
         ):
             return
+        open_place = _find_named_place(event, installed, text) if is_direct else OpenPlace()
         try:
             names = await self._users.get_names(installed.id, text)
             invocation = await invocation_from_text(
@@ -128,7 +126,10 @@ class SlackChat:
                 place,
                 unescape(text),
                 f"slack:{installed.id}:{place.id}:{event['ts']}",
-                files=self._reader.list_files(installed.id, event),
+                files=[
+                    *self._reader.list_files(installed.id, event),
+                    *self._reader.list_canvases(installed.id, open_place.canvas),
+                ],
                 quoted_words=await self._reader.read_quoted_words(installed.id, event),
                 quoted_files=self._reader.list_quoted_files(installed.id, event),
                 name_mentions=lambda words: replace_mentions(words, names),
@@ -138,12 +139,33 @@ class SlackChat:
                 read_replied=lambda: self._read_replied_words(event, installed, place),
             )
             if invocation.command == DEFAULT_COMMAND:
-                earlier = await self._read_earlier_messages(event, installed, place)
-                invocation = replace(invocation, earlier_messages=earlier)
+                invocation = await self._add_earlier_messages(invocation, event, installed, place, open_place)
         except UserError as error:
             await self._replies.send_error(error, target)
             return
+        if is_direct and invocation.command == DEFAULT_COMMAND and not event.get("thread_ts"):
+            thread = MessageRef(NAME, installed.id, place.id, place.thread, "")
+            self._replies.platform.statuses.set_title(thread, format_title(replace_mentions(unescape(text), names)))
         await self._replies.answer(invocation, target)
+
+    async def _add_earlier_messages(
+        self, invocation: Invocation, event: Event, installed: SlackTeam, place: Channel, open_place: OpenPlace
+    ) -> Invocation:
+        """Return a chat with the messages before it: of the thread, or of the open place that its words name."""
+        if event.get("thread_ts") or not open_place.channel:
+            earlier = await self._read_earlier_messages(event, installed, place)
+            return replace(invocation, earlier_messages=earlier)
+        messages = await self._reader.list_open_place(
+            installed.id, open_place.channel, open_place.thread, before=str(event["ts"])
+        )
+        found = [await self._create_earlier_message(message, installed) for message in messages]
+        earlier = tuple(message for message in found if message is not None)
+        if not earlier:
+            remark = "the open channel has no words that I may read: invite me there"
+            return replace(invocation, remark=" · ".join(filter(None, (invocation.remark, remark))))
+        name = (await self._users.get_names(installed.id, f"<#{open_place.channel}>"))[open_place.channel]
+        heading = EarlierMessage(TurnRole.USER, "", f"(The latest messages of #{name}:)", earlier[0].message_id)
+        return replace(invocation, earlier_messages=(heading, *earlier))
 
     async def _read_replied_words(self, event: Event, installed: SlackTeam, place: Channel) -> str:
         """Return the words of the message before this one in a thread; empty outside of threads."""
@@ -180,6 +202,12 @@ class SlackChat:
 
     async def _get_user(self, event: Event, team: str) -> User:
         return await self._users.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))
+
+
+def _find_named_place(event: Event, installed: SlackTeam, text: str) -> OpenPlace:
+    """Return the place that the author has open, if the words name the place; the bot's own messages are none."""
+    place = read_open_place(event.get("app_context"), installed.id).narrow_to(text)
+    return place if place.channel != event["channel"] else OpenPlace(canvas=place.canvas)
 
 
 def _adds_mention(event: Event, installed: SlackTeam) -> bool:

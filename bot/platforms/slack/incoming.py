@@ -56,6 +56,10 @@ class SlackMessageReader:
         """Return the files that people or apps shared with a message."""
         return [self._files.create_attachment(team, file) for file in message.get("files") or ()]
 
+    def list_canvases(self, team: str, canvas: str) -> list[Attachment]:
+        """Return a canvas as a file of text; nothing for an empty id."""
+        return [self._files.create_canvas(team, canvas, "canvas")] if canvas else []
+
     def list_quoted_files(self, team: str, message: SlackMessage) -> list[Attachment]:
         """Return the files of shared messages, and the pictures of blocks and attachments."""
         files = self._list_block_pictures(team, message.get("blocks") or ())
@@ -84,6 +88,22 @@ class SlackMessageReader:
                 break
         return last if root and root[0] in last else [*root, *last[1:]]
 
+    async def list_open_place(self, team: str, channel: str, thread: str, before: str) -> list[SlackMessage]:
+        """Return the last messages of a thread, or of a channel without `thread`, oldest first.
+
+        Empty where the app is no member: Slack refuses the call.
+        """
+        if thread:
+            return await self.list_earlier(team, channel, thread, before)
+        return (await self._list_latest(team, channel, before))[::-1]
+
+    async def _list_latest(self, team: str, channel: str, before: str) -> list[SlackMessage]:
+        """Return the last messages of a channel, the newest first."""
+        call = self._web_api.call(
+            team, "conversations.history", channel=channel, limit=_MAX_SEARCHED_MESSAGES, latest=before or None
+        )
+        return list((await ignore_refusal(call) or {}).get("messages") or ())
+
     async def find_last_file(
         self, team: str, channel: str, kinds: Sequence[MediaKind], thread: str = "", before: str = ""
     ) -> Attachment | None:
@@ -91,11 +111,7 @@ class SlackMessageReader:
         if thread:
             messages = (await self.list_earlier(team, channel, thread, before))[::-1]
         else:
-            call = self._web_api.call(
-                team, "conversations.history", channel=channel, limit=_MAX_SEARCHED_MESSAGES, latest=before or None
-            )
-            response = await ignore_refusal(call) or {}
-            messages = list(response.get("messages") or ())
+            messages = await self._list_latest(team, channel, before)
         for message in messages:
             files = [*self.list_files(team, message), *self.list_quoted_files(team, message)]
             if (found := next((file for file in files if file.kind in kinds), None)) is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.dispatch.parsing import Menu
-from bot.platforms.slack.chat import SUGGESTED_PROMPTS
+from bot.platforms.slack.agent_view import SUGGESTED_PROMPTS
 from bot.platforms.slack.commands import FILE_SHORTCUT, FORM_SHORTCUT
 from bot.platforms.slack.mrkdwn import truncate
 
@@ -31,6 +31,9 @@ SCOPES = (
     "usergroups:read",
     "users:read",
 )
+OPTIONAL_SCOPES: Mapping[str, str] = {"canvases:read": "canvases are not read"}
+"""Scopes that an installation may refuse, each with the consequence (docs.slack.dev/changelog/2026/03/16)."""
+
 EVENTS = (
     "agent_session_stopped",
     "app_context_changed",
@@ -85,7 +88,7 @@ def create_manifest(menu: Menu, *, prefix: str = "", public_url: str = "") -> di
         },
         "oauth_config": {
             **({"redirect_urls": [f"{public_url}/slack/oauth_redirect"]} if public_url else {}),
-            "scopes": {"bot": list(SCOPES)},
+            "scopes": {"bot": sorted([*SCOPES, *OPTIONAL_SCOPES]), "bot_optional": list(OPTIONAL_SCOPES)},
         },
         "settings": settings,
     }

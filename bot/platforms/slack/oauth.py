@@ -11,7 +11,7 @@ from slack_bolt.oauth.async_oauth_settings import AsyncOAuthSettings
 
 from bot.platforms.slack.config import SlackConfig
 from bot.platforms.slack.installations import InstalledTeams, SlackTeams
-from bot.platforms.slack.manifest import SCOPES
+from bot.platforms.slack.manifest import OPTIONAL_SCOPES, SCOPES
 from bot.platforms.slack.web_api import SlackWebApi, create_client
 
 INSTALL_PATH, REDIRECT_PATH = "/slack/install", "/slack/oauth_redirect"
@@ -52,7 +52,7 @@ def create_oauth_settings(config: SlackConfig, installed_teams: InstalledTeams) 
         authorization_url=urljoin(config.api_url, AUTHORIZE_PATH),
         client_id=config.client_id,
         client_secret=config.client_secret,
-        scopes=list(SCOPES),
+        scopes=[*SCOPES, *OPTIONAL_SCOPES],
         user_scopes=[],
         redirect_uri=f"{config.public_url}{REDIRECT_PATH}" if config.public_url else None,
         install_path=INSTALL_PATH,

@@ -32,6 +32,7 @@ _METHODS = {
     "users.info": _TIERS[4],
     "usergroups.list": _TIERS[2],
     "agents.sessions.setStatus": _TIERS[3],
+    "canvases.getContent": _TIERS[3],
 }
 _OTHER_METHODS = _TIERS[4]
 # While several messages wait for turns all the time, the spare budget is spent in about this time.

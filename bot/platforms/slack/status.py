@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from bot.core.background_tasks import BackgroundTasks
+from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.replies import MessageRef, Progress
 from bot.platforms.slack.errors import CallRefused, CallUnclear
@@ -24,6 +25,8 @@ _PROCESSING, _ACTIVE = "processing", "active"
 
 _PATIENCE_SECONDS = 1.0
 _UNSUPPORTED = ("unknown_method", "missing_scope", "not_allowed_token_type", "no_permission")
+
+_MAX_TITLES = 1_000
 
 _ThreadKey = tuple[str, str, str]
 
@@ -50,7 +53,13 @@ class SlackStatuses:
         self._clock = clock
         self._tasks = tasks
         self._statuses: dict[_ThreadKey, _ThreadStatus] = {}
+        self._titles: RecentItems[_ThreadKey, str] = RecentItems(_MAX_TITLES)
         self._unsupported: set[tuple[str, str]] = set()
+
+    def set_title(self, ref: MessageRef, title: str) -> None:
+        """Give a thread a title, if not empty, which goes along with the next state of the session."""
+        if title:
+            self._titles[_get_key(ref)] = title
 
     def show(self, ref: MessageRef, progress: Progress | None) -> None:
         """Show a job's progress in the thread. Send an unchanged status only after `REFRESH_SECONDS`."""
@@ -123,8 +132,11 @@ class SlackStatuses:
             _PATIENCE_SECONDS
         ):
             return  # a late "processing" could arrive after the answer and stay
+        title = self._titles.pop(_get_key(ref), None) if method == SET_SESSION_STATUS else None
         try:
-            await self._web_api.call(ref.workspace, method, channel_id=ref.channel, thread_ts=ref.thread, status=state)
+            await self._web_api.call(
+                ref.workspace, method, channel_id=ref.channel, thread_ts=ref.thread, status=state, title=title
+            )
         except CallRefused as error:
             log.info("slack.status_failed", extra={"method": method, "reason": error.code})
             if error.code in _UNSUPPORTED:

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 _SLACK_HOSTS = ("slack.com", "slack-files.com", "slack-edge.com")
 _ACCESS_DENIED = "I may not read {name}. Share it in a channel that I am in, or ask an admin to give me files:read."
+_CANVAS_DENIED = "I may not read {name}. Share the canvas with me, or ask an admin to give me canvases:read."
+# The type of canvases in Slack's file objects (docs.slack.dev/reference/objects/file-object).
+_CANVAS_MIME = "application/vnd.slack-docs"
 
 _MAX_PARALLEL_UPLOADS = 4
 _UPLOAD_ATTEMPTS = 3
@@ -47,12 +50,27 @@ class SlackFiles:
     def create_attachment(self, team: str, file: Mapping[str, Any]) -> Attachment:
         """Return an attachment of Slack's file object. The download starts with the first read."""
         name = str(file.get("name") or file.get("title") or "file")
+        if file.get("mimetype") == _CANVAS_MIME:
+            return self.create_canvas(team, str(file.get("id", "")), str(file.get("title") or name))
 
         async def read() -> bytes:
             return await self._download(team, file, name)
 
         mime = str(file.get("mimetype") or _guess_mime(name))
         return Attachment(name, mime, int(file.get("size") or 0), read)
+
+    def create_canvas(self, team: str, canvas: str, title: str) -> Attachment:
+        """Return an attachment with the Markdown of a canvas (docs.slack.dev/reference/methods/canvases.getContent)."""
+        name = title if title.endswith(".md") else f"{title}.md"
+
+        async def read() -> bytes:
+            call = self._web_api.call(team, "canvases.getContent", canvas_id=canvas, content_type="markdown")
+            response = await ignore_refusal(call)
+            if response is None:
+                raise BadFile(_CANVAS_DENIED.format(name=title))
+            return str(response.get("content") or "").encode()
+
+        return Attachment(name, "text/markdown", 0, read)
 
     async def _download(self, team: str, file: Mapping[str, Any], name: str) -> bytes:
         file = await self._complete_file(team, file)

@@ -39,7 +39,7 @@ _IDEMPOTENT_METHODS = frozenset({
     "auth.test", "apps.connections.open", "chat.update", "chat.delete", "conversations.open",
     "conversations.replies", "conversations.history", "files.info", "files.getUploadURLExternal", "users.info",
     "usergroups.list", "assistant.threads.setStatus", "assistant.threads.setSuggestedPrompts",
-    "agents.sessions.setStatus",
+    "agents.sessions.setStatus", "canvases.getContent",
 })  # fmt: skip
 
 

@@ -174,6 +174,8 @@ class SlackEventSender:
         event = payload | {"channel": channel.id, "channel_type": channel.type}
         if message.files:
             event["subtype"] = "file_share"
+        if channel.type == "im" and (author := team.people.get(message.user_id)):
+            event |= author.get_app_context("app_context")
         deliveries = [self.send(team, event, subscription=_SUBSCRIPTIONS[channel.type])]
         if team.mention in message.text and channel.type != "im" and not message.is_from_bot:
             deliveries.append(self.send(team, payload | {"type": "app_mention", "channel": channel.id}))

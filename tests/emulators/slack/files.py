@@ -34,10 +34,14 @@ class SlackFileState:
     """Tuples of channel id, message ts and thread ts."""
     was_attached_to_form: bool = False
     """True if a person attached the file to a form of the app; the app can read such files."""
+    is_canvas: bool = False
+    """`content` is then the Markdown of the canvas, which the file's address does not serve."""
 
     @property
     def mimetype(self) -> str:
         """Return the type; empty until Slack has processed the file."""
+        if self.is_canvas:
+            return "application/vnd.slack-docs"
         return (mimetypes.guess_type(self.name)[0] or "application/octet-stream") if self.is_processed else ""
 
     @property
@@ -71,6 +75,7 @@ class SlackFileState:
             "url_private_download": f"{address}download/{self.name}",
             "permalink": f"{self.team.slack.url}/files/{self.owner_id}/{self.id}/{self.name}",
         }  # fmt: skip
+        payload |= {"filetype": "quip", "mode": "quip"} if self.is_canvas else {}
         return payload | ({"alt_txt": self.alt_text} if self.alt_text else {})
 
     def shares_to_json(self) -> dict[str, Any]:
@@ -138,4 +143,6 @@ class SlackFileServer:
             return web.Response(text=_LOGIN_PAGE, content_type="text/html")
         if file.is_deleted:
             return web.Response(status=404, text="not found")
+        if file.is_canvas:
+            return web.Response(text="<html><body>A canvas</body></html>", content_type="text/html")
         return web.Response(body=file.content, content_type=file.mimetype or "application/octet-stream")

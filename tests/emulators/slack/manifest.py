@@ -6,7 +6,7 @@ Sources of the limits: docs.slack.dev/reference/app-manifest and the types in sl
 from collections.abc import Iterator
 
 from tests.emulators.slack.messages import Json
-from tests.emulators.slack.options import ALL_EVENTS, SlackOptions
+from tests.emulators.slack.options import ALL_EVENTS, ALL_SCOPES, SlackOptions
 
 
 def build_options(manifest: Json) -> SlackOptions:
@@ -27,6 +27,7 @@ def validate_manifest(manifest: Json) -> list[str]:
         *_validate_command(manifest),
         *_validate_shortcut(manifest),
         *_validate_agent(manifest),
+        *_validate_scopes(manifest),
     ]
 
 
@@ -85,6 +86,14 @@ def _validate_agent(manifest: Json) -> Iterator[str]:
     if len(events) > 100:
         yield f"{len(events)} events, where 100 are allowed"
     yield from (f"this Slack does not know the event {event}" for event in set(events) - ALL_EVENTS)
+
+
+def _validate_scopes(manifest: Json) -> Iterator[str]:
+    scopes = manifest["oauth_config"]["scopes"]
+    # An optional scope is one of the requested scopes (docs.slack.dev/authentication/installing-with-oauth).
+    for scope in set(scopes.get("bot_optional", ())) - set(scopes["bot"]):
+        yield f"the optional scope {scope} is not requested"
+    yield from (f"this Slack does not know the scope {scope}" for scope in set(scopes["bot"]) - ALL_SCOPES)
 
 
 def _validate_length(what: str, text: str, longest: int, *, shortest: int = 0) -> Iterator[str]:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 ALL_SCOPES = frozenset(
     {
-        "app_mentions:read", "assistant:write", "channels:history", "channels:join", "channels:read", "chat:write",
-        "chat:write.public", "commands", "files:read", "files:write", "groups:history", "groups:read", "im:history",
-        "im:read", "im:write", "mpim:history", "mpim:read", "reactions:write", "usergroups:read", "users:read",
+        "app_mentions:read", "assistant:write", "canvases:read", "channels:history", "channels:join", "channels:read",
+        "chat:write", "chat:write.public", "commands", "files:read", "files:write", "groups:history",
+        "groups:read", "im:history", "im:read", "im:write", "mpim:history", "mpim:read", "reactions:write",
+        "usergroups:read", "users:read",
     }
 )  # fmt: skip
 ALL_EVENTS = frozenset(

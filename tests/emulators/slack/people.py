@@ -27,6 +27,8 @@ class SlackPerson:
     is_owner: bool = False
     locale: str = "en-US"
     notices: list[str] = field(default_factory=list)
+    viewed: list[Json] = field(default_factory=list)
+    """The entities of the place that is open beside the app's messages, the most relevant first."""
 
     @property
     def mention(self) -> str:
@@ -159,7 +161,27 @@ class SlackPerson:
         """Open the app's tab `messages` or `home`."""
         home = self.team.slack.views.homes.get(self)
         event: Json = {"type": "app_home_opened", "user": self.id, "channel": self.direct_channel.id, "tab": tab}
-        return self.team.slack.event_sender.send(self.team, event | ({"view": home.to_json()} if home else {}))
+        event |= {"view": home.to_json()} if home else {}
+        return self.team.slack.event_sender.send(self.team, event | self.get_app_context("context"))
+
+    def open_beside(
+        self, channel: "SlackChannelState", *, thread: SlackMessageState | None = None, canvas: str = ""
+    ) -> None:
+        """Open a channel, and a thread or canvas in it, beside the app's messages."""
+        entities: list[tuple[str, Any]] = [("canvas_id", canvas)] if canvas else []
+        if thread is not None:
+            entities.append(("message_context", {"channel_id": channel.id, "message_ts": thread.ts}))
+        entities.append(("channel_id", channel.id))
+        self.viewed = [
+            {"type": f"slack#/types/{name}", "value": value, "team_id": self.team.id} for name, value in entities
+        ]
+        event = {"type": "app_context_changed", "user": self.id, "channel": self.direct_channel.id}
+        self.team.slack.event_sender.send(self.team, event | self.get_app_context("context"))
+
+    def get_app_context(self, field_name: str) -> Json:
+        """Return the field of events with the open place; nothing for an app that does not subscribe to changes."""
+        is_told = bool(self.viewed) and "app_context_changed" in self.team.slack.options.events
+        return {field_name: {"entities": self.viewed}} if is_told else {}
 
     async def stop_stream(self, message: SlackMessageState) -> SlackDelivery | None:
         """Press Slack's Stop button below a streamed message."""

@@ -226,6 +226,12 @@ class SlackTeamState:
         self.files[file.id] = file
         return file
 
+    def add_canvas(self, owner: str, title: str, markdown: str) -> SlackFileState:
+        """Add a canvas of a person."""
+        file = self.add_file(owner, title, markdown.encode())
+        file.is_canvas = True
+        return file
+
     def set_status(self, channel: str, ts: str, status: str) -> None:
         """Set a status. A status ends after two minutes, with the next post, or with an empty text."""
         self.statuses[channel, ts] = (status, self.slack.clock.now() + self.slack.options.lifetimes.status_seconds)

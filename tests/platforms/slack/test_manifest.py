@@ -78,6 +78,12 @@ async def test_doctor_names_missing_scopes(open_office: OfficeOpener) -> None:
     assert "The Slack app lacks files:write, usergroups:read." in await run_doctor(office)
 
 
+async def test_doctor_names_what_a_missing_optional_scope_costs(open_office: OfficeOpener) -> None:
+    office = await open_office(options=create_options(scopes=frozenset(SCOPES)))
+
+    assert "good, without the optional canvases:read: canvases are not read." in await run_doctor(office)
+
+
 async def test_doctor_explains_a_bad_token(tmp_path: Path) -> None:
     office = await create_office(tmp_path)
     office.slack.tokens.revoke(office.team.bot_token, "token_revoked")

@@ -55,6 +55,14 @@ async def get_file(context: SlackRequestContext) -> Json:
     return {"file": payload, "comments": [], "response_metadata": {"next_cursor": ""}}
 
 
+@method("canvases.getContent")
+async def get_canvas(context: SlackRequestContext) -> Json:
+    file = context.team.files.get(context.args["canvas_id"])
+    if file is None or not file.is_canvas or file.is_deleted or not file.is_visible_to_bot():
+        raise SlackErrorResponse("canvas_not_found")
+    return {"content": file.content.decode()}
+
+
 @method("files.delete")
 async def delete_file(context: SlackRequestContext) -> Json:
     file = _get_file(context)
