@@ -13,6 +13,7 @@ from bot.commands.jobs import Cancel, Show, WorkspaceJobs
 from bot.commands.model import ModelAdd, ModelRemove, ModelSearch, ModelShow, ModelUpdate, ModelVersions
 from bot.commands.models import Models
 from bot.commands.moderation import Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
+from bot.commands.preset import PresetList, PresetRemove, PresetSave, PresetShare, PresetShow, PresetUnshare
 from bot.commands.privacy import PrivacyDelete, PrivacyExport
 from bot.commands.quota.budget import QuotaBudgetSet, QuotaBudgetShow, QuotaExport
 from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop
@@ -56,6 +57,10 @@ MENU: tuple[type[Command], ...] = (
     ModelSearch,
     ModelShow,
     ModelVersions,
+    PresetSave,
+    PresetList,
+    PresetShow,
+    PresetRemove,
     Usage,
     Cancel,
     Show,
@@ -86,6 +91,8 @@ MENU: tuple[type[Command], ...] = (
     SettingsGeneral,
     SettingsRun,
     SettingsReset,
+    PresetShare,
+    PresetUnshare,
     ModelAdd,
     ModelUpdate,
     ModelRemove,

@@ -27,6 +27,7 @@ KINDS: Mapping[str, str] = {
     "refusals": "refused",
     "reports": "job.",
     "privacy": "privacy.",
+    "presets": "preset.",
 }
 _ACTIONS: Mapping[str, str] = {
     "policy.changed": "changed",
@@ -36,6 +37,8 @@ _ACTIONS: Mapping[str, str] = {
     "credits.take": "took extra credits back",
     "credits.reset": "forgave what was spent",
     "privacy.delete": "had everything about them deleted",
+    "preset.shared": "shared a preset",
+    "preset.unshared": "took a preset away from this workspace",
     "pause.begun": "paused",
     "pause.ended": "resumed",
     "words.added": "refuses a word",

@@ -2,50 +2,31 @@
 
 from bot.core.errors import RequestRefused
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.models import ASPECTS, Task
-from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option, values_for
+from bot.core.models import Task
+from bot.core.replies import Reply
+from bot.dispatch.declaration import MAX_PICTURES, Services, command, option
+from bot.dispatch.forms import fill_form
+from bot.dispatch.presets import PictureOptions, Presets, apply_preset
 
 USUAL_TOLERANCE = 2
 """The safety tolerance of the models with such a field when none is given (flux-1.1-pro, FLUX.2: 1 to 5 or 6)."""
 
 
 @command("imagine", task=Task.IMAGINE, contexts={"picture": "Remix"})
-class Imagine(Command):
+class Imagine(PictureOptions):
     """Draw pictures from words."""
 
     prompt: str = option("What should the picture show?", max_length=1500, words=True)
-    model: str = option("Which model should draw it?", default="", autocomplete=models_for(Task.IMAGINE))
-    aspect: str | None = option("Which shape?", default=None, choices=ASPECTS)
-    count: int = option(
-        "How many pictures?", default=1, minimum=1, maximum=4, autocomplete=values_for(Task.IMAGINE, "count")
-    )
-    quality: str | None = option(
-        "How good? Better costs more.", default=None, max_length=30, autocomplete=values_for(Task.IMAGINE, "quality")
-    )
-    resolution: str | None = option(
-        "How large? Larger may cost more.",
-        default=None,
-        max_length=30,
-        autocomplete=values_for(Task.IMAGINE, "resolution"),
-    )
-    seed: int | None = option("Which seed? The same seed draws the same again.", default=None, minimum=0)
-    negative: str | None = option("What should it not show?", default=None, max_length=1500)
-    steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
-    guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=50)
-    scheduler: str | None = option(
-        "Which scheduler?", default=None, max_length=40, autocomplete=values_for(Task.IMAGINE, "scheduler")
-    )
-    prompt_upsampling: bool = option("Should the model write out the prompt?", default=False)
-    safety_tolerance: int | None = option(
-        "How much may the model's filter let through? 1 is strictest.", default=None, minimum=1, maximum=6
-    )
-    format: str | None = option("Which file format?", default=None, choices=("png", "webp", "jpg"))
     images: tuple[Attachment | Link, ...] = option(
         "A picture to start from, or references?", default=(), name="image", max_files=MAX_PICTURES
     )
-    strength: float | None = option("How far may it go from that picture?", default=None, minimum=0, maximum=1)
+    preset: str = option("Which preset? The other options win over its own.", default="", max_length=32)
 
-    async def answer(self, invocation: Invocation, services: Services) -> None:
+    async def answer(self, invocation: Invocation, services: Services) -> Reply | None:
+        if self.preset:
+            preset = await Presets(services).find(invocation.user, self.preset)
+            merged = apply_preset(preset, invocation, self.declaration, services.catalogue)
+            return await fill_form(Imagine, merged).answer(merged, services)
         await self._check_tolerance(invocation, services)
         model = await services.choose_model(
             invocation.user,
@@ -74,6 +55,7 @@ class Imagine(Command):
             "strength": self.strength,
         }
         await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+        return None
 
     async def _check_tolerance(self, invocation: Invocation, services: Services) -> None:
         """Raise `RequestRefused` for a looser filter than usual where no adult pictures may be shown."""

@@ -235,3 +235,6 @@ MAX_RUN_INPUT_CHARACTERS = 20_000
 
 MAX_RUN_REQUESTS = 5
 """Requests for a model of one person that wait for moderators: a flood of requests hides reports."""
+
+MAX_PRESETS = 25
+"""Presets of one person, and as many of one workspace: a list of them fits into a message."""

@@ -272,7 +272,7 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(option,))
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
 class Command:
     """A typed form with an answer. Each subclass becomes a frozen dataclass."""
 
@@ -330,10 +330,11 @@ class Services:
     ) -> str:
         """Return the price of a form's request, such as "3 credits with FLUX schnell".
 
-        Return an empty text where the words decide the price, for an unknown model, and for a command without a model.
+        Return an empty text where the words or a preset decide the price, for an unknown model, and for a command
+        without a model.
         """
         task = declaration.task
-        if task is None or task is Task.CHAT or declaration.option("model") is None:
+        if task is None or task is Task.CHAT or declaration.option("model") is None or given.get("preset"):
             return ""
         settings = await self.moderation.get_settings(workspace.platform, workspace.id)
         try:
@@ -383,6 +384,8 @@ def command(
 def _list_options(form: type[Command]) -> tuple[Option, ...]:
     hints = get_type_hints(form)
     fields = [field for field in dataclasses.fields(form) if "question" in field.metadata]  # type: ignore[arg-type]  # made a dataclass by __init_subclass__
+    # Options of a base class come first, and Discord wants the required ones in front.
+    fields.sort(key=lambda field: field.default is not REQUIRED)
     return tuple(
         Option(
             kind=_find_kind(hints[field.name]),

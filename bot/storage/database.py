@@ -24,6 +24,7 @@ from bot.storage.pending import PendingStore
 from bot.storage.people import InstallationStore, PeopleStore
 from bot.storage.policies import PolicyStore, RateStore
 from bot.storage.predictions import OutputStore, PredictionStore
+from bot.storage.presets import PresetStore
 from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
 from bot.storage.workers import InboxStore, WorkerStore
@@ -77,6 +78,7 @@ class Transaction:
     inbox = _Store(InboxStore)
     pending = _Store(PendingStore)
     models = _Store(ModelStore)
+    presets = _Store(PresetStore)
     erasure = _Store(ErasureStore)
     page = _Store(PageStore)
     visitors = _Store(VisitorStore)

@@ -17,6 +17,7 @@ from bot.storage.personal_data import (
     IS_CONVERSATION_OF_PERSON,
     IS_JOB_OF_PERSON,
     IS_PENDING_OF_PERSON,
+    IS_PRESET_OF_PERSON,
     IS_TURN_OF_PERSON,
     IS_USER_OF_PERSON,
     OLDEST_FIRST,
@@ -31,6 +32,7 @@ from bot.storage.tables.people import (
     conversations,
     page_messages,
     policies,
+    presets,
     refused_words,
     turns,
     users,
@@ -189,7 +191,7 @@ class ErasureStore:
         return (await self._run(_DELETE_PAGE_MESSAGES, {"before": before, "most": limit})).rowcount
 
     async def erase_person(self, person: PersonKey) -> None:
-        """Delete a person's turns, names, pending actions and page messages. A block stays, without the name."""
+        """Delete a person's turns, names, presets, pending actions and page messages. A nameless block stays."""
         whose = bind_person(person)
         await self._run(sa.delete(turns).where(*IS_TURN_OF_PERSON), whose)
         await self._run(sa.delete(conversations).where(*IS_CONVERSATION_OF_PERSON, _is_empty), whose)
@@ -200,6 +202,7 @@ class ErasureStore:
         nameless = {"name": "", "name_folded": "", "locale": "", "seen_at": None}
         await self._run(sa.update(users).where(*IS_USER_OF_PERSON).values(nameless), whose)
         await self._run(sa.delete(pending).where(*IS_PENDING_OF_PERSON), whose)
+        await self._run(sa.delete(presets).where(*IS_PRESET_OF_PERSON), whose)
         if person.platform == PAGE:
             await self._run(sa.delete(page_messages).where(page_messages.c.user == bindparam("of_user")), whose)
 
@@ -208,9 +211,9 @@ class ErasureStore:
         return [Workspace(row.platform, row.id) for row in await self._run(_SELECT_REMOVED, {"before": before})]
 
     async def erase_workspace(self, workspace: Workspace) -> None:
-        """Delete a workspace's policies, refused words, users, conversations and audit log."""
+        """Delete a workspace's policies, presets, refused words, users, conversations and audit log."""
         facts = bind_workspace(workspace)
-        for table in (policies, refused_words, users, conversations, audit):
+        for table in (policies, presets, refused_words, users, conversations, audit):
             is_here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
             await self._run(sa.delete(table).where(*is_here), facts)
         is_it = (workspaces.c.platform == bindparam("of_platform"), workspaces.c.id == bindparam("of_workspace"))

@@ -19,6 +19,7 @@ from bot.storage.tables.people import (
     conversations,
     page_messages,
     policies,
+    presets,
     turns,
     users,
     visitors,
@@ -43,6 +44,13 @@ IS_JOB_OF_PERSON = _is_person(jobs, "user_workspace")
 IS_USER_OF_PERSON = _is_person(users, user="id")
 # A running erasure is a pending row too, and must survive the erasure of the person's rows.
 IS_PENDING_OF_PERSON = (*_is_person(pending), pending.c.kind != "erasure")
+
+# Where ids are worldwide, the presets of a person have no workspace.
+IS_PRESET_OF_PERSON = (
+    presets.c.platform == bindparam("of_platform"),
+    sa.or_(bindparam("of_workspace") == "", presets.c.workspace.in_(["", bindparam("of_workspace")])),
+    presets.c.user == bindparam("of_user"),
+)
 
 CONVERSATIONS_IN_WORKSPACE = sa.select(conversations.c.id).where(
     conversations.c.platform == bindparam("of_platform"),
@@ -78,6 +86,11 @@ _EXPORTED: Mapping[str, sa.Select[Any]] = {
     "said": sa.select(turns).where(*IS_TURN_OF_PERSON).order_by(turns.c.created_at, turns.c.id),
     "conversations": (sa.select(conversations).where(*IS_CONVERSATION_OF_PERSON).order_by(conversations.c.created_at)),
     "waiting": sa.select(pending).where(*IS_PENDING_OF_PERSON).order_by(pending.c.created_at),
+    "presets": (
+        sa.select(presets.c.workspace, presets.c.name, presets.c.options, presets.c.at)
+        .where(*IS_PRESET_OF_PERSON)
+        .order_by(presets.c.workspace, presets.c.name)
+    ),
     "limits": (
         # Without `by`: the moderator behind a limit is another person.
         sa.select(policies.c.platform, policies.c.workspace, policies.c.key, policies.c.value, policies.c.at)

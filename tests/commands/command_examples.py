@@ -36,6 +36,8 @@ class CommandExample:
     needs_running_job: bool = False
 
 
+PRESET: tuple[str, Options] = ("preset save", {"name": "ours", "count": 2})
+
 # Options beyond the required ones, and preparations. Keep the owner's own channel open and "a fox" allowed: the
 # platforms' tests run the whole menu in one workspace.
 EXAMPLES: Mapping[str, CommandExample] = {
@@ -57,6 +59,11 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "model show": CommandExample({"model": "flux-schnell"}),
     "model versions": CommandExample({"model": "flux-schnell"}),
     "model add": CommandExample({"model": "owner/painter"}),
+    "preset save": CommandExample({"name": "ours", "model": "flux-schnell"}),
+    "preset show": CommandExample({"name": "ours"}, before=(PRESET,)),
+    "preset remove": CommandExample({"name": "ours"}, before=(PRESET,)),
+    "preset share": CommandExample({"name": "ours"}, before=(PRESET,)),
+    "preset unshare": CommandExample({"name": "ours"}, before=(PRESET, ("preset share", {"name": "ours"}))),
     "settings run": CommandExample({"models": "approved"}),
     "settings general": CommandExample({"keep_days": 5}),
     "video": CommandExample({"prompt": "a fox runs", "duration": 1, "quality": "draft"}),

@@ -8,9 +8,11 @@ from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import MessageState, Output, PostedMessage
+from bot.core.people import PersonKey
 from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, TextFile, Tone
 from bot.storage.database import Database
 from bot.storage.policies import Policy
+from bot.storage.presets import Preset
 from bot.storage.web_page import PageMessage
 from tests.storage.raw import execute
 from tests.storage.rows import ANA, NOON, after, make_job, make_prediction
@@ -120,6 +122,22 @@ async def test_policies_of_a_workspace_and_of_the_bot(database: Database) -> Non
         removed = [await tx.policies.remove("discord", "guild", "role", "painters", "daily") for _ in range(2)]
         assert removed == [True, False]
         assert await tx.policies.list_policies("discord", "guild") == [everywhere]
+
+
+async def test_a_preset_belongs_to_a_person_or_to_a_workspace(database: Database) -> None:
+    mine = Preset("slack", "team", "1", "ours", {"model": "flux-dev", "steps": 30}, "slack:team:1", NOON)
+    changed = replace(mine, options={"count": 2}, by="slack:team:2", at=after(1))
+    shared, elsewhere = replace(mine, user=""), replace(mine, workspace="other")
+    async with database.write() as tx:
+        for preset in (mine, shared, elsewhere, changed, replace(mine, name="a")):
+            await tx.presets.put(preset)
+
+    async with database.write() as tx:
+        owner = PersonKey("slack", "team", "1")
+        assert await tx.presets.list_presets(owner) == [replace(mine, name="a"), changed]
+        assert [await tx.presets.remove(owner, "ours") for _ in range(2)] == [True, False]
+        assert await tx.presets.list_presets(PersonKey("slack", "team", "")) == [shared]
+        assert await tx.presets.list_presets(PersonKey("slack", "other", "1")) == [elsewhere]
 
 
 async def test_people_are_found_by_id_or_name_in_one_workspace(database: Database) -> None:

@@ -140,8 +140,10 @@ def read_values(view: Mapping[str, Any], declaration: Declaration) -> dict[str, 
         if option is None or option.kind is OptionKind.FILE:
             continue
         value = _read_value(element)
-        # An unticked box means "no" only for an option whose default is "yes"; else the option is not given.
-        values[name] = "" if value is False and option.default is not True else value
+        # An unticked box means "no" only for an option whose default is "yes"; else the option is not given. Neither
+        # is a default that the form filled in: a preset may set the option.
+        is_unticked = value is False and option.default is not True
+        values[name] = "" if is_unticked or (value is not True and str(value) == str(option.default)) else value
     return values
 
 

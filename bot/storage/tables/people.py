@@ -153,6 +153,19 @@ models = sa.Table(
     time_column("removed_at", is_optional=True),
 )
 
+# Saved options of /imagine. A preset without a user is the workspace's; without a workspace, the user's everywhere.
+presets = sa.Table(
+    "presets",
+    metadata,
+    key_column("platform", is_primary=True),
+    key_column("workspace", is_primary=True),
+    key_column("user", is_primary=True),
+    key_column("name", is_primary=True),
+    json_column("options", default="{}"),
+    key_column("by"),
+    time_column("at"),
+)
+
 conversations = sa.Table(
     "conversations",
     metadata,

@@ -29,7 +29,7 @@ class ShelfAdd(Command):
     """Put something on the shelf."""
 
     label: str = option("What is written on it?", default="", choices=tuple(f"label {n}" for n in range(30)))
-    who: PersonOption = option("Whose is it?")  # type: ignore[misc] # out of order on purpose
+    who: PersonOption = option("Whose is it?")  # out of order on purpose
     role: RoleOption | None = option("For which role?", default=None)
     place: ChannelOption | None = option("Where?", default=None)
 

@@ -11,7 +11,7 @@ from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.fakes.backend import make_png
 from tests.media.test_heif import make_heic
-from tests.platforms.discord.dialogue import draw_picture
+from tests.platforms.discord.dialogue import draw_picture, read_answer
 from tests.platforms.discord.town import Town, finish, is_done
 
 NO_PICTURE = "That is a PDF, not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
@@ -349,3 +349,15 @@ async def test_a_picture_beyond_25_megapixels_is_delivered_in_a_smaller_copy(tow
         assert small.width / small.height == pytest.approx(1.04, rel=0.01)
     assert "made smaller" in upscale.text
     assert "5200×5000" in upscale.text
+
+
+async def test_a_preset_gives_its_options_to_a_picture(town: Town) -> None:
+    saved = await read_answer(town.ana, "preset save", {"name": "ours", "count": 2, "model": "sdxl"})
+    assert saved == "**ours** is saved: model `sdxl`, count 2.\nUse it with `/imagine preset: ours`."
+
+    message = await draw_picture(town.ana, preset="ours")
+
+    assert len(message.pictures) == 2
+    assert "SDXL · seed " in message.text
+    refused = await read_answer(town.ben, "imagine", {"prompt": "a fox", "preset": "ours"})
+    assert refused == "There is no preset called “ours”. /preset list shows them, and /preset save adds one."

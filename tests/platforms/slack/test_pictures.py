@@ -216,3 +216,17 @@ async def test_a_slow_workspace_gets_all_pictures(open_office: OfficeOpener) -> 
         lambda: sum("Again" in one.button_labels for one in office.general.bot_messages) == 3, "three pictures", 15
     )
     assert office.slack.rate_limited_calls == []
+
+
+async def test_a_preset_gives_its_options_to_a_form_left_as_it_opened(office: Office) -> None:
+    ana, general = office.ana, office.general
+    await ana.use_command("/preset", "save", general)
+    await ana.submit(await ana.wait_for_modal("Preset save"), {"name": "ours", "count": "2", "model": "sdxl"})
+    saved = await ana.wait_for_private_message("ours")
+    assert saved.visible_text == "**ours** is saved: model `sdxl`, count 2.\nUse it with `/imagine preset: ours`."
+
+    await ana.use_command("/imagine", "", general)
+    await ana.submit(await ana.wait_for_modal("Imagine"), {"prompt": "a fox", "preset": "ours"})
+
+    picture = await general.wait_for_bot_message("SDXL", condition=lambda one: "Report" in one.button_labels)
+    assert len(picture.files) == 2
