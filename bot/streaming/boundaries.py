@@ -200,10 +200,15 @@ def find_first_word(text: str, at: int) -> str:
     return found[0] if found else ""
 
 
-def find_last_inner_cut(text: str, start: int, lines: list[TextLine], marks: PartMarks) -> int:
-    """Return a cut inside a word: after the last grapheme cluster that fits, else after the last code point."""
+def find_last_inner_cut(
+    text: str, start: int, lines: list[TextLine], marks: PartMarks, *, window: int | None = None
+) -> int:
+    """Return a cut inside a word: after the last grapheme cluster that fits, else after the last code point.
+
+    Lines and marks are kept whole by a cut up to `window` characters before the end, by default anywhere.
+    """
     kept = [_find_whole_range(text, *pair) for pair in zip(lines, [*lines[1:], None], strict=True)]
-    for cut in range(len(text) - 1, start, -1):
+    for cut in range(len(text) - 1, start if window is None else max(start, len(text) - 1 - window), -1):
         is_free = text[cut] not in " \n" and not any(cut in whole for whole in kept)
         if is_free and _is_inner_cut(text, cut) and can_reopen(text, cut, marks):
             return cut
@@ -238,6 +243,9 @@ _WAIT_CHARACTERS = {
     BoundaryLevel.SENTENCE: 200,
     BoundaryLevel.WORD: 600,
 }
+# Characters beyond a cut that were shown before, at most, to keep a fence's line or a mark whole. An appended text
+# cannot be taken back, and the next message repeats these characters.
+_SHOWN_BEYOND_CHARACTERS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +294,7 @@ def _ends_marked_text(fill: float, cut: int, end_from: int | None) -> bool:
 
 def find_last_fitting_cut(text: str, start: int, overflow: int, lines: list[TextLine], marks: PartMarks) -> int:
     """Return the last cut before `overflow`, for a message without a better boundary."""
-    return find_last_inner_cut(text[:overflow], start, lines, marks)
+    return find_last_inner_cut(text[:overflow], start, lines, marks, window=_SHOWN_BEYOND_CHARACTERS)
 
 
 def _iterate_cuts(

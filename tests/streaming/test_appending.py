@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.core.jobs import PostedMessage
@@ -32,6 +32,8 @@ def test_parts_join_to_the_text_and_fit(text: str, wanted: MessageLimits) -> Non
 
 
 @given(texts, st.integers(1, 9))
+@example("word " * 12 + "   ```js\n" + "a" * 200, 1)  # three marks inside a line may begin code that ends later
+@example("word " * 20 + "\n```" + "a" * 120, 1)  # the first line of code is longer than the rest of the message
 def test_a_text_that_arrives_in_pieces_is_cut_where_nothing_was_shown_beyond(text: str, step: int) -> None:
     splitter = Splitter(APPENDS)
     shown: dict[int, int] = {}
