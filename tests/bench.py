@@ -20,12 +20,12 @@ from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.declaration import Command
 from bot.dispatch.parsing import parse_command
-from bot.settings import Owner, Settings
+from bot.settings import Owner
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.clock import ManualClock
 from tests.fakes.event_loop import TIMEOUT_SECONDS, get_outside_work, wait_until_idle
 from tests.fakes.platform import FakePlatform, ShownMessage
-from tests.fakes.samples import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL, DEFAULT_SETTINGS
 from tests.storage.raw import list_jobs_with_open_holds
 
 
@@ -61,7 +61,7 @@ class Bench:
             "shutdown_grace_seconds": 1.0,
             "replicate_api_token": None,
         }
-        settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
+        settings = DEFAULT_SETTINGS.model_copy(update={**plain, **changes})
         owners = (Owner("web", "page", "owner"),)
         app = App(settings, owners=owners, clock=clock, backends={backend.name: backend})
         get_outside_work().count_transactions(app.database)

@@ -17,10 +17,9 @@ from bot.core.people import User
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.parsing import parse_command
-from bot.settings import Settings
 from tests.bench import make_attachment
 from tests.fakes.platform import FakePlatform, ShownMessage
-from tests.fakes.samples import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL, DEFAULT_SETTINGS
 from tests.storage.raw import list_jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
@@ -104,7 +103,7 @@ async def open_own_bench(
         "public_url": None,
         "shutdown_grace_seconds": 0.0,
     }
-    settings = Settings(_env_file=None).model_copy(update={**plain, **(changes or {})})
+    settings = DEFAULT_SETTINGS.model_copy(update={**plain, **(changes or {})})
     clock = SystemClock()
     app = App(settings, clock=clock)
     bench = OwnBench(app, platform or FakePlatform("web", clock))

@@ -9,6 +9,7 @@ from bot.app import App
 from bot.catalogue.loading import CatalogueError, load_backends, load_catalogue
 from bot.core.backend import BackendKind, LostRuns
 from bot.settings import Settings, SettingsError, load_configured_backends
+from tests.fakes.samples import DEFAULT_SETTINGS
 
 TABLE = '[backends.far]\nkind = "replicate"\nurl = "http://127.0.0.1:9/"\n'
 MODEL = """
@@ -42,7 +43,7 @@ def make_settings(path: Path, folder: Path, token: str = "") -> Settings:
         "data_dir": folder,
         "replicate_api_token": SecretStr(token) if token else None,
     }
-    return Settings(_env_file=None).model_copy(update=changes)
+    return DEFAULT_SETTINGS.model_copy(update=changes)
 
 
 def test_a_table_describes_a_server_and_models_name_it(tmp_path: Path) -> None:

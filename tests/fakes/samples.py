@@ -1,4 +1,4 @@
-"""Sample users, channels and jobs."""
+"""Sample users, channels, jobs and settings."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,6 +8,7 @@ from bot.core.ids import new_id
 from bot.core.jobs import Job, JobState
 from bot.core.people import Channel, User
 from bot.core.replies import Reply
+from bot.settings import Settings
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANA = User("web", "page", "ana", "Ana")
@@ -18,6 +19,8 @@ BY_ROLE = replace(ANA, id="rita", name="Rita", roles=frozenset({"mods"}))
 OWNER = replace(ANA, id="owner", name="The owner")
 ELSEWHERE = replace(MODERATOR, workspace="other", id="eve", name="Eve")
 CHANNEL = Channel("web", "page", "c1")
+DEFAULT_SETTINGS = Settings(_env_file=None)
+"""The settings of a machine without an `.env`. Reading settings takes longer than the rest of most benches' start."""
 
 
 def make_job(**changes: Any) -> Job:

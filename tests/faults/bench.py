@@ -21,12 +21,11 @@ from bot.sandbox.clock import SandboxClock
 from bot.sandbox.prediction_store import SandboxPrediction
 from bot.sandbox.server import Sandbox, SandboxOptions
 from bot.server.server import Server
-from bot.settings import Settings
 from bot.storage.tables.jobs import predictions
 from tests.bench import make_attachment
 from tests.fakes.event_loop import get_outside_work
 from tests.fakes.platform import FakePlatform, ShownMessage
-from tests.fakes.samples import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL, DEFAULT_SETTINGS
 from tests.ports import find_free_port
 from tests.storage.raw import list_jobs_with_open_holds
 
@@ -161,7 +160,7 @@ async def open_fault_bench(
         "jobs_per_minute": 1_000,
         **(changes or {}),
     }
-    app = App(Settings(_env_file=None).model_copy(update=plain), clock=clock)
+    app = App(DEFAULT_SETTINGS.model_copy(update=plain), clock=clock)
     platform = FakePlatform("web", clock)
     await app.open(platform)
     server = Server("127.0.0.1", port, app.routes(), app.list_health_checks())

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from bot.cli.doctor import DISCORD_REMOTE_CHECKS, DoctorFinding
 from bot.settings import Settings
 from tests.emulators.discord.emulator import DiscordEmulator
+from tests.fakes.samples import DEFAULT_SETTINGS
 from tests.platforms.discord.town import Town
 
 
@@ -16,7 +17,7 @@ async def run_doctor(settings: Settings) -> list[DoctorFinding]:
 
 def create_settings(emulator: DiscordEmulator, token: str = "") -> Settings:
     changes = {"discord_token": SecretStr(token or emulator.token), "discord_api_url": emulator.api_url}
-    return Settings(_env_file=None).model_copy(update=changes)
+    return DEFAULT_SETTINGS.model_copy(update=changes)
 
 
 async def test_doctor_names_each_missing_step_of_a_new_application() -> None:
@@ -51,4 +52,4 @@ async def test_a_wrong_token_is_the_only_finding(tmp_path: Path) -> None:
 
 
 async def test_without_a_token_there_are_no_findings() -> None:
-    assert await run_doctor(Settings(_env_file=None)) == []
+    assert await run_doctor(DEFAULT_SETTINGS) == []

@@ -17,7 +17,7 @@ from bot.core.jobs import JobState
 from bot.core.people import Workspace
 from bot.platforms.discord.channels import NAME
 from bot.platforms.discord.connection import DiscordConnection
-from bot.settings import Owner, Settings
+from bot.settings import Owner
 from bot.storage.policies import Policy
 from tests.catalogue.samples import names_servers
 from tests.emulators.discord.emulator import MESSAGE_CONTENT_ALLOWED, DiscordEmulator
@@ -26,6 +26,7 @@ from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
+from tests.fakes.samples import DEFAULT_SETTINGS
 
 
 class OffsetClock(SystemClock):
@@ -89,7 +90,7 @@ class Town:
             "allowed_workspaces": allowed,
             "admin_users": (Owner(NAME, "", str(self.emulator.owner.id)),),
         }
-        settings = Settings(_env_file=None).model_copy(update={**plain, **self.changes, **changes})
+        settings = DEFAULT_SETTINGS.model_copy(update={**plain, **self.changes, **changes})
         backends = None if names_servers(settings.catalogue_path) else {self.backend.name: self.backend}
         return App(settings, clock=self.clock, backends=backends)
 

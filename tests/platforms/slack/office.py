@@ -25,6 +25,7 @@ from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.state import SlackChannelState, SlackTeamState
 from tests.fakes.backend import ScriptedBackend, ScriptedRun
+from tests.fakes.samples import DEFAULT_SETTINGS
 from tests.storage.raw import list_jobs_with_open_holds
 
 
@@ -153,7 +154,7 @@ def create_settings(slack: SlackEmulator, folder: Path, team: SlackTeamState, **
         "shutdown_grace_seconds": 1.0,
         "replicate_api_token": None,
     }
-    return Settings(_env_file=None).model_copy(update={**defaults, **changes})
+    return DEFAULT_SETTINGS.model_copy(update={**defaults, **changes})
 
 
 async def create_office(

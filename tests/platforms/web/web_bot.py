@@ -16,8 +16,8 @@ from bot.core.people import Rank
 from bot.platforms.web.authenticators import DemoAuthenticator, InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.users import KEY_FILE, WebUsers
-from bot.settings import Settings
 from tests.fakes.backend import ScriptedBackend
+from tests.fakes.samples import DEFAULT_SETTINGS
 from tests.platforms.web.page_bench import PAGE_HEADERS
 
 PATIENCE_SECONDS = 10.0
@@ -101,7 +101,7 @@ class WebBot:
 async def open_web_bot(folder: Path, *, is_demo: bool = False, **changes: Any) -> AsyncIterator[WebBot]:
     """Start the bot on a free port of this machine."""
     plain = {"data_dir": folder, "http_port": 0, "http_host": "127.0.0.1", "shutdown_grace_seconds": 1.0}
-    settings = Settings(_env_file=None).model_copy(update={**plain, **changes})
+    settings = DEFAULT_SETTINGS.model_copy(update={**plain, **changes})
     backend = ScriptedBackend(SystemClock())
     app = App(settings, backends={backend.name: backend})
     web = WebPlatform(app.database, app.clock)
