@@ -26,6 +26,7 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.event_loop import TIMEOUT_SECONDS, get_outside_work, wait_until_idle
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL, DEFAULT_SETTINGS
+from tests.storage.empty_database import place_empty_database
 from tests.storage.raw import list_jobs_with_open_holds
 
 
@@ -66,6 +67,7 @@ class Bench:
         app = App(settings, owners=owners, clock=clock, backends={backend.name: backend})
         get_outside_work().count_transactions(app.database)
         bench = cls(app, backend, platform, clock)
+        await place_empty_database(settings.database_address)
         await app.open(platform)
         return bench
 

@@ -17,6 +17,7 @@ from bot.storage.database import Database
 from tests.bench import Bench
 from tests.catalogue.samples import write_catalogue
 from tests.postgres import PostgresServer, find_binaries, run_server
+from tests.storage.empty_database import place_empty_database
 
 pytest_plugins = ["tests.trunk_coverage"]
 
@@ -161,7 +162,9 @@ async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncI
     PostgreSQL's database is emptied, not created: a test with schema changes needs `empty_database_url`.
     """
     if request.param == "sqlite":
-        yield f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
+        url = f"sqlite:///{(tmp_path / 'easel.db').as_posix()}"
+        await place_empty_database(url)
+        yield url
         return
     server: PostgresServer = request.getfixturevalue("postgres_with_schema")
     await server.delete_rows(WITH_SCHEMA)

@@ -20,6 +20,7 @@ from bot.dispatch.parsing import parse_command
 from tests.bench import make_attachment
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL, DEFAULT_SETTINGS
+from tests.storage.empty_database import place_empty_database
 from tests.storage.raw import list_jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
@@ -107,6 +108,7 @@ async def open_own_bench(
     clock = SystemClock()
     app = App(settings, clock=clock)
     bench = OwnBench(app, platform or FakePlatform("web", clock))
+    await place_empty_database(settings.database_address)
     await app.open(bench.platform)
     try:
         yield bench

@@ -12,6 +12,7 @@ from bot.platforms.web.authenticators import DemoAuthenticator
 from bot.platforms.web.platform import WebPlatform
 from bot.sandbox.server import SandboxThread
 from bot.settings import Settings
+from tests.storage.empty_database import place_empty_database
 
 
 @asynccontextmanager
@@ -30,6 +31,7 @@ async def open_demo(
     ).model_copy(update=changes)
     app = App(settings, badge=BADGE)
     web = WebPlatform(app.database, app.clock)
+    await place_empty_database(settings.database_address)
     await app.open(web)
     try:
         yield await app.serve(web, DemoAuthenticator())

@@ -27,6 +27,7 @@ from tests.fakes.event_loop import get_outside_work
 from tests.fakes.platform import FakePlatform, ShownMessage
 from tests.fakes.samples import ANA, CHANNEL, DEFAULT_SETTINGS
 from tests.ports import find_free_port
+from tests.storage.empty_database import place_empty_database
 from tests.storage.raw import list_jobs_with_open_holds
 
 PATIENCE_SECONDS = 20.0
@@ -162,6 +163,7 @@ async def open_fault_bench(
     }
     app = App(DEFAULT_SETTINGS.model_copy(update=plain), clock=clock)
     platform = FakePlatform("web", clock)
+    await place_empty_database(app.settings.database_address)
     await app.open(platform)
     server = Server("127.0.0.1", port, app.routes(), app.list_health_checks())
     await server.start()

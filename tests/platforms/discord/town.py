@@ -27,6 +27,7 @@ from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.samples import DEFAULT_SETTINGS
+from tests.storage.empty_database import place_empty_database
 
 
 class OffsetClock(SystemClock):
@@ -68,6 +69,7 @@ class Town:
     async def open(self, **changes: Any) -> None:
         """Start the bot and wait until the gateway is connected."""
         self.app = self.create_app(self.folder, **changes)
+        await place_empty_database(self.app.settings.database_address)
         await self.app.open(connections=self.app.make_connections())
         await self.emulator.wait_for_connections()
 

@@ -26,6 +26,7 @@ from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.state import SlackChannelState, SlackTeamState
 from tests.fakes.backend import ScriptedBackend, ScriptedRun
 from tests.fakes.samples import DEFAULT_SETTINGS
+from tests.storage.empty_database import place_empty_database
 from tests.storage.raw import list_jobs_with_open_holds
 
 
@@ -92,6 +93,7 @@ class Office:
         """Start the bot; a restarted bot finds the same database."""
         backends = None if names_servers(self.settings.catalogue_path) else {self.backend.name: self.backend}
         self.app = App(self.settings, clock=self.clock, backends=backends)
+        await place_empty_database(self.settings.database_address)
         await self.app.open(connections=self.app.make_connections())
         if self.transport == "http":
             self.server = Server(

@@ -19,6 +19,7 @@ from bot.platforms.web.users import KEY_FILE, WebUsers
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.samples import DEFAULT_SETTINGS
 from tests.platforms.web.page_bench import PAGE_HEADERS
+from tests.storage.empty_database import place_empty_database
 
 PATIENCE_SECONDS = 10.0
 
@@ -107,6 +108,7 @@ async def open_web_bot(folder: Path, *, is_demo: bool = False, **changes: Any) -
     web = WebPlatform(app.database, app.clock)
     users = WebUsers(app.database, app.clock, web.feed.close_user)
     invited = InvitationAuthenticator(users, host=settings.http_host, key_file=folder / KEY_FILE)
+    await place_empty_database(settings.database_address)
     await app.open(web)
     browsers: list[Browser] = []
     try:
