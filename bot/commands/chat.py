@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-from bot.conversations.conversations import Question
-from bot.core.backend import InputValue
+from bot.conversations.conversations import Draft, Question
+from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, RequestRefused
-from bot.core.invocations import TOOL_RESULT, Attachment, Invocation, Link
+from bot.core.invocations import TOOL_RESULT, Attachment, EarlierMessage, Invocation, Link
 from bot.core.jobs import Job
 from bot.core.models import Model, Task
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 from bot.dispatch.plain_text import may_continue_conversation
+from bot.dispatch.seeing import EarlierPictures, leave_out_unaffordable, load_earlier_pictures
 from bot.dispatch.tool_calls import count_calls, list_tools, store_tools
 from bot.moderation.moderation import WorkspaceSettings
 
@@ -43,26 +44,36 @@ class Chat(Command):
         parent = await services.jobs.get(invocation.parent_job) if invocation.action in _ACTIONS_ON_ANSWERS else None
         calls = count_calls(parent, invocation)
         tools = list_tools(services, invocation, settings, calls)
-        question = await self._build_question(invocation, services, model, settings, parent, tools)
-        # Fetch the picture after the checks of the question: a refused chat downloads nothing.
+        earlier_messages = await services.moderation.remove_refused(user, invocation.earlier_messages)
+        draft = await self._draft_question(invocation, services, model, settings, parent, earlier_messages)
+        # Rendered before any picture is fetched: a question that does not fit downloads nothing.
+        question = await self._render(services, draft, model, tools, EarlierPictures(), 0)
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
-        asked: dict[str, InputValue] = {
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            "image": images or None,
-        }
-        options = {**asked, **question.options}
+        try:
+            earlier = await load_earlier_pictures(services, invocation, draft, earlier_messages, model, images)
+            seen = {**question.options, **self._list_options((*earlier.files, *images))}
+            earlier = await leave_out_unaffordable(services, invocation, model, seen, earlier)
+            if earlier.files or images:
+                draft = _show_pictures(draft, images, earlier)
+                question = await self._render(services, draft, model, tools, earlier, len(images))
+        except BaseException:
+            services.media.release(images)
+            raise
+        options = {**question.options, **self._list_options((*earlier.files, *images))}
         # Without the turns: the job's inputs hold the whole conversation already.
-        stored_options = {"message": self.message, "model": model.key, "system": self.system, **asked}
-        if question.left_out_count:
-            stored_options["left_out"] = question.left_out_count
-        if invocation.drawing_prompt:
-            stored_options["drawing_prompt"] = invocation.drawing_prompt
-        if invocation.remark:
-            stored_options["remark"] = invocation.remark
+        stored_options = {
+            "message": self.message,
+            "model": model.key,
+            "system": self.system,
+            **self._list_options(images),
+            **_store_facts(invocation, question, earlier),
+        }
         if tools:
             stored_options |= store_tools(tools, calls, user)
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
+
+    def _list_options(self, images: tuple[InputFile, ...]) -> dict[str, InputValue]:
+        return {"temperature": self.temperature, "max_tokens": self.max_tokens, "image": images or None}
 
     async def _choose_model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:
         """Return the named model, else the conversation's model, else the default.
@@ -79,15 +90,15 @@ class Chat(Command):
             Task.CHAT, required_option="image", file_count=len(self.images), preferred_key=preferred
         )
 
-    async def _build_question(
+    async def _draft_question(
         self,
         invocation: Invocation,
         services: Services,
         model: Model,
         settings: WorkspaceSettings,
         parent: Job | None,
-        tools: Sequence[str],
-    ) -> Question:
+        earlier: Sequence[EarlierMessage],
+    ) -> Draft:
         """Return the question in its place: after an answer, instead of an answer, or at the conversation's end."""
         conversations, user = services.conversations, invocation.user
         job = invocation.parent_job
@@ -95,25 +106,53 @@ class Chat(Command):
         await _check_may_join(invocation, services, conversation, settings)
         if invocation.action in ("continue", "ask", TOOL_RESULT):
             text = CONTINUE_PROMPT if invocation.action == "continue" else self.message
-            return await conversations.build_follow_up(
-                conversation, job, user, text, model, max_tokens=self.max_tokens, tools=tools
-            )
-        system, max_tokens = self.system or "", self.max_tokens
+            return await conversations.draft_follow_up(conversation, job, user, text)
         if invocation.action in ("regenerate", "retry"):
-            return await conversations.build_regeneration(
-                conversation, job, model, system=system, max_tokens=max_tokens, tools=tools
-            )
-        return await conversations.build_question(
-            invocation.channel,
-            user,
-            self.message,
-            model,
-            system=system,
-            default_system=settings.build_system_prompt(conversations.system_prompt),
-            max_tokens=max_tokens,
-            earlier=await services.moderation.remove_refused(user, invocation.earlier_messages),
-            tools=tools,
+            return await conversations.draft_regeneration(conversation, job)
+        system = self.system or settings.build_system_prompt(conversations.system_prompt)
+        return await conversations.draft_question(
+            invocation.channel, user, self.message, model, system=system, earlier=earlier
         )
+
+    async def _render(
+        self,
+        services: Services,
+        draft: Draft,
+        model: Model,
+        tools: Sequence[str],
+        earlier: EarlierPictures,
+        image_count: int,
+    ) -> Question:
+        return await services.conversations.render(
+            draft,
+            model,
+            system=self.system or "",
+            max_tokens=self.max_tokens,
+            tools=tools,
+            note=earlier.describe(image_count),
+            picture_tokens=earlier.tokens,
+        )
+
+
+def _show_pictures(draft: Draft, images: Sequence[InputFile], earlier: EarlierPictures) -> Draft:
+    """Return the draft whose turns show the pictures, for the questions to come."""
+    if draft.is_stored:
+        return draft
+    question = draft.question.id
+    shown = (*earlier.shown_by.get(question, ()), *(file.sha256 for file in images))
+    return draft.show({**earlier.shown_by, question: shown})
+
+
+def _store_facts(invocation: Invocation, question: Question, earlier: EarlierPictures) -> dict[str, InputValue]:
+    """Return the options of a chat job that later steps and the reply need, as far as there are any."""
+    remark = " · ".join(part for part in (invocation.remark, earlier.remark) if part)
+    facts: dict[str, InputValue] = {
+        "left_out": question.left_out_count,
+        "drawing_prompt": invocation.drawing_prompt,
+        "remark": remark,
+        "seen": list(earlier.borrowed),
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 async def _check_may_join(

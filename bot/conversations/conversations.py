@@ -1,4 +1,4 @@
-"""Finds and opens conversations, and builds the next question of a conversation, prompt and turn."""
+"""Finds and opens conversations, puts the next question in its place, and renders a question for a model."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +24,27 @@ _TEMPLATE_TOKENS = 64
 
 _DEFAULT_CONTEXT_TOKENS = 8192
 """For a model whose catalogue entry names no context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A question in its place in a conversation, not rendered for a model yet."""
+
+    conversation: Conversation
+    turns: Sequence[Turn]
+    """The turns before the question, and the question at the end."""
+    is_stored: bool = False
+    """Whether the question is stored already, as for a regeneration."""
+    opening_count: int = 0
+    """The number of turns at the beginning that are stored with the question: messages from before the bot joined."""
+
+    @property
+    def question(self) -> Turn:
+        return self.turns[-1]
+
+    def show(self, files: Mapping[str, tuple[str, ...]]) -> "Draft":
+        """Return the draft with the files that turns show, by the id of the turn."""
+        return replace(self, turns=[replace(turn, files=files.get(turn.id, turn.files)) for turn in self.turns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +83,7 @@ class Conversations:
         async with self._database.read() as tx:
             return await tx.conversations.get(conversation_id)
 
-    async def build_question(
+    async def draft_question(
         self,
         channel: Channel,
         user: User,
@@ -70,36 +91,21 @@ class Conversations:
         model: Model,
         *,
         system: str = "",
-        default_system: str = "",
-        max_tokens: int,
         earlier: Sequence[EarlierMessage] = (),
-        tools: Collection[str] = (),
-    ) -> Question:
+    ) -> Draft:
         """Return the next question of a channel's conversation, or the first question of a new conversation.
 
-        `system` overrides the conversation's system prompt, `default_system` the bot's. A new conversation begins with
-        the messages `earlier`. `tools` are offered to the model.
+        A new conversation begins with the messages `earlier`, and its model is told the words `system`; without
+        them the bot's own.
         """
         # Not stored here: a new conversation is committed together with the first job.
         if (current := await self.get_current(channel)) is not None:
-            turns = chain_turns(await self._load_turns(current))
-            return await self._append_question(current, turns, user, text, model, system, max_tokens, tools)
-        conversation = self._build_conversation(channel, user, model, system or default_system or self.system_prompt)
+            return self._append(current, chain_turns(await self._load_turns(current)), user, text)
+        conversation = self._build_conversation(channel, user, model, system or self.system_prompt)
         turns = self._build_earlier_turns(conversation, earlier)
-        question = await self._append_question(conversation, turns, user, text, model, system, max_tokens, tools)
-        return replace(question, earlier_turns=tuple(turns))
+        return replace(self._append(conversation, turns, user, text), opening_count=len(turns))
 
-    async def build_follow_up(
-        self,
-        conversation_id: str,
-        job: str,
-        user: User,
-        text: str,
-        model: Model,
-        *,
-        max_tokens: int,
-        tools: Collection[str] = (),
-    ) -> Question:
+    async def draft_follow_up(self, conversation_id: str, job: str, user: User, text: str) -> Draft:
         """Return a question after the answer of a job, without the turns since.
 
         Raise `JobNotFound` if the conversation or the job's question is deleted.
@@ -107,26 +113,15 @@ class Conversations:
         conversation, turns, question = await self._load_question(conversation_id, job)
         answer = next((t for t in reversed(turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
         earlier = [*chain_turns(turns, question.id), *([answer] if answer else [])]
-        return await self._append_question(conversation, earlier, user, text, model, "", max_tokens, tools)
+        return self._append(conversation, earlier, user, text)
 
-    async def build_regeneration(
-        self,
-        conversation_id: str,
-        job: str,
-        model: Model,
-        *,
-        system: str = "",
-        max_tokens: int,
-        tools: Collection[str] = (),
-    ) -> Question:
+    async def draft_regeneration(self, conversation_id: str, job: str) -> Draft:
         """Return the question of a job again, for a second answer beside the first.
 
         Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
         conversation, turns, question = await self._load_question(conversation_id, job)
-        path = chain_turns(turns, question.id)
-        options, left_out = await self._render(conversation, path, model, system, max_tokens, tools)
-        return Question(conversation, options, None, question.id, left_out_count=left_out)
+        return Draft(conversation, chain_turns(turns, question.id), is_stored=True)
 
     def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
         """Return earlier messages as a chain of turns."""
@@ -154,21 +149,10 @@ class Conversations:
             raise JobNotFound("That question is not kept any more. Please ask it again.")
         return conversation, turns, question
 
-    async def _append_question(
-        self,
-        conversation: Conversation,
-        earlier: list[Turn],
-        user: User,
-        text: str,
-        model: Model,
-        system: str,
-        max_tokens: int,
-        tools: Collection[str],
-    ) -> Question:
+    def _append(self, conversation: Conversation, earlier: Sequence[Turn], user: User, text: str) -> Draft:
         author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
         turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
-        options, left_out = await self._render(conversation, [*earlier, turn], model, system, max_tokens, tools)
-        return Question(conversation, options, turn, turn.id, left_out_count=left_out)
+        return Draft(conversation, [*earlier, turn])
 
     def _build_conversation(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
         return Conversation(
@@ -188,40 +172,53 @@ class Conversations:
         async with self._database.read() as tx:
             return await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ)
 
-    async def _render(
+    async def render(
         self,
-        conversation: Conversation,
-        turns: list[Turn],
+        draft: Draft,
         model: Model,
-        system: str,
+        *,
+        system: str = "",
         max_tokens: int,
-        tools: Collection[str],
-    ) -> tuple[dict[str, JSON], int]:
-        """Return the options with the newest turns that fit, and the number of turns left out for the first time.
+        tools: Collection[str] = (),
+        note: str = "",
+        picture_tokens: int = 0,
+    ) -> Question:
+        """Return the question with the newest turns that fit beside an answer of `max_tokens`.
 
-        Raise `BadOption` if the question does not fit whole.
+        `system` overrides the conversation's system prompt, `tools` are offered to the model, and `note` stands below
+        the question without being stored. Older turns make room for `picture_tokens`. Raise `BadOption` if the
+        question does not fit whole.
         """
-        turns = await self._name_authors(conversation, turns)
+        turns = await self._name_authors(draft.conversation, draft.turns)
+        if note:
+            turns[-1] = replace(turns[-1], text=f"{turns[-1].text}\n\n{note}")
         is_native = "tools" in model.inputs
         offer = "" if is_native else describe_tools(tools)
-        system = "\n\n".join(part for part in (system or conversation.system, offer) if part)
+        system = "\n\n".join(part for part in (system or draft.conversation.system, offer) if part)
         budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
         question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system)
         if question_tokens + system_tokens > budget_tokens:
             raise _build_too_long_error(model, question_tokens, system_tokens, budget_tokens, max_tokens)
-        kept = trim_turns(turns, budget_tokens - system_tokens)
+        room_tokens = budget_tokens - system_tokens - picture_tokens
+        kept = trim_turns(turns, room_tokens)
         # The answer to the question before told of turns that were left out then.
         before = turns[:-2]
-        was_told = len(trim_turns(before, budget_tokens - system_tokens)) < len(before)
-        left_out_count = 0 if was_told else len(turns) - len(kept)
+        was_told = len(trim_turns(before, room_tokens)) < len(before)
         native: dict[str, JSON] = {"tools": build_tool_schemas(tools)} if tools and is_native else {}
-        return {**render_turns(model, system, kept), **native}, left_out_count
+        return Question(
+            draft.conversation,
+            {**render_turns(model, system, kept), **native},
+            None if draft.is_stored else draft.question,
+            draft.question.id,
+            tuple(draft.turns[: draft.opening_count]),
+            left_out_count=0 if was_told else len(turns) - len(kept),
+        )
 
-    async def _name_authors(self, conversation: Conversation, turns: list[Turn]) -> list[Turn]:
+    async def _name_authors(self, conversation: Conversation, turns: Sequence[Turn]) -> list[Turn]:
         """Return the turns with the authors' names before the words if several people speak."""
         authors = {turn.user for turn in turns if turn.role is TurnRole.USER}
         if len(authors) < 2:
-            return turns
+            return list(turns)
         platform = f"{conversation.platform}:"
         async with self._database.read() as tx:
             ids = [author.removeprefix(platform) for author in sorted(authors)]

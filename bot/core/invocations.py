@@ -91,6 +91,15 @@ FindFile = Callable[[Sequence[MediaKind]], Awaitable[Attachment | None]]
 """Finds the last file of some kinds in a channel or thread."""
 
 
+PICTURE_ALONE = "(a picture without words)"
+"""The words of an earlier message that has none."""
+
+
+def format_left_out_pictures(count: int) -> str:
+    """Return what a reply says about pictures of a conversation that the model did not see; empty for none."""
+    return f"{count} earlier picture{'' if count == 1 else 's'} left out" if count else ""
+
+
 @dataclass(frozen=True, slots=True)
 class EarlierMessage:
     """One message of a thread from before the bot joined. `message_id` is the platform's id."""
@@ -100,6 +109,7 @@ class EarlierMessage:
     """The author as `platform:id`; empty for the bot."""
     text: str
     message_id: str
+    pictures: tuple[Attachment, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", mend_text(self.text))

@@ -225,6 +225,14 @@ MAX_PDF_CPU_SECONDS = 10
 MAX_PDF_MEMORY_BYTES = 512 * 1024 * 1024
 """Memory of the process that reads a PDF, the interpreter included."""
 
+# Pictures of a conversation
+
+MAX_EARLIER_PICTURES = 4
+"""Pictures from before a question that a chat model sees again: the asker pays for each with every question."""
+
+MAX_EARLIER_PIXELS = 40_000_000
+"""Pixels of these pictures together: each is decoded once more, and goes to the model whole."""
+
 # Models from the chat
 
 MAX_RUN_FIELDS = 40

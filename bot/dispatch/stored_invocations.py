@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.errors import JobNotFound
-from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole
+from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole, format_left_out_pictures
 from bot.core.json import JSON
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
@@ -22,6 +22,9 @@ def store_invocation(invocation: Invocation, files: Mapping[str, str]) -> dict[s
         {"role": message.role.value, "user": message.user, "text": message.text, "message_id": message.message_id}
         for message in invocation.earlier_messages
     ]
+    # The platform's files are not kept for the wait: the answer says that their pictures are missing.
+    pictures = sum(len(message.pictures) for message in invocation.earlier_messages)
+    remark = " · ".join(part for part in (invocation.remark, format_left_out_pictures(pictures)) if part)
     return {
         "command": invocation.command,
         "channel": {
@@ -43,7 +46,7 @@ def store_invocation(invocation: Invocation, files: Mapping[str, str]) -> dict[s
         "is_private": invocation.is_private,
         "earlier": earlier,
         "drawing_prompt": invocation.drawing_prompt,
-        "remark": invocation.remark,
+        "remark": remark,
     }
 
 

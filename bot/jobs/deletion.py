@@ -218,8 +218,10 @@ class PersonalData:
             # A job may have started or ended since: look again inside the erasing transaction.
             if await tx.erasure.list_open_jobs(person) or await tx.erasure.list_jobs(person, 1):
                 return False
-            await tx.erasure.erase_person(person)
+            unused = await tx.erasure.erase_person(person)
             await tx.pending.remove(_get_request_id(person))
+        for sha256 in unused:
+            await self._services.media.remove(sha256)
         log.info("person.forgotten", extra={"platform": person.platform})
         return True
 

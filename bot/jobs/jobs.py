@@ -200,14 +200,32 @@ class Jobs:
         for job in jobs:
             if job.channel.thread != channel.thread or not await self.is_visible(job, user, channel):
                 continue
-            made = [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
-            values = [value if isinstance(value, list) else [value] for value in job.options.values()]
-            given = [str(file["sha256"]) for files in values for file in files if isinstance(file, dict)]
+            made, given = await self._list_files(job)
             for sha256 in (*made, *given):
                 file = self._services.media.load_attachment(sha256)
                 if file is not None and file.kind in kinds:
                     return file
         return None
+
+    async def list_files(self, channel: Channel, since: datetime) -> list[tuple[datetime, str]]:
+        """Return the files that jobs made in a channel or thread since a time, or that people gave there, oldest first.
+
+        Each file comes with the time of its job. Files of private jobs are left out.
+        """
+        async with self._services.database.read() as tx:
+            jobs = await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)
+        found: list[tuple[datetime, str]] = []
+        for job in reversed(jobs):
+            made, given = ([], []) if job.is_private else await self._list_files(job)
+            found += [(job.created_at, sha256) for sha256 in (*given, *made)]
+        return found
+
+    async def _list_files(self, job: Job) -> tuple[list[str], list[str]]:
+        """Return the SHA-256s of the files that a job made, without flagged ones, and of the files given to the job."""
+        made = [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
+        values = [value if isinstance(value, list) else [value] for value in job.options.values()]
+        given = [str(file["sha256"]) for files in values for file in files if isinstance(file, dict)]
+        return made, given
 
     async def cancel(self, job: Job, by: User) -> bool:
         """Stop a job, also at the backend; return false if the job is over already."""

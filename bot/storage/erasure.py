@@ -142,8 +142,11 @@ class ErasureStore:
         await self._run(_DELETE_JOB_TURNS, ids)
         if conversations := list({job.conversation for job in jobs} - {""}):
             await self._run(_ERASE_QUOTES, {"conversations": conversations})
-        given = {sha256 for job in jobs for sha256 in find_sha256s([job.options, job.inputs])}
-        files = given | await self._delete_outputs({job.prediction for job in jobs} - {""})
+        given = {sha256 for job in jobs for sha256 in find_sha256s([job.options, job.inputs]) - _list_borrowed(job)}
+        return await self._list_unused(given | await self._delete_outputs({job.prediction for job in jobs} - {""}))
+
+    async def _list_unused(self, files: set[str]) -> set[str]:
+        """Return the files that no output shows and no unfinished job needs."""
         shown = {row.sha256 for row in await self._run(_SELECT_FILES_STILL_SHOWN, {"files": list(files)})}
         return files - shown - await self.list_needed_files()
 
@@ -190,9 +193,14 @@ class ErasureStore:
             return 0
         return (await self._run(_DELETE_PAGE_MESSAGES, {"before": before, "most": limit})).rowcount
 
-    async def erase_person(self, person: PersonKey) -> None:
-        """Delete a person's turns, names, presets, pending actions and page messages. A nameless block stays."""
+    async def erase_person(self, person: PersonKey) -> set[str]:
+        """Delete a person's turns, names, presets, pending actions and page messages. A nameless block stays.
+
+        Returns the SHA-256s of pictures that a conversation took from the person's messages, for the caller to delete.
+        """
         whose = bind_person(person)
+        quoted = sa.select(turns.c.files).where(*IS_TURN_OF_PERSON, turns.c.platform_message != "")
+        files = {str(sha256) for row in await self._run(quoted, whose) for sha256 in row.files}
         await self._run(sa.delete(turns).where(*IS_TURN_OF_PERSON), whose)
         await self._run(sa.delete(conversations).where(*IS_CONVERSATION_OF_PERSON, _is_empty), whose)
         # A conversation with turns of other people stays, without the starter's words.
@@ -205,6 +213,7 @@ class ErasureStore:
         await self._run(sa.delete(presets).where(*IS_PRESET_OF_PERSON), whose)
         if person.platform == PAGE:
             await self._run(sa.delete(page_messages).where(page_messages.c.user == bindparam("of_user")), whose)
+        return await self._list_unused(files)
 
     async def list_removed_workspaces(self, before: datetime) -> list[Workspace]:
         """List the workspaces that removed the bot before a time."""
@@ -226,6 +235,12 @@ class ErasureStore:
     def stream_person(self, person: PersonKey) -> AsyncGenerator[tuple[str, list[JSON]]]:
         """Give all rows of a person as JSON: (subject, some rows) in turn."""
         return stream_person(self._statements, person)
+
+
+def _list_borrowed(job: Job) -> set[str]:
+    """Return the files among a chat's inputs that belong to earlier requests of the conversation."""
+    seen = job.options.get("seen")
+    return set(map(str, seen)) if isinstance(seen, list) else set()
 
 
 def find_sha256s(values: Iterable[JSON | Mapping[str, JSON]]) -> set[str]:

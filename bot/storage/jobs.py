@@ -50,6 +50,10 @@ _SELECT_RECENT_IN_CHANNEL = (
     .order_by(*_NEWEST_FIRST)
     .limit(bindparam("most"))
 )
+# The time bounds the rows that are read: a busy channel has many threads.
+_SELECT_RECENT_IN_THREAD = _SELECT_RECENT_IN_CHANNEL.where(
+    jobs.c.thread == bindparam("thread"), jobs.c.created_at >= bindparam("since")
+)
 _SELECT_OPEN_IN_WORKSPACE = (
     _SELECT.where(*_IS_IN_WORKSPACE, sa.text(IS_OPEN)).order_by(jobs.c.created_at, jobs.c.id).limit(bindparam("most"))
 )
@@ -230,6 +234,12 @@ class JobStore:
         """List the jobs of a channel, in any state, newest first."""
         facts = {"platform": platform, "workspace": workspace, "channel": channel, "most": limit}
         return _parse_all(await self._run(_SELECT_RECENT_IN_CHANNEL, facts))
+
+    async def list_recent_in_thread(self, channel: Channel, since: datetime, limit: int) -> list[Job]:
+        """List the jobs of a thread, or of a channel outside its threads, since a time, newest first."""
+        place = {"platform": channel.platform, "workspace": channel.workspace, "channel": channel.id}
+        facts = {**place, "thread": channel.thread, "since": since, "most": limit}
+        return _parse_all(await self._run(_SELECT_RECENT_IN_THREAD, facts))
 
     async def unfinished(self, owner: str) -> list[str]:
         """List the ids of a worker's jobs with users still waiting for the result, oldest first."""

@@ -131,10 +131,15 @@ class ScriptedRun:
         return get_words(self.inputs)
 
     @property
+    def pictures(self) -> list[str]:
+        """The pictures that reach the model, under whatever name of their field."""
+        given = [self.inputs[name] for name in ("image", "images", "image_input") if name in self.inputs]
+        return [str(file) for value in given for file in (value if isinstance(value, list) else [value])]
+
+    @property
     def picture(self) -> str:
-        """The first picture that reaches the model, under whatever name of its field."""
-        given = (self.inputs[name] for name in ("image", "images", "image_input") if name in self.inputs)
-        return next(str(value[0] if isinstance(value, list) else value) for value in given)
+        """The first picture that reaches the model."""
+        return self.pictures[0]
 
 
 class ScriptedBackend:

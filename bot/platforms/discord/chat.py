@@ -10,7 +10,8 @@ import discord
 
 from bot.core.caches import RecentItems
 from bot.core.errors import UserError
-from bot.core.invocations import Attachment, EarlierMessage, TurnRole
+from bot.core.file_types import MediaKind
+from bot.core.invocations import PICTURE_ALONE, Attachment, EarlierMessage, TurnRole
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
@@ -257,15 +258,16 @@ class DiscordChat:
         return tuple(message for message in earlier if message is not None)
 
     async def _build_earlier_message(self, message: discord.Message) -> EarlierMessage | None:
-        """Return a message with the author's name before the words; None for a message without words."""
+        """Return a message with the author's name before the words; None without words and pictures."""
         is_own = self._client.user is not None and message.author.id == self._client.user.id
-        words = await self._reader.read_words(message, is_own=is_own)
+        pictures = tuple(file for file in self._reader.list_files(message) if file.kind is MediaKind.PICTURE)
+        words = await self._reader.read_words(message, is_own=is_own) or (PICTURE_ALONE if pictures else "")
         if not words:
             return None
         if is_own:
-            return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message.id))
+            return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message.id), pictures)
         text = f"{message.author.display_name}: {words}"
-        return EarlierMessage(TurnRole.USER, f"{NAME}:{message.author.id}", text, str(message.id))
+        return EarlierMessage(TurnRole.USER, f"{NAME}:{message.author.id}", text, str(message.id), pictures)
 
     async def _show_error(self, incoming: _IncomingMessage, error: UserError) -> None:
         await self._show(incoming, incoming.channel, format_error(error))

@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.core.caches import RecentItems
 from bot.core.errors import UserError
-from bot.core.invocations import EarlierMessage, Invocation, TurnRole
+from bot.core.invocations import PICTURE_ALONE, EarlierMessage, Invocation, TurnRole
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
@@ -189,16 +189,18 @@ class SlackChat:
         return tuple(message for message in earlier if message is not None)
 
     async def _create_earlier_message(self, message: Event, installed: SlackTeam) -> EarlierMessage | None:
-        """Return a message with the author's name before the words; None for a message without words."""
+        """Return a message with the author's name before the words; None without words and pictures."""
         is_own = message.get("bot_id") == installed.bot_id
+        pictures = tuple(self._reader.list_pictures(installed.id, message))
         words = await self._reader.read_words(installed.id, message, is_own=is_own)
+        words = words or (PICTURE_ALONE if pictures else "")
         if not words:
             return None
         if is_own:
-            return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message["ts"]))
+            return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message["ts"]), pictures)
         content = f"{await self._reader.get_author_name(installed.id, message)}: {words}"
         author = str(message.get("user") or message.get("bot_id") or "")
-        return EarlierMessage(TurnRole.USER, f"{NAME}:{author}", content, str(message["ts"]))
+        return EarlierMessage(TurnRole.USER, f"{NAME}:{author}", content, str(message["ts"]), pictures)
 
     async def _get_user(self, event: Event, team: str) -> User:
         return await self._users.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))

@@ -71,6 +71,11 @@ class SlackMessageReader:
                 files.append(self._attach_public(url))
         return files
 
+    def list_pictures(self, team: str, message: SlackMessage) -> list[Attachment]:
+        """Return the pictures of a message: uploaded, shared, and of blocks and attachments."""
+        files = [*self.list_files(team, message), *self.list_quoted_files(team, message)]
+        return [file for file in files if file.kind is MediaKind.PICTURE]
+
     async def list_earlier(self, team: str, channel: str, thread: str, before: str) -> list[SlackMessage]:
         """Return the root of a thread and the last messages before a ts."""
         root: list[SlackMessage] = []

@@ -10,7 +10,7 @@ from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.posting import DiscordMessageDraft, create_message
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import get_words, make_png
-from tests.platforms.discord.dialogue import DiscordStaff, read_answer
+from tests.platforms.discord.dialogue import DiscordStaff, draw_picture, read_answer
 from tests.platforms.discord.town import Town, finish, is_done, open_town
 
 
@@ -270,6 +270,25 @@ async def test_a_mention_in_a_thread_brings_the_messages_of_the_thread(town: Tow
     answer = await wait_for_answer(town, thread, 2)
 
     assert "And they sleep a lot." in await read_prompt(town, answer)
+
+
+async def test_pictures_of_a_thread_are_seen_from_the_first_question_on(town: Town) -> None:
+    hill = DiscordFileUpload("hill.png", make_png(colour="red"))
+    thread = await town.ben.open_thread("hills", on=await town.ben.say("", town.general, files=[hill]))
+    await draw_picture(town.ana, channel=thread, prompt="a fox")
+
+    await town.ana.say(f"{town.emulator.bot.mention} compare them", thread)
+    await wait_for_answer(town, thread, 2)
+    first = town.backend.last_run
+    town.backend.will(picture=make_png(colour="blue"))
+    await draw_picture(town.ana, channel=thread, prompt="a hen")
+    await town.ben.say("and that?", thread)
+    answer = await wait_for_answer(town, thread, 5)
+
+    assert "Ben: (a picture without words)" in first.words
+    assert len(first.pictures) == 2
+    assert len(town.backend.last_run.pictures) == 3
+    assert "Ben: and that?\n\n(The 3 pictures came earlier in this conversation.)" in await read_prompt(town, answer)
 
 
 async def test_a_thread_names_its_people_and_begins_at_its_head(town: Town) -> None:

@@ -143,6 +143,26 @@ async def test_a_picture_at_the_head_of_a_thread_is_captioned(any_office: Office
     assert any_office.backend.last_run.model.task == "caption"
 
 
+async def test_pictures_of_a_thread_are_seen_from_the_first_question_on(any_office: Office) -> None:
+    head = await any_office.otto.say("", any_office.general, files=[make_png(colour="red")])
+    thread = await ask_below(any_office, head, "imagine: a fox")
+    drawn = await thread.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels)
+
+    await ask_below(any_office, head, "compare them")
+    answer = await wait_for_answer(thread, after=drawn)
+    first = any_office.backend.last_run
+    any_office.backend.will(picture=make_png(colour="blue"))
+    await ask_below(any_office, head, "imagine: a hen")
+    hen = await thread.wait_for_bot_message(condition=lambda one: "Again" in one.button_labels, after=answer)
+    await any_office.otto.say("and that?", thread=head)
+    await wait_for_answer(thread, after=hen)
+
+    assert "Otto: (a picture without words)" in first.words
+    assert len(first.pictures) == 2
+    assert len(any_office.backend.last_run.pictures) == 3
+    assert "Otto: and that?\n\n(The 3 pictures came earlier in this conversation.)" in get_last_prompt(any_office)
+
+
 async def test_the_head_of_a_long_thread_is_read(office: Office) -> None:
     head = await office.otto.say("A hill called Rusty.", office.general, files=[make_png()])
     for n in range(230):
