@@ -68,6 +68,14 @@ class QueueSlot:
         for queue, entry in zip(self._queues, self._entries, strict=False):
             queue.leave(entry)
 
+    def move(self, queues: list[FairQueue]) -> bool:
+        """Leave the queues for others; return False, and stay, if these are the slot's queues already."""
+        if queues == self._queues:
+            return False
+        self.leave()
+        self._queues, self._entries = queues, []
+        return True
+
     def _advance(self) -> None:
         """Join the next queues, as long as each grants a place at once."""
         while len(self._entries) < len(self._queues) and (not self._entries or self._entries[-1].granted.is_set()):
@@ -89,6 +97,10 @@ class JobQueues:
     def slot_for_run(self, job: Job, model: Model) -> QueueSlot:
         """Return a slot for the run of a job, not joined yet."""
         return QueueSlot(_get_user_key(job), job.weight, self._get_run_queues(model))
+
+    def move(self, slot: QueueSlot, model: Model) -> bool:
+        """Move a slot to the queues of another model; return False if the slot passes through these already."""
+        return slot.move(self._get_run_queues(model))
 
     def slot_for_create(self, job: Job) -> QueueSlot:
         """Return a slot for the create of a job, not joined yet."""

@@ -156,14 +156,16 @@ class Runner:
         elif work.job.state is JobState.QUEUED:
             await messages.wait_for_slot(work, slot)
         await self._run_stage(work, self._submit, JobState.QUEUED)
-        await self._run_until_completed(work)
+        await self._run_until_completed(work, slot)
         slot.leave()
         if work.job.notified_at is None:
             await self._run_stage(work, messages.deliver, work.job.state)
 
-    async def _run_until_completed(self, work: Work) -> None:
-        # A loop: a retried run moves the job from `running` back to `submitting`, once.
+    async def _run_until_completed(self, work: Work, slot: QueueSlot) -> None:
+        # A loop: a retried run moves the job from `running` back to `submitting`, once, and so does each next server.
         while work.job.state in (JobState.SUBMITTING, JobState.RUNNING):
+            if self._services.queues.move(slot, work.model):
+                await messages.wait_for_slot(work, slot)
             await self._run_stage(work, self._resume, JobState.SUBMITTING)
             await self._run_stage(work, self._watch, JobState.RUNNING)
 

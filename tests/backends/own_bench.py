@@ -53,10 +53,11 @@ class OwnBench:
         await self.wait_until_done()
         return reply.text if reply is not None else self.last.text
 
-    async def press(self, action: str) -> None:
-        """Press a button of the last message."""
-        button = next(button for button in self.last.reply.buttons if button.action == action)
-        press = ButtonPress(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", self.last.ref.id)
+    async def press(self, action: str, message: ShownMessage | None = None) -> None:
+        """Press a button of a message, by default of the last one."""
+        message = message or self.last
+        button = next(button for button in message.reply.buttons if button.action == action)
+        press = ButtonPress(ANA, CHANNEL, action, button.job, button.n, f"web:{next(self._keys)}", message.ref.id)
         await self.app.dispatcher.handle_press(press)
 
     async def wait_until_done(self) -> None:

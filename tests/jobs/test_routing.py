@@ -30,11 +30,11 @@ async def cloud() -> AsyncIterator[OpenAIServer]:
         yield server
 
 
-def make_catalogue(home_url: str, cloud_url: str, usual_seconds: int = 2) -> str:
+def make_catalogue(home_url: str, cloud_url: str, *, usual_seconds: int = 2, cloud_at_once: int = 4) -> str:
     own = make_chat_model(FREE).replace('task = "chat"', 'task = "chat"\nfallbacks = ["rented"]')
     return (
         make_backend(home_url, at_once=1)
-        + make_backend(cloud_url, name="cloud")
+        + make_backend(cloud_url, name="cloud", at_once=cloud_at_once)
         + own.replace("usual_seconds = 2", f"usual_seconds = {usual_seconds}")
         + make_chat_model(BY_TOKENS, key="rented", backend="cloud")
     )
@@ -114,6 +114,27 @@ async def test_a_busy_server_leaves_the_question_to_the_next(
 
         assert "instead of Talker" in bench.last.reply.note
     assert (len(home.requests), len(cloud.requests)) == (1, 1)
+
+
+async def test_a_moved_question_waits_for_a_place_at_the_next_server(
+    tmp_path: Path, home: OpenAIServer, cloud: OpenAIServer
+) -> None:
+    home.will(status=404, error="model not found")
+    cloud.will(hangs_after=1)
+    async with open_own_bench(tmp_path, make_catalogue(home.url, cloud.url, cloud_at_once=1)) as bench:
+        await bench.ask("/chat A long story --model rented")
+        await bench.wait_until(lambda: bool(bench.platform.messages) and "From the cloud." in bench.last.text)
+        story = bench.last
+        cloud.will(hangs_after=None)
+        await bench.ask("/chat A short question --model talker")
+        services = bench.app.dispatcher.services
+        rented = services.catalogue.get("rented")
+        await bench.wait_until(lambda: services.jobs.estimate_wait_seconds(rented) == 2 * rented.usual_seconds)
+        await bench.press("cancel", story)
+        await bench.wait_until_done()
+
+        assert bench.last.text == "From the cloud."
+    assert (len(home.requests), len(cloud.requests), cloud.most_running) == (1, 2, 1)
 
 
 async def test_without_the_means_for_the_next_server_nothing_is_held(tmp_path: Path, cloud: OpenAIServer) -> None:

@@ -73,7 +73,10 @@ def refuse(status: int, message: str, flavour: Flavour) -> web.Response:
 
 @dataclass
 class OpenAIServer:
-    """Keeps every request. `running` are open runs, `left` counts clients that closed the connection in the middle."""
+    """Keeps every request.
+
+    `running` are open runs, `most_running` their maximum so far; `left` counts clients that left in the middle.
+    """
 
     flavour: Flavour = Flavour.OLLAMA
     script: ScriptedReply = field(default_factory=ScriptedReply)
@@ -81,6 +84,7 @@ class OpenAIServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     uploads: list[dict[str, bytes]] = field(default_factory=list)
     running: int = 0
+    most_running: int = 0
     left: int = 0
     url: str = ""
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -121,6 +125,7 @@ class OpenAIServer:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         self.running += 1
+        self.most_running = max(self.most_running, self.running)
         try:
             await self._stream(request, response, include_usage=bool(body.get("stream_options")))
         except (ConnectionResetError, asyncio.CancelledError):
@@ -187,6 +192,7 @@ class OpenAIServer:
         if (refusal := self._refuse_by_script()) is not None:
             return refusal
         self.running += 1
+        self.most_running = max(self.most_running, self.running)
         try:
             if self.script.hangs_after is not None:
                 await self.released.wait()
@@ -254,12 +260,12 @@ class OpenAIServer:
             name = "reasoning_content" if self.flavour is Flavour.VLLM else "reasoning"
             await self._send_delta(response, {name: script.thoughts})
         for n, word in enumerate(script.words):
-            await self._pause_or_break(request, n)
+            await self._pause_or_break(request, script, n)
             await self._send_delta(response, {"content": word})
         for n, fragment in enumerate(script.call_fragments):
             function = {"name": "imagine", "arguments": fragment} if n == 0 else {"arguments": fragment}
             await self._send_delta(response, {"tool_calls": [{"index": 0, "id": "c", "function": function}]})
-        await self._pause_or_break(request, len(script.words))
+        await self._pause_or_break(request, script, len(script.words))
         if script.stream_error:
             await self._send(response, {"error": {"code": 502, "message": script.stream_error}, "choices": []})
             return
@@ -269,11 +275,11 @@ class OpenAIServer:
             await self._send(response, {"choices": [], "usage": usage})
         await response.write(b"data: [DONE]\n\n")
 
-    async def _pause_or_break(self, request: web.Request, words: int) -> None:
-        if self.script.breaks_after == words and request.transport is not None:
+    async def _pause_or_break(self, request: web.Request, script: ScriptedReply, words: int) -> None:
+        if script.breaks_after == words and request.transport is not None:
             request.transport.abort()
             raise ConnectionResetError
-        if self.script.hangs_after == words:
+        if script.hangs_after == words:
             await self.released.wait()
 
     async def _send_delta(self, response: web.StreamResponse, delta: dict[str, Any], finish: str | None = None) -> None:
