@@ -42,7 +42,7 @@ class Chat(Command):
         if self.images and "image" not in model.inputs:
             raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
         parent = await services.jobs.get(invocation.parent_job) if invocation.action in _ACTIONS_ON_ANSWERS else None
-        calls = count_calls(parent, invocation)
+        calls = count_calls(parent) if parent is not None and invocation.action == TOOL_RESULT else 0
         tools = list_tools(services, invocation, settings, calls)
         earlier_messages = await services.moderation.remove_refused(user, invocation.earlier_messages)
         draft = await self._draft_question(invocation, services, model, settings, parent, earlier_messages)
@@ -68,7 +68,8 @@ class Chat(Command):
             **self._list_options(images),
             **_store_facts(invocation, question, earlier),
         }
-        if tools:
+        if tools or invocation.action == TOOL_RESULT:
+            # After the last call too: a model that goes on calling shows no call to people.
             stored_options |= store_tools(tools, calls, user)
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
 

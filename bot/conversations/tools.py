@@ -16,6 +16,8 @@ MAX_CALLS = 3
 MAX_CALL_CHARACTERS = 8_000
 CALL_REFUSED = "…"
 """The words of an answer that is nothing but a call that cannot run; the model's next answer follows."""
+CALL_BEYOND_LAST = "I may use no more tools for this question. Ask again, and I go on."
+"""The words of an answer that is nothing but a call after the last that may run."""
 
 ToolOption = str | int | float | bool
 

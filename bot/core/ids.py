@@ -1,5 +1,6 @@
 """Create ids: short enough to type, unique, and impossible to guess; or in the order of time."""
 
+import hashlib
 import secrets
 import time
 
@@ -15,6 +16,11 @@ def new_id() -> str:
     time in `created_at`.
     """
     return _encode(secrets.randbits(_BITS))
+
+
+def derive_id(key: str) -> str:
+    """Return the twenty characters that belong to a key, the same in each process."""
+    return _encode(int.from_bytes(hashlib.blake2b(key.encode(), digest_size=13).digest()) >> 4)
 
 
 def new_ordered_id() -> str:

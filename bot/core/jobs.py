@@ -1,6 +1,6 @@
 """The rows of one job: state, prediction, outputs and posted messages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -76,6 +76,12 @@ class Job:
     """The key that identical requests of a workspace share (`jobs.reuse`); empty: the result is not reused."""
     reuses: str = ""
     """The finished job with the result that answers this job, free of charge."""
+
+    @property
+    def tools(self) -> Sequence[str] | None:
+        """The tools on offer to a chat model: none after the last call, None in a chat without tools."""
+        tools = self.options.get("tools")
+        return tools.split() if isinstance(tools, str) else None
 
     @property
     def may_lead_on(self) -> bool:

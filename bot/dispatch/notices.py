@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping
 
-from bot.core.ids import new_id
+from bot.core.ids import derive_id, new_id
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply
@@ -52,9 +52,9 @@ class Notices:
         """Post in one channel; return whether the platform took the message."""
         return await self._post(User(channel.platform, channel.workspace, "moderators", "moderators"), channel, reply)
 
-    async def post_for(self, user: User, channel: Channel, reply: Reply) -> bool:
-        """Post below the requests of a user; return whether the platform took the message."""
-        return await self._post(user, channel, reply)
+    async def post_for(self, user: User, channel: Channel, reply: Reply, request_key: str) -> bool:
+        """Post the reply to a request of a user, one message however often; return whether the platform took it."""
+        return await self._post(user, channel, reply, derive_id(request_key))
 
     async def replace_message(self, message: MessageRef, reply: Reply) -> None:
         """Show a reply in place of a message, if the platform can still edit the message."""
@@ -68,12 +68,12 @@ class Notices:
         except Exception:  # an SDK may raise any error, and the press must still be answered
             log.exception("notice.not_replaced", extra={"channel": message.channel})
 
-    async def _post(self, user: User, channel: Channel, reply: Reply) -> bool:
+    async def _post(self, user: User, channel: Channel, reply: Reply, notice_id: str = "") -> bool:
         platform = self._platforms.get(channel.platform)
         if platform is None:
             return False
-        # A notice has no job: a fresh key and nonce keep the platform from merging equal notices.
-        key = f"notice:{new_id()}"
+        # A notice has no job: an id of its own keeps the platform from merging equal notices.
+        key = f"notice:{notice_id or new_id()}"
         try:
             await platform.post(Destination(user, channel, key, nonce=f"{key}:0"), reply)
         except MessageLost as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversations.tools import MAX_CALLS, TOOLS, ToolCall, split_call
 from bot.core.backend import InputValue
+from bot.core.errors import Unavailable
 from bot.core.file_types import MediaKind
 from bot.core.invocations import TOOL, TOOL_RESULT, Invocation
 from bot.core.jobs import Job, JobState, Output
@@ -21,11 +22,9 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.moderation.moderation import WorkspaceSettings
 
 
-def count_calls(parent: Job | None, invocation: Invocation) -> int:
-    """Return how many tools were called since the person's question; `parent` is the answer with the call."""
-    if parent is None or invocation.action != TOOL_RESULT:
-        return 0
-    calls = parent.options.get("tool_calls")
+def count_calls(caller: Job) -> int:
+    """Return how many tools were called since the person's question; `caller` is the answer with the last call."""
+    calls = caller.options.get("tool_calls")
     return (calls if isinstance(calls, int) else 0) + 1
 
 
@@ -55,7 +54,7 @@ class ToolCalls:
         call = await self._find_call(job)
         caller = await services.jobs.get(str(job.options["called_by"])) if job.options.get("called_by") else None
         # Stop ends the whole chain.
-        if (call is None and caller is None) or job.state is JobState.CANCELLED:
+        if (call is None and caller is None) or job.state is JobState.CANCELLED or job.cancel_by:
             return True
         if not services.jobs.is_accepting:
             return False
@@ -67,19 +66,23 @@ class ToolCalls:
         return True
 
     async def _find_call(self, job: Job) -> ToolCall | None:
-        tools = job.options.get("tools")
-        if job.state is not JobState.FINISHED or job.command != Task.CHAT or not isinstance(tools, str):
+        if job.state is not JobState.FINISHED or job.command != Task.CHAT or not job.tools:
             return None
         answer = await self.dispatcher.services.conversations.get_answer(job)
-        return split_call(answer.text, tools.split())[1] if answer is not None else None
+        return split_call(answer.text, job.tools)[1] if answer is not None else None
 
     async def _call(self, job: Job, call: ToolCall) -> None:
         key = f"{job.request_key}:tool"
         if call.error:
             await self._tell(job, call.error, f"{key}:result", ())
             return
+        user = _restore_user(job)
+        settings = await self.dispatcher.services.moderation.get_settings(user.platform, user.workspace)
+        if not settings.may_use_tools(job.channel.id):  # turned off since the question
+            await self._tell(job, "Tools are turned off here now.", f"{key}:result", ())
+            return
         invocation = Invocation(
-            user=_restore_user(job),
+            user=user,
             channel=await self._find_channel(job),
             command=call.tool,
             request_key=key,
@@ -87,7 +90,7 @@ class ToolCalls:
             parent_job=job.id,
             action=TOOL,
         )
-        reply = await self.dispatcher.handle(invocation)
+        reply = await self._handle(invocation)
         if reply is None:
             return
         if reply.buttons:  # above `confirm_above`: the person decides
@@ -102,6 +105,8 @@ class ToolCalls:
         can_see = made and "image" in services.catalogue.get(caller.model).inputs
         picture = services.media.load_attachment(made) if can_see else None
         kept = ("model", "system", "temperature", "max_tokens")
+        if count_calls(caller) >= MAX_CALLS:
+            result += " No tool is left for this question: answer in words."
         invocation = Invocation(
             user=_restore_user(caller),
             channel=await self._find_channel(caller),
@@ -119,9 +124,17 @@ class ToolCalls:
             parent_job=caller.id,
             action=TOOL_RESULT,
         )
-        reply = await self.dispatcher.handle(invocation)
+        reply = await self._handle(invocation)
         if reply is not None:
-            await self._post(invocation, replace(reply, text=f"{result}\n\n{reply.text}"))
+            text = reply.text if reply.buttons else f"The answer does not go on. {reply.text}"
+            await self._post(invocation, replace(reply, text=text))
+
+    async def _handle(self, invocation: Invocation) -> Reply | None:
+        """Run an invocation as the dispatcher does. Raise `Unavailable` if the process stops accepting meanwhile."""
+        reply = await self.dispatcher.handle(invocation)
+        if reply is not None and not self.dispatcher.services.jobs.is_accepting:
+            raise Unavailable("I am restarting.")  # no refusal: the next process begins the link
+        return reply
 
     async def _find_channel(self, job: Job) -> Channel:
         """Return the place of the job's conversation now: a thread may have opened on the first answer."""
@@ -132,7 +145,8 @@ class ToolCalls:
 
     async def _post(self, invocation: Invocation, reply: Reply) -> None:
         """Show a question or a refusal below the answer. A lost one must not begin the chain again."""
-        await self.dispatcher.notices.post_for(invocation.user, invocation.channel, replace(reply, is_private=False))
+        public = replace(reply, is_private=False)
+        await self.dispatcher.notices.post_for(invocation.user, invocation.channel, public, invocation.request_key)
 
 
 def _restore_user(job: Job) -> User:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from bot.conversations.tools import CALL_REFUSED, split_call
+from bot.conversations.tools import CALL_BEYOND_LAST, CALL_REFUSED, hide_call, split_call
 from bot.core.backend import LostRuns, PredictionState, RunSnapshot
 from bot.core.errors import (
     BackendDown,
@@ -95,7 +95,7 @@ async def fail(work: Work, error: EaselError) -> None:
     # The hold may cover dearer entries of the model's fallbacks too.
     most = estimate_cost(work.model, work.job.inputs).max_micros if work.model.fallbacks else work.job.max_micros
     real_cost = most if is_charged or work.job.state is JobState.RUNNING else 0
-    outputs = _build_text_outputs(work, work.text)
+    outputs = _build_unfinished_outputs(work, work.text)
     outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=is_charged, error=text)
     await _record_outcome(work, outcome, LOST, None)
 
@@ -191,7 +191,7 @@ def _describe_missing_files(output: OutputKind, text: str) -> str:
 
 def _build_cancellation(work: Work, snapshot: RunSnapshot) -> Outcome:
     """Return the outcome of a cancelled run, or of a run out of time."""
-    outputs = _build_text_outputs(work, _get_longest_text(work, snapshot))
+    outputs = _build_unfinished_outputs(work, _get_longest_text(work, snapshot))
     # The metered time is charged: reading most of an answer and pressing Stop must not be free.
     cost_micros = compute_run_cost(work, snapshot)
     if work.timeout_message:
@@ -202,7 +202,7 @@ def _build_cancellation(work: Work, snapshot: RunSnapshot) -> Outcome:
 
 def _build_failure(work: Work, snapshot: RunSnapshot, error: EaselError) -> Outcome:
     """Return the outcome of a run that the model or backend failed: free for the user, paid by the owner."""
-    outputs = _build_text_outputs(work, _get_longest_text(work, snapshot))
+    outputs = _build_unfinished_outputs(work, _get_longest_text(work, snapshot))
     text = _GONE if isinstance(error, OutputGone) else str(error)
     return Outcome(JobState.FAILED, outputs, compute_run_cost(work, snapshot), is_charged=False, error=text)
 
@@ -252,15 +252,25 @@ def _build_text_outputs(work: Work, text: str) -> list[Output]:
     return [] if is_blank(answer) else [Output(work.job.prediction, 1, text=answer)]
 
 
+def _build_unfinished_outputs(work: Work, text: str) -> list[Output]:
+    """Return the answer in the text of a run that broke off, without a call: the tool does not run."""
+    outputs = _build_text_outputs(work, text)
+    if work.job.tools is None:
+        return outputs
+    shown = [replace(output, text=hide_call(output.text)) for output in outputs]
+    return [output for output in shown if not is_blank(output.text)]
+
+
 def _take_call(work: Work, outputs: list[Output]) -> tuple[str, list[Output]]:
     """Return the answer with the call of a tool, and the outputs with the call in words for people.
 
-    The answer is empty where no tools were offered or the model called none.
+    The answer is empty where the model called no tool, or none that may run.
     """
-    tools = work.job.options.get("tools")
-    if not isinstance(tools, str) or not outputs:
+    if work.job.tools is None or not outputs:
         return "", outputs
-    words, call = split_call(outputs[0].text, tools.split())
+    words, call = split_call(outputs[0].text, work.job.tools)
+    if call is not None and not work.job.tools:
+        return "", [replace(outputs[0], text=words or CALL_BEYOND_LAST)]
     shown = "\n\n".join(part for part in (words, call.describe() if call else "") if part)
     if call is not None:
         # A call that cannot run is told to the model alone, which answers once more.

@@ -166,7 +166,7 @@ def _record_start(work: Work, view: _RunView, after_seconds: float | None = None
 def _get_shown_answer(work: Work) -> str:
     """Return the answer so far, without thoughts and without the call of a tool."""
     answer = extract_answer(work.text, is_whole=False)
-    return hide_call(answer) if work.job.options.get("tools") else answer
+    return answer if work.job.tools is None else hide_call(answer)
 
 
 def _show(work: Work, view: _RunView) -> None:

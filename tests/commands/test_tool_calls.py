@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.jobs import JobState
+from bot.core.people import User
 from bot.core.platform import Destination
 from bot.core.replies import MessageRef, Reply
+from bot.credits.credits import Credits
+from bot.jobs.recovery import LEASE_SECONDS
 from tests.bench import Bench
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR
 
@@ -160,3 +164,114 @@ async def test_a_channel_without_tools_is_refused(bench: Bench) -> None:
 
     assert reply is not None
     assert reply.text.startswith("channel belongs to tools")
+
+
+async def test_a_call_after_the_last_is_hidden(tools: Bench) -> None:
+    tools.backend.will(words=DRAW[2:])
+
+    await tools.say("/chat draw me a fox")
+
+    assert "No tool is left for this question: answer in words." in str(tools.backend.last_run.inputs)
+    assert tools.last_text == "I may use no more tools for this question. Ask again, and I go on."
+    assert not any('"tool"' in reply.text for shown in tools.platform.messages.values() for reply in shown.history)
+
+
+async def test_a_stopped_answer_shows_no_half_call(tools: Bench) -> None:
+    tools.backend.answers = [DRAW]
+    tools.backend.will(hangs_after=3)
+    await tools.say("/chat draw me a fox")
+
+    await tools.press("cancel")
+
+    assert "Here it comes." in tools.last_text
+    assert "tool" not in tools.last_text
+
+
+async def test_a_stop_at_the_end_of_an_answer_ends_the_chain(tools: Bench) -> None:
+    tools.backend.answers = [DRAW]
+    tools.backend.will(hangs_after=4)
+    await tools.say("/chat draw me a fox")
+    job = await tools.get_job()
+    async with tools.app.database.write() as tx:  # another process heard the press; this one has read the last word
+        await tx.jobs.request_cancel(job.id, "web:ana", tools.clock.now())
+
+    tools.backend.last_run.released.set()
+    await tools.wait_until_idle()
+
+    assert (await tools.get_job(job.id)).state is JobState.DELIVERED
+    assert len(tools.backend.runs) == 1
+
+
+async def test_tools_turned_off_meanwhile_draw_nothing(tools: Bench) -> None:
+    tools.backend.answers = [DRAW, ("Another time.",)]
+    tools.backend.will(hangs_after=4)
+    await tools.say("/chat draw me a fox")
+    tools.backend.will(hangs_after=None)
+
+    await tools.say("/settings chat --tools off", by=MODERATOR)
+    tools.backend.last_run.released.set()
+    await tools.wait_until_idle()
+
+    assert [str(run.model.task) for run in tools.backend.runs.values()] == ["chat", "chat"]
+    assert "Tools are turned off here now." in str(tools.backend.last_run.inputs)
+    assert tools.last_text == "Another time."
+
+
+async def test_a_restart_while_a_tool_begins_is_no_refusal(
+    tools: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_ask = Credits.count_ask
+
+    async def count_and_drain(self: Credits, user: User, request_key: str) -> None:
+        tools.app.jobs.is_accepting = not request_key.endswith(":tool")
+        await count_ask(self, user, request_key)
+
+    tools.backend.answers = [DRAW, ("After the restart.",)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Credits, "count_ask", count_and_drain)
+        await tools.say("/chat draw me a fox")
+    assert len(tools.backend.runs) == len(tools.platform.messages) == 1
+    await tools.close()
+
+    again = await tools.open_again(tmp_path)
+    await again.wait_until_idle()
+
+    assert [str(run.model.task) for run in again.backend.runs.values()] == ["chat", "imagine", "chat"]
+    assert again.last_text == "After the restart."
+    await again.close()
+
+
+async def test_a_question_of_a_tool_is_asked_once(tools: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await tools.say("/settings general --confirm_above 20", by=MODERATOR)
+    await tools.say("/settings model imagine flux-dev", by=MODERATOR)
+    tools.backend.answers = [DRAW, ("There.",)]
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.jobs.messages._record_delivery", _break)
+        await tools.say("/chat draw me a fox")
+    await tools.advance_time(LEASE_SECONDS)
+    assert len(tools.platform.messages) == 2
+
+    await tools.press("confirm")
+
+    assert [run.model.task.value for run in tools.backend.runs.values()] == ["chat", "imagine", "chat"]
+
+
+async def _break(*_arguments: object, **_options: object) -> None:
+    raise RuntimeError("the process ends before the commit")
+
+
+async def test_a_purse_that_is_empty_after_the_picture_ends_in_one_sentence(tools: Bench) -> None:
+    tools.backend.answers = [DRAW]
+    tools.backend.will(hangs_after=0)
+    await tools.say("/chat draw me a fox")
+    tools.backend.last_run.released.set()
+    await tools.wait_until_idle()
+    await tools.say(f"/quota set {ANA.id} --day 3", by=MODERATOR)
+
+    tools.backend.last_run.released.set()
+    await tools.wait_until_idle()
+
+    assert tools.last_text.startswith("The answer does not go on. ")
+    assert "credits short" in tools.last_text
+    assert len(tools.backend.runs) == 2
+    assert await tools.list_open_holds() == []
