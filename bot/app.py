@@ -47,7 +47,9 @@ from bot.jobs.presenting import Presenter
 from bot.jobs.recovery import Recovery
 from bot.jobs.retention import Retention, RetentionLimits
 from bot.jobs.runner import Runner
+from bot.jobs.webhooks import Webhooks
 from bot.jobs.work import JobServices, UsualTimes
+from bot.media.fetching import Fetcher
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.config import DiscordConfig
@@ -72,8 +74,8 @@ USER_INSTALL_WORKSPACE = Workspace("discord", "user-installs")
 class App:
     """The bot. Call `open`, `serve` for the page, then `drain` and `close`.
 
-    `badge` names an unofficial backend on every result; `owners` are added to the settings' `ADMIN_USERS`. `clock` and
-    `backends` replace the real ones in tests.
+    `badge` names an unofficial backend on every result; `owners` are added to the settings' `ADMIN_USERS`. `clock`,
+    `backends` and `fetcher` replace the real ones in tests.
     """
 
     def __init__(
@@ -84,13 +86,14 @@ class App:
         owners: Sequence[Owner] = (),
         clock: Clock | None = None,
         backends: Mapping[str, Backend] | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.worker = f"{socket.gethostname()}:{uuid.uuid4().hex[:12]}"
         self.database = Database(settings.database_address)
-        origins = _list_allowed_origins(settings)
-        self.media = Media(settings.data_dir, allowed_origins=origins, max_kept_bytes=settings.media_max_bytes)
+        fetcher = fetcher or Fetcher(_list_allowed_origins(settings))
+        self.media = Media(settings.data_dir, fetcher=fetcher, max_kept_bytes=settings.media_max_bytes)
         self.backends = _create_backends(settings, self.clock) if backends is None else backends
         # `open` fills both: a connection needs the dispatcher, and the dispatcher's jobs post by a platform's name.
         self.platforms: dict[str, Platform] = {}
@@ -103,6 +106,7 @@ class App:
         moderation = _create_moderation(settings, self.database, self.clock, all_owners)
         self.notices = Notices(self.platforms, moderation, all_owners)
         self.credits = _create_credits(settings, self.database, self.clock, formatter, self.notices)
+        self.webhooks = self._create_webhooks(fetcher)
 
         job_services = JobServices(
             self.database,
@@ -111,11 +115,12 @@ class App:
             self.media,
             self.backends,
             self.platforms,
-            Presenter(formatter, catalogue, badge, (settings.public_url or "").rstrip("/")),
+            Presenter(formatter, catalogue, badge, self._page_url),
             UsualTimes(self.database, self.clock),
             self.clock,
             JobQueues(MAX_CONCURRENT_RUNS, _list_backend_limits(self.backends.values())),
             moderation.get_settings,
+            self.webhooks,
         )
         self.runner = Runner(job_services)
         self.inbox = Inbox(self.database, self.runner, self.clock)
@@ -128,6 +133,21 @@ class App:
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         self._stack = AsyncExitStack()
+
+    @property
+    def _page_url(self) -> str:
+        return (self.settings.public_url or "").rstrip("/")
+
+    def _create_webhooks(self, fetcher: Fetcher) -> Webhooks:
+        return Webhooks(
+            self.database,
+            self.clock,
+            fetcher,
+            self.platforms,
+            self.notices.notify_moderators,
+            micros_per_credit=self.settings.credit_micros,
+            page_url=self._page_url,
+        )
 
     def _create_recovery(self) -> Recovery:
         return Recovery(
@@ -154,6 +174,7 @@ class App:
             PaintLinks(self.database, self.clock, self.media, settings.public_url or ""),
             list_menu(has_public_page=settings.public_url is not None),
             ModelRuns(self.added_models, directory, self.database, self.clock),
+            self.webhooks,
         )
 
     async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:
@@ -210,6 +231,8 @@ class App:
         self._stack.push_async_callback(server.stop)
         self.retention.start()
         self._stack.push_async_callback(self.retention.stop)
+        self.webhooks.start()
+        self._stack.push_async_callback(self.webhooks.stop)
         address = f"http://{_format_host(host)}:{port}/"
         self._stack.push_async_callback(authenticator.close)
         await authenticator.open(address)

@@ -20,6 +20,7 @@ from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.declaration import Command
 from bot.dispatch.parsing import parse_command
+from bot.media.fetching import Fetcher
 from bot.settings import Owner
 from tests.fakes.backend import ScriptedBackend
 from tests.fakes.clock import ManualClock
@@ -50,6 +51,7 @@ class Bench:
         backend: ScriptedBackend | None = None,
         platform: FakePlatform | None = None,
         limits: MessageLimits | None = None,
+        fetcher: Fetcher | None = None,
         **changes: object,
     ) -> "Bench":
         """Start a bot on a folder. A second bot on the folder of a closed bot continues its jobs."""
@@ -64,7 +66,7 @@ class Bench:
         }
         settings = DEFAULT_SETTINGS.model_copy(update={**plain, **changes})
         owners = (Owner("web", "page", "owner"),)
-        app = App(settings, owners=owners, clock=clock, backends={backend.name: backend})
+        app = App(settings, owners=owners, clock=clock, backends={backend.name: backend}, fetcher=fetcher)
         get_outside_work().count_transactions(app.database)
         bench = cls(app, backend, platform, clock)
         await place_empty_database(settings.database_address)

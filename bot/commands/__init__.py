@@ -31,6 +31,7 @@ from bot.commands.settings import (
     SettingsReset,
     SettingsRun,
     SettingsShow,
+    SettingsWebhook,
 )
 from bot.commands.setup import Setup
 from bot.commands.sound import Music, Speak, Transcribe
@@ -90,6 +91,7 @@ MENU: tuple[type[Command], ...] = (
     SettingsPictures,
     SettingsGeneral,
     SettingsRun,
+    SettingsWebhook,
     SettingsReset,
     PresetShare,
     PresetUnshare,

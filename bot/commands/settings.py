@@ -6,7 +6,7 @@ from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.models import Task
-from bot.core.people import Rank
+from bot.core.people import Rank, Workspace
 from bot.core.replies import Reply
 from bot.dispatch.declaration import (
     MAX_CHOICES,
@@ -47,7 +47,13 @@ class SettingsShow(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         settings = await get_settings(services, invocation.user)
         lines = format_settings(settings, invocation.user, services)
+        lines.append(await _describe_webhook(invocation, services))
         return Reply(text="\n".join(["This workspace's settings:", *lines]), is_private=True)
+
+
+async def _describe_webhook(invocation: Invocation, services: Services) -> str:
+    workspace = Workspace(invocation.user.platform, invocation.user.workspace)
+    return f"- **Results are posted**: {await services.webhooks.describe(workspace)}"
 
 
 def _suggest_models(services: Services, typed: str, _given: Mapping[str, OptionValue]) -> Sequence[Choice]:
@@ -227,6 +233,26 @@ class SettingsRun(Command):
             format_setting_key("run_below_credits"): self.below,
         }
         return await change_and_reply(services, invocation.user, values, "run")
+
+
+@command("settings webhook", rank=Rank.MODERATOR, private=True)
+class SettingsWebhook(Command):
+    """Post ended jobs of this workspace to a server of yours, signed; turn that off; or send a test."""
+
+    url: str = option("Which public https address gets them? Or off, or test.", max_length=500)
+    secret: str | None = option(
+        "Which secret signs them? whsec_ and base64; I never show it again.", default=None, max_length=120
+    )
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        by, webhooks = invocation.user, services.webhooks
+        if self.url == "test":
+            return Reply(text=await webhooks.send_test(Workspace(by.platform, by.workspace)), is_private=True)
+        if self.url == "off":
+            await webhooks.turn_off(by)
+        else:
+            await webhooks.change(by, self.url, self.secret or "")
+        return Reply(text=await _describe_webhook(invocation, services), is_private=True)
 
 
 @command("settings reset", rank=Rank.MODERATOR, private=True)

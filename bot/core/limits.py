@@ -246,3 +246,14 @@ MAX_RUN_REQUESTS = 5
 
 MAX_PRESETS = 25
 """Presets of one person, and as many of one workspace: a list of them fits into a message."""
+
+# Webhooks of workspaces
+
+WEBHOOK_POST_SECONDS = 15.0
+"""Time for one post to a workspace's webhook: a receiver that answers at once keeps the connection for milliseconds."""
+
+MAX_CONCURRENT_WEBHOOK_POSTS = 8
+"""Posts to webhooks at once, one for each workspace: silent receivers hold a few connections, and delay each other."""
+
+WEBHOOK_GIVE_UP_SECONDS = 12 * 60 * 60.0
+"""Time from the end of a job to the last attempt: a receiver that is down for a night gets everything afterwards."""

@@ -91,6 +91,13 @@ class Platform(Protocol):
         """Return the channel of direct messages to a user, or None without such a channel."""
         ...
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        """Return whether a channel is the direct messages of one person. Return true while the platform does not tell.
+
+        A person's conversations on the page are no direct messages: the page has no other channels.
+        """
+        ...
+
     async def is_private_thread(self, channel: Channel) -> bool:
         """Return whether only the members of the channel's thread see the thread, not all readers of the channel.
 

@@ -43,6 +43,7 @@ from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.jobs.jobs import Jobs
+from bot.jobs.webhooks import Webhooks
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
 
@@ -300,6 +301,7 @@ class Services:
     paint_links: PaintLinks
     menu: Sequence[type[Command]]
     runs: ModelRuns
+    webhooks: Webhooks
 
     def for_user(self, user: User) -> "Services":
         """Return the services with the catalogue of the user's workspace."""

@@ -136,11 +136,17 @@ def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
 
 async def _record_delivery(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -> None:
     now = work.services.clock.now()
+    webhooks = work.services.webhooks
+    is_posted = await webhooks.wants(work.job)
     async with work.services.database.write(is_urgent=True) as tx:
         for message in shown:
             await tx.messages.put(message)
         moved = await work.move(tx, _get_final_state(work.job.state, is_delivered=is_delivered), notified_at=now)
+        if is_posted:
+            await webhooks.add(tx, moved)
     work.job = moved
+    if is_posted:
+        webhooks.notify()
     metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=moved.state.value).inc()
     if is_delivered:
         seconds = (now - moved.created_at).total_seconds()

@@ -16,6 +16,7 @@ from bot.core.platform import Destination, Platform
 from bot.credits.credits import Credits
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.presenting import Presenter, Result
+from bot.jobs.webhooks import Webhooks
 from bot.media.media import Media
 from bot.moderation.moderation import WorkspaceSettings
 from bot.storage.database import Database, Transaction
@@ -85,6 +86,7 @@ class JobServices:
     queues: JobQueues
     get_settings: Callable[[str, str], Awaitable[WorkspaceSettings]]
     """`Moderation.get_settings`: the settings of a platform's workspace."""
+    webhooks: Webhooks
     follow_ups: FollowUps = field(default_factory=FollowUps)
 
 

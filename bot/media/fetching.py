@@ -1,7 +1,8 @@
-"""Downloads files: guarded against private addresses, with limits of size and time; decodes `data:` addresses too.
+"""Downloads files, and posts to strangers' servers: guarded against private addresses, with limits of size and time.
 
 A host is resolved once, the addresses are checked, and the connection goes to a checked address: a second look-up could
-answer differently. The Host header and TLS still carry the name. Each redirect is checked in the same way.
+answer differently. The Host header and TLS still carry the name. Each redirect of a download is checked in the same
+way; a post follows none. `data:` addresses are decoded.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from bot.core.errors import BadFile, OutputGone, Unavailable, UnsafeAddress
+from bot.core.limits import WEBHOOK_POST_SECONDS
 from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, resolve, resolve_public_addresses
 from bot.media.decoding import build_too_large_error
 
@@ -28,6 +30,7 @@ _TIMEOUT_SECONDS = 30.0
 _BYTES_IN_TIME = 32 * 1024 * 1024
 """The file that `_TIMEOUT_SECONDS` are enough for; larger ones take longer in proportion."""
 _TIMEOUTS = httpx.Timeout(10.0, connect=5.0)
+_UNREADABLE = "That address could not be read just now. Please try again."
 _NO_KEEPALIVE = httpx.Limits(max_keepalive_connections=0)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -112,6 +115,24 @@ class Fetcher:
             raise Unavailable("That address took too long to answer. Please try again.") from error
         return FetchedFile(target.getvalue() if isinstance(target, io.BytesIO) else b"", mime)
 
+    async def check_public(self, url: str) -> None:
+        """Raise `UnsafeAddress`, `BadFile` or `Unavailable` for an address that `post` would not reach."""
+        await self._find_route(_parse(url), frozenset())
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Send a body over https to a public address, and return the status of the response, which is not read.
+
+        No redirect is followed: its target was chosen by a stranger. Raise as `fetch` does.
+        """
+        try:
+            async with asyncio.timeout(WEBHOOK_POST_SECONDS):
+                route = await self._find_route(_parse(url), frozenset())
+                response = await self._request("POST", route, headers, body)
+                await response.aclose()
+                return response.status_code
+        except TimeoutError as error:
+            raise Unavailable("That address took too long to answer. Please try again.") from error
+
     async def close(self) -> None:
         """Close connections."""
         clients, self._clients = list(self._clients.values()), {}
@@ -158,42 +179,41 @@ class Fetcher:
         return _Route(url, [url.copy_with(host=address) for address in addresses[:_MAX_ADDRESSES]], is_configured=False)
 
     async def _get(self, route: _Route, file: BinaryIO, max_bytes: int, headers: Mapping[str, str]) -> str | httpx.URL:
-        """Write the file and return its type, or a redirect's target. Try the next address if one does not connect."""
+        """Write the file and return its type, or a redirect's target."""
+        async with AsyncExitStack() as stack:
+            response = await self._request("GET", route, headers)
+            stack.push_async_callback(response.aclose)
+            if response.has_redirect_location:
+                return _parse(str(route.url.join(response.headers["location"])))
+            _check_response(response, max_bytes)
+            try:
+                await _write_body(response, file, max_bytes)
+            except httpx.HTTPError as error:
+                raise Unavailable(_UNREADABLE) from error
+            return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+    async def _request(
+        self, method: str, route: _Route, headers: Mapping[str, str], body: bytes | None = None
+    ) -> httpx.Response:
+        """Return an open response, whose body is still to be read. Try the next address if one does not connect."""
         client = await self._client(route)
         unreached: Exception | None = None
         for address in route.connect_to:
             client.cookies.clear()  # the client is shared: no server may see another's cookies
             request = client.build_request(
-                "GET",
+                method,
                 address,
+                content=body,
                 headers={**headers, "Host": route.url.netloc.decode(), "Accept-Encoding": "identity"},
                 extensions={"sni_hostname": route.url.raw_host.decode().strip("[]")},
             )
             try:
-                return await self._send(client, request, route.url, file, max_bytes)
+                return await client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 unreached = error
             except httpx.HTTPError as error:
-                raise Unavailable("That address could not be read just now. Please try again.") from error
+                raise Unavailable(_UNREADABLE) from error
         raise Unavailable("That address could not be reached just now. Please try again.") from unreached
-
-    async def _send(
-        self, client: httpx.AsyncClient, request: httpx.Request, url: httpx.URL, file: BinaryIO, max_bytes: int
-    ) -> str | httpx.URL:
-        async with AsyncExitStack() as stack:
-            response = await client.send(request, stream=True)
-            stack.push_async_callback(response.aclose)
-            if response.has_redirect_location:
-                return _parse(str(url.join(response.headers["location"])))
-            _check_response(response, max_bytes)
-            size_bytes = 0
-            async for chunk in response.aiter_raw():
-                size_bytes += len(chunk)
-                if size_bytes > max_bytes:
-                    raise build_too_large_error(max_bytes)
-                # Into memory, or into the system's cache of a file: no call that waits for a disk.
-                file.write(chunk)
-            return str(response.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
     async def _client(self, route: _Route) -> httpx.AsyncClient:
         """Return the client for a route, which keeps connections to configured origins alone."""
@@ -212,6 +232,16 @@ class Fetcher:
         if self._tls is None:
             self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
         return self._tls
+
+
+async def _write_body(response: httpx.Response, file: BinaryIO, max_bytes: int) -> None:
+    size_bytes = 0
+    async for chunk in response.aiter_raw():
+        size_bytes += len(chunk)
+        if size_bytes > max_bytes:
+            raise build_too_large_error(max_bytes)
+        # Into memory, or into the system's cache of a file: no call that waits for a disk.
+        file.write(chunk)
 
 
 def _parse(url: str) -> httpx.URL:

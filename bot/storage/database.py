@@ -27,6 +27,7 @@ from bot.storage.predictions import OutputStore, PredictionStore
 from bot.storage.presets import PresetStore
 from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
+from bot.storage.webhooks import WebhookStore
 from bot.storage.workers import InboxStore, WorkerStore
 
 S = TypeVar("S")
@@ -82,6 +83,7 @@ class Transaction:
     erasure = _Store(ErasureStore)
     page = _Store(PageStore)
     visitors = _Store(VisitorStore)
+    webhooks = _Store(WebhookStore)
 
 
 class ConnectedEngine(Protocol):

@@ -37,6 +37,7 @@ from bot.storage.tables.people import (
     turns,
     users,
     visitor_keys,
+    webhooks,
     workspaces,
 )
 
@@ -220,9 +221,9 @@ class ErasureStore:
         return [Workspace(row.platform, row.id) for row in await self._run(_SELECT_REMOVED, {"before": before})]
 
     async def erase_workspace(self, workspace: Workspace) -> None:
-        """Delete a workspace's policies, presets, refused words, users, conversations and audit log."""
+        """Delete a workspace's policies, presets, refused words, users, conversations, webhook and audit log."""
         facts = bind_workspace(workspace)
-        for table in (policies, presets, refused_words, users, conversations, audit):
+        for table in (policies, presets, refused_words, users, conversations, webhooks, audit):
             is_here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
             await self._run(sa.delete(table).where(*is_here), facts)
         is_it = (workspaces.c.platform == bindparam("of_platform"), workspaces.c.id == bindparam("of_workspace"))

@@ -65,6 +65,7 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "preset share": CommandExample({"name": "ours"}, before=(PRESET,)),
     "preset unshare": CommandExample({"name": "ours"}, before=(PRESET, ("preset share", {"name": "ours"}))),
     "settings run": CommandExample({"models": "approved"}),
+    "settings webhook": CommandExample({"url": "off"}),
     "settings general": CommandExample({"keep_days": 5}),
     "video": CommandExample({"prompt": "a fox runs", "duration": 1, "quality": "draft"}),
     "unblock": CommandExample(before=(("block", {"user": ANA}),)),

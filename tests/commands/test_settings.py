@@ -19,7 +19,7 @@ async def say_as_moderator(bench: Bench, line: str) -> str:
 async def test_settings_show_lists_all_settings(bench: Bench) -> None:
     text = await say_as_moderator(bench, "/settings show")
 
-    assert len(text.splitlines()) == 18
+    assert len(text.splitlines()) == 19
     assert "- **Time zone**: UTC *(default)*" in text
     assert "- **What was asked is kept**: 30 days *(default)*" in text
 

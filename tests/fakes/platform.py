@@ -99,6 +99,9 @@ class FakePlatform:
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         return Channel(self.name, workspace, f"direct-{user}")
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        return channel.id.startswith("direct-")
+
     async def is_private_thread(self, channel: Channel) -> bool:
         return channel.thread in self.private_threads
 

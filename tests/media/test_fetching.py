@@ -3,9 +3,7 @@
 import asyncio
 import base64
 import gzip
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from bot.core.errors import BadFile, EaselError, OutputGone, Unavailable, UnsafeAddress
 from bot.media.fetching import FetchedFile, Fetcher
+from tests.certificates import make_contexts
 
 PRIVATE = "I do not follow links to private or local addresses."
 BODY = b"\x89PNG and so on" * 100
@@ -290,16 +289,7 @@ async def test_a_file_inside_its_address_is_decoded_within_the_limit(fetcher: Fe
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """TLS contexts of the server pictures.example and of a client with its certificate."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is needed to make a certificate")
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subject = ["-subj", "/CN=pictures.example", "-addext", "subjectAltName=DNS:pictures.example"]
-    new = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run([openssl, *new, *subject], check=True, capture_output=True)
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(cert, key)
-    return server, ssl.create_default_context(cafile=str(cert))
+    return make_contexts(tmp_path, "pictures.example")
 
 
 class RebindingResolver:

@@ -16,7 +16,7 @@ CONNECTIONS = {
     "bot/cli/health.py": "the bot's own /readyz",
     "bot/cli/local_servers.py": "the usual ports of model servers on this machine; nothing is sent",
     "bot/cli/web.py": "the bot's own page",
-    "bot/media/fetching.py": "the guarded fetcher",
+    "bot/media/fetching.py": "the guarded fetcher: downloads, and posts to the webhooks of workspaces",
     "bot/platforms/slack/connection.py": "Slack's Web API, at the owner's address",
     "bot/sandbox/webhooks.py": "webhooks of the sandbox, which holds no secrets",
 }
@@ -28,10 +28,11 @@ SESSIONS = {
     "bot/backends/replicate/streams.py": "the event streams of the backend",
     "bot/backends/replicate/prices.py": "the models' pages of the backend, without the token and within a bound",
     "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
+    "bot/jobs/webhooks.py": "signed posts to a workspace's own webhook, by the guarded fetcher",
     "bot/platforms/slack/ephemeral.py": "the response address of an interaction, from a signed request of Slack's",
     "bot/platforms/slack/uploads.py": "bytes sent to an upload address of Slack's",
 }
-"""Modules that may send requests over a session opened elsewhere. Only Slack's uploads handle files, and only send."""
+"""Modules that may send requests over a session or fetcher opened elsewhere. Only Slack's uploads send files."""
 
 _CLIENT_MODULES = {"requests", "urllib3", "urllib.request", "http.client", "ftplib", "telnetlib", "pycurl"}
 _CLIENT_NAMES = {
@@ -65,7 +66,7 @@ def list_requests(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _REQUEST_METHODS:
             target = ast.unparse(node.func.value)
-            if target.rpartition(".")[2].strip("_") in ("session", "http", "http_client"):
+            if target.rpartition(".")[2].strip("_") in ("session", "http", "http_client", "fetcher"):
                 yield f"{target}.{node.func.attr}"
 
 

@@ -12,6 +12,7 @@ _CHANGEABLE = {
     "accounts": "SELECT * FROM accounts ORDER BY 1",
     "words": "SELECT * FROM refused_words ORDER BY 1, 2, 3",
     "pauses": "SELECT * FROM pauses ORDER BY 1",
+    "webhooks": "SELECT * FROM webhooks ORDER BY 1, 2",
     "workspaces": "SELECT * FROM workspaces ORDER BY 1, 2",
     "blocks": "SELECT platform, id, blocked_until FROM users WHERE blocked_until IS NOT NULL ORDER BY 1, 2",
     "jobs": "SELECT id, state FROM jobs ORDER BY 1",

@@ -127,6 +127,16 @@ async def test_a_post_returns_an_address_for_any_process(platform_case: Platform
     assert "hello" in read_text()
 
 
+async def test_direct_messages_are_told_from_channels(platform_case: PlatformCase) -> None:
+    platform, home = platform_case.platform, platform_case.home
+    direct = await platform.find_direct_channel(home.workspace, platform_case.user.id)
+
+    assert not platform.is_direct_channel(home)
+    if platform.name in ("discord", "slack"):
+        assert direct is not None
+        assert platform.is_direct_channel(direct)
+
+
 async def test_equal_nonces_make_a_single_message(platform_case: PlatformCase) -> None:
     platform, read_text = platform_case.platform, platform_case.read_text
 

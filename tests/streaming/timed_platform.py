@@ -69,6 +69,9 @@ class TimedPlatform:
     async def find_direct_channel(self, workspace: str, user: str) -> Channel | None:
         return None
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        return False
+
     async def is_private_thread(self, channel: Channel) -> bool:
         return False
 

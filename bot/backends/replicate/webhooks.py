@@ -5,9 +5,6 @@ replicate.com/docs/topics/webhooks/verify-webhook.
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import hmac
 import json
 import logging
@@ -25,6 +22,7 @@ from bot.core.backend import RunNotification, RunNotificationHandler
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendError, Unavailable
+from bot.core.webhook_signatures import compute_signature, decode_secret
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +34,11 @@ _MAX_TIMESTAMP_DIGITS = 15
 
 def is_signature_valid(body: bytes, *, webhook_id: str, timestamp: str, signatures: str, secret: str) -> bool:
     """Return whether one of the space-separated `v1,<base64>` signatures matches. `body` is the raw request body."""
-    key = _decode_key(secret)
+    key = decode_secret(secret)
     if key is None:
         return False
-    signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
-    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
-    given = [entry.removeprefix("v1,").encode() for entry in signatures.split() if entry.startswith("v1,")]
+    expected = compute_signature(key, webhook_id, timestamp, body).encode()
+    given = [entry.encode() for entry in signatures.split() if entry.startswith("v1,")]
     return any(hmac.compare_digest(expected, signature) for signature in given)
 
 
@@ -49,14 +46,6 @@ def is_recent(timestamp: str, now: float) -> bool:
     """Return whether `timestamp`, in Unix seconds, is within the tolerance of `now`."""
     is_number = timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_TIMESTAMP_DIGITS
     return is_number and abs(now - int(timestamp)) <= TOLERANCE_SECONDS
-
-
-def _decode_key(secret: str) -> bytes | None:
-    # Replicate's example splits at "_", which breaks if the base64 of a key contains one.
-    try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True) or None
-    except (binascii.Error, ValueError):
-        return None
 
 
 MAX_MISSED_WEBHOOKS = 3

@@ -72,6 +72,10 @@ class ConsolePlatform:
         """Return None: the process ends with the command, and reads no notices later."""
         return None
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        """Return false: a terminal has one channel."""
+        return False
+
     async def is_private_thread(self, channel: Channel) -> bool:
         """Return false: a terminal has no threads."""
         return False

@@ -206,6 +206,10 @@ class DiscordPlatform:
 
     # For messages of interactions without a job.
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        """Return whether no server of the bot has the channel: Discord tells the bot all channels of its servers."""
+        return not isinstance(self._client.get_channel(int(channel.id)), discord.abc.GuildChannel)
+
     async def is_private_thread(self, channel: Channel) -> bool:
         """Return whether a thread is private. A thread that Discord does not show to the bot counts as private."""
         if not channel.thread or channel.is_reply_chain:

@@ -150,6 +150,10 @@ class SlackPlatform:
             self._direct_channels[workspace, user] = str(response["channel"]["id"])
         return Channel(NAME, workspace, self._direct_channels[workspace, user])
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        """Return whether an id is of direct messages, which begin with D (docs.slack.dev/apis/events-api)."""
+        return channel.id.startswith("D")
+
     async def is_private_thread(self, channel: Channel) -> bool:
         """Return false: everybody in a channel of Slack reads the channel's threads."""
         return False

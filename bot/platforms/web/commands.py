@@ -1,11 +1,13 @@
 """Converts the command menu to JSON for the page's forms, and the page's requests to invocations."""
 
+import re
 from collections.abc import Mapping
 
 from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.invocations import Invocation
 from bot.core.json import JSON, as_object
 from bot.core.people import Channel, User
+from bot.core.webhook_signatures import KEY_PREFIX
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionKind, OptionValue, Services
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import Menu, find_command, parse_command
@@ -14,6 +16,7 @@ from bot.platforms.web.request_parsing import MessageRequest
 
 _NAME_CHARACTERS = 100
 _MAX_OFFERED = 6
+_WEBHOOK_SECRET = re.compile(rf"{KEY_PREFIX}[^\s\"']+")
 
 
 def menu_to_json(services: Services) -> JSON:
@@ -44,8 +47,10 @@ def build_invocation(request: MessageRequest, menu: Menu, user: User, channel: C
 
 
 def format_request_text(request: MessageRequest) -> str:
-    """Return the text of the user's own message: the typed words and the form's options."""
-    return " ".join([request.text.strip(), *(f"--{name} {_quote(value)}" for name, value in request.options.items())])
+    """Return the text of the user's own message: the typed words and the form's options, without webhook secrets."""
+    text = " ".join([request.text.strip(), *(f"--{name} {_quote(value)}" for name, value in request.options.items())])
+    # The page keeps messages and exports them: a secret of /settings webhook belongs into neither.
+    return _WEBHOOK_SECRET.sub(f"{KEY_PREFIX}…", text)
 
 
 def format_files_note(request: MessageRequest) -> str:

@@ -70,6 +70,10 @@ class WebPlatform:
         """Return the user's channel for notices, which the page lists among the user's conversations."""
         return Channel(NAME, workspace, f"{user}.notices")
 
+    def is_direct_channel(self, channel: Channel) -> bool:
+        """Return false: a conversation of the page is what a channel is elsewhere."""
+        return False
+
     async def is_private_thread(self, channel: Channel) -> bool:
         """Return false: the page has no threads."""
         return False

@@ -189,6 +189,19 @@ inbox = sa.Table(
     sa.Index("inbox_received_at", "received_at"),
 )
 
+# Ended jobs that wait for a workspace's own webhook. No words: each attempt reads the job, which may be erased by then.
+webhook_posts = sa.Table(
+    "webhook_posts",
+    metadata,
+    sa.Column("job", Key, sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    key_column("platform"),
+    key_column("workspace"),
+    count_column("attempts"),
+    time_column("created_at"),
+    time_column("due_at"),
+    sa.Index("webhook_posts_of_workspace", "platform", "workspace", "due_at"),
+)
+
 # No CHECK on `state`: each backend has words of its own.
 predictions = sa.Table(
     "predictions",

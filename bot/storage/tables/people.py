@@ -166,6 +166,20 @@ presets = sa.Table(
     time_column("at"),
 )
 
+# A workspace's own webhook. The secret signs each post, so it is kept as given; turning the webhook off erases it.
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    key_column("platform", is_primary=True),
+    key_column("workspace", is_primary=True),
+    text_column("url"),
+    text_column("secret"),
+    time_column("added_at"),
+    time_column("taken_at", is_optional=True),
+    time_column("failed_at", is_optional=True),
+    text_column("error"),
+)
+
 conversations = sa.Table(
     "conversations",
     metadata,

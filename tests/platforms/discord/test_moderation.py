@@ -132,6 +132,7 @@ async def test_spending_is_listed_and_exported_privately(town: Town, staff: Disc
 
 # Settings.
 
+WEBHOOK = {"url": "https://8.8.8.8/in?key=mine", "secret": "whsec_" + "c2Vj" * 10}
 SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("model", {"task": "imagine", "model": "sdxl"}, "**Models where nobody names one**: /imagine SDXL"),
     ("channel", {"channel": "#studio"}, "**Channels I may be used in**: {studio}"),
@@ -150,6 +151,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("general", {"keep_days": 7}, "**What was asked is kept**: 7 days"),
     ("general", {"confirm_above": 20}, "**A button asks first**: above 20 credits"),
     ("run", {"models": "off"}, "**/run takes**: nothing"),
+    ("webhook", WEBHOOK, "**Results are posted**: to https://8.8.8.8, when they end"),
 ]
 
 
@@ -164,6 +166,7 @@ async def test_each_setting_is_changed_shown_and_reset(staff: DiscordStaff) -> N
     reset = next(verb for verb in offered["options"] if verb["name"] == "reset")
     for choice in reset["options"][0]["choices"]:
         await staff.ask_as_moderator("settings reset", setting=choice["value"])
+    await staff.ask_as_moderator("settings webhook", url="off")
 
     assert after.splitlines()[1:] == [f"- {line.format(**named)}" for _, _, line in SETTINGS]
     assert await staff.ask_as_moderator("settings show") == before

@@ -158,6 +158,10 @@ SETTINGS = [
     ("general --keep_days 7", "**What was asked is kept**: 7 days"),
     ("general --confirm_above 20", "**A button asks first**: above 20 credits"),
     ("run off", "**/run takes**: nothing"),
+    (
+        f"webhook https://8.8.8.8/in?key=mine whsec_{'c2Vj' * 10}",
+        "**Results are posted**: to https://8.8.8.8, when they end",
+    ),
 ]
 NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "system_prompt", "language", "join"]
 NAMES += ["tools", "mention", "adult", "flagged", "reuse", "recipes", "time_zone", "retention_days"]
@@ -174,6 +178,7 @@ async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> Non
     after = await staff.ask_as_moderator("/settings show")
     for name in NAMES:
         await staff.ask_as_moderator(f"/settings reset {name}")
+    await staff.ask_as_moderator("/settings webhook off")
 
     assert after.splitlines()[1:] == [f"- {line.format(**shown)}" for _, line in SETTINGS]
     assert await staff.ask_as_moderator("/settings show") == before
