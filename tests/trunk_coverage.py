@@ -1,9 +1,11 @@
 """Limits the measurement of coverage to the tests of the trunk: tracing takes as long again as the other tests."""
 
 import os
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
+import aiosqlite.core
 import pytest
 from coverage import Coverage
 
@@ -18,6 +20,19 @@ def pytest_configure(config: pytest.Config) -> None:
     # The bots and sandboxes that tests start as processes would be traced too. The workers still need the variable.
     if hasattr(config, "workerinput"):
         os.environ.pop("COVERAGE_PROCESS_START", None)
+    if Coverage.current() is not None:
+        _leave_database_threads_untraced()
+
+
+def _leave_database_threads_untraced() -> None:
+    """Trace no thread of SQLite: SQLAlchemy runs there, and no code of the trunk."""
+    run_calls = aiosqlite.core._connection_worker_thread
+
+    def run_calls_untraced(calls: aiosqlite.core._TxQueue) -> object:
+        sys.settrace(None)
+        return run_calls(calls)
+
+    aiosqlite.core._connection_worker_thread = run_calls_untraced
 
 
 @pytest.hookimpl(wrapper=True)
