@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import aiosqlite.core
 import pytest
@@ -28,9 +29,9 @@ def _leave_database_threads_untraced() -> None:
     """Trace no thread of SQLite: SQLAlchemy runs there, and no code of the trunk."""
     run_calls = aiosqlite.core._connection_worker_thread
 
-    def run_calls_untraced(calls: aiosqlite.core._TxQueue) -> object:
+    def run_calls_untraced(tx: aiosqlite.core._TxQueue) -> Any:
         sys.settrace(None)
-        return run_calls(calls)
+        return run_calls(tx)
 
     aiosqlite.core._connection_worker_thread = run_calls_untraced
 
