@@ -8,7 +8,7 @@ no link runs twice.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.conversations.tools import MAX_CALLS, TOOLS, ToolCall, split_call
+from bot.conversations.tools import MAX_CALLS, TOOLS, ToolCall, cut_result, split_call
 from bot.core.backend import InputValue
 from bot.core.errors import Unavailable
 from bot.core.file_types import MediaKind
@@ -113,7 +113,7 @@ class ToolCalls:
             command=Task.CHAT,
             request_key=request_key,
             options={
-                "message": f"[Result of the tool] {result}",
+                "message": f"[Result of the tool] {cut_result(result)}",
                 **{
                     name: value
                     for name in kept

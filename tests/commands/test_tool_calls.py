@@ -275,3 +275,21 @@ async def test_a_purse_that_is_empty_after_the_picture_ends_in_one_sentence(tool
     assert "credits short" in tools.last_text
     assert len(tools.backend.runs) == 2
     assert await tools.list_open_holds() == []
+
+
+async def test_half_a_character_in_a_call_is_drawn_all_the_same(tools: Bench) -> None:
+    tools.backend.answers = [('{"tool": "imagine", "prompt": "\\ud83e fox"}',), ("There.",)]
+
+    await tools.say("/chat draw me a fox")
+
+    assert [run.model.task.value for run in tools.backend.runs.values()] == ["chat", "imagine", "chat"]
+    assert "Drawing: \ufffd fox" in list_texts(tools)
+
+
+async def test_a_model_reads_what_is_wrong_with_a_call(tools: Bench) -> None:
+    tools.backend.answers = [('Well. {"tool": "imagine", "prom',), ("Sorry.",)]
+
+    await tools.say("/chat draw me a fox")
+
+    assert "The call was not one JSON object." in str(tools.backend.last_run.inputs)
+    assert list_texts(tools)[-2:] == ["Well.", "Sorry."]

@@ -36,6 +36,7 @@ class ChatStream:
     text: str = ""
     tool: str = ""
     """The tool that the model calls, the first of several."""
+    call_id: str = ""
     arguments: str = ""
     finish_reason: str = ""
     is_done: bool = False
@@ -68,7 +69,11 @@ class ChatStream:
         # `reasoning_content` (llama.cpp, LM Studio) and `reasoning` (Ollama, OpenRouter, vLLM) are thoughts.
         delta = get_object(choice, "delta") or get_object(choice, "message")
         for call in get_objects(delta, "tool_calls"):
-            if call.get("index", 0) == 0 and len(self.arguments) <= MAX_CALL_CHARACTERS:
+            # Whole replies, and some servers' streams, give each call the index 0, or none.
+            call_id = get_text(call, "id")
+            self.call_id = self.call_id or call_id
+            is_first = call.get("index", 0) == 0 and call_id in ("", self.call_id)
+            if is_first and len(self.arguments) <= MAX_CALL_CHARACTERS:
                 function = get_object(call, "function")
                 self.tool = self.tool or get_text(function, "name")
                 self.arguments += get_text(function, "arguments")
@@ -95,9 +100,9 @@ class ChatStream:
         """Return a native call as the JSON object in which all other models write their calls."""
         try:
             arguments = as_object(json.loads(self.arguments or "{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = {"arguments": self.arguments}
-        return json.dumps({"tool": self.tool, **arguments}, ensure_ascii=False)
+        return json.dumps({"tool": self.tool, **arguments} | {"tool": self.tool})
 
     def describe_break(self) -> BackendError:
         """Return the error of a stream that broke off. Without a word nobody knows what the server did."""

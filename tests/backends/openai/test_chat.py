@@ -1,5 +1,6 @@
 """Chat on the stand-ins of Ollama, vLLM, OpenRouter and OpenAI: one dialogue each, then the faults of the stream."""
 
+import json
 import shutil
 import ssl
 import subprocess
@@ -10,7 +11,9 @@ import pytest
 from aiohttp import web
 
 from bot.backends.circuit_breaker import FAILURES_TO_OPEN
+from bot.backends.openai.chat import ChatStream
 from bot.core.jobs import JobState
+from bot.core.json import JSON
 from bot.core.models import Task
 from bot.core.replies import Tone
 from bot.dispatch.declaration import models_for
@@ -265,3 +268,16 @@ async def test_a_native_call_of_a_tool_draws_and_is_told_to_the_model(tmp_path: 
         # A model in a loop gets three results, and is offered no tool after the third.
         assert len(chats) == 4
         assert "tools" not in chats[3]
+
+
+def test_of_several_native_calls_in_one_reply_the_first_runs() -> None:
+    def make_call(number: int, arguments: str) -> JSON:
+        return {"id": f"call{number}", "function": {"name": "imagine", "arguments": arguments}}
+
+    calls = [make_call(1, '{"prompt": "a fox", "tool": "speak"}'), make_call(2, '{"prompt": "a hen"}')]
+    message: JSON = {"content": "", "tool_calls": calls}
+    stream = ChatStream("Ollama")
+
+    list(stream.read(json.dumps({"choices": [{"message": message, "finish_reason": "tool_calls"}]})))
+
+    assert json.loads(stream.end().snapshot.text) == {"tool": "imagine", "prompt": "a fox"}
