@@ -7,6 +7,7 @@ from bot.commands.audit import Audit
 from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
 from bot.commands.edit import Edit, PaintedEdit, RemoveBackground, Restore
+from bot.commands.feedback import FeedbackExport, FeedbackGive, FeedbackList
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.jobs import Cancel, Show, WorkspaceJobs
@@ -65,6 +66,7 @@ MENU: tuple[type[Command], ...] = (
     Usage,
     Cancel,
     Show,
+    FeedbackGive,
     PrivacyExport,
     PrivacyDelete,
     QuotaShow,
@@ -105,6 +107,8 @@ MENU: tuple[type[Command], ...] = (
     WordsList,
     WordsTest,
     WorkspaceJobs,
+    FeedbackList,
+    FeedbackExport,
     Audit,
     Pause,
     Resume,

@@ -66,7 +66,7 @@ class Chat(Command):
             "model": model.key,
             "system": self.system,
             **self._list_options(images),
-            **_store_facts(invocation, question, earlier),
+            **_store_facts(invocation, question, earlier, settings),
         }
         if tools or invocation.action == TOOL_RESULT:
             # After the last call too: a model that goes on calling shows no call to people.
@@ -144,13 +144,16 @@ def _show_pictures(draft: Draft, images: Sequence[InputFile], earlier: EarlierPi
     return draft.show({**earlier.shown_by, question: shown})
 
 
-def _store_facts(invocation: Invocation, question: Question, earlier: EarlierPictures) -> dict[str, InputValue]:
+def _store_facts(
+    invocation: Invocation, question: Question, earlier: EarlierPictures, settings: WorkspaceSettings
+) -> dict[str, InputValue]:
     """Return the options of a chat job that later steps and the reply need, as far as there are any."""
     remark = " · ".join(part for part in (invocation.remark, earlier.remark) if part)
     facts: dict[str, InputValue] = {
         "left_out": question.left_out_count,
         "drawing_prompt": invocation.drawing_prompt,
         "remark": remark,
+        "feedback": settings.feedback,
         "seen": list(earlier.borrowed),
     }
     return {name: value for name, value in facts.items() if value}

@@ -136,13 +136,14 @@ class SettingsPrompt(Command):
 
 @command("settings chat", rank=Rank.MODERATOR, private=True)
 class SettingsChat(Command):
-    """Set the language of answers, who may go on, how a mention is answered, and whether models may draw."""
+    """Set the language of answers, who may go on, how a mention is answered, and what else chat models do."""
 
     language: str | None = option("Which language do models answer in?", default=None, max_length=40)
     join: str | None = option("Who may go on with it?", default=None, choices=("everyone", "starter"))
     mention: str | None = option("How is a mention answered?", default=None, choices=("thread", "reply", "off"))
     tools: str | None = option("May models draw and edit for the asker?", default=None, choices=("on", "off"))
     channel: ChannelOption | None = option("In one channel alone (tools)?", default=None, max_length=100)
+    feedback: str | None = option("May people vote on answers (👍, 👎)?", default=None, choices=("on", "off"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         values: dict[str, JSON] = validate_language(self.language) if self.language else {}
@@ -153,9 +154,11 @@ class SettingsChat(Command):
         if self.tools:
             channel = require_id(invocation.user.platform, self.channel, "channel") if self.channel else ""
             values[format_setting_key("tools", channel)] = self.tools == "on"
+        values |= {format_setting_key("feedback"): self.feedback == "on"} if self.feedback else {}
         if not values:
-            raise BadOption("Say what to change: language, join, mention or tools.", option="language")
-        return await change_and_reply(services, invocation.user, values, "language", "join", "mention", "tools")
+            raise BadOption("Say what to change: language, join, mention, tools or feedback.", option="language")
+        shown = ("language", "join", "mention", "tools", "feedback")
+        return await change_and_reply(services, invocation.user, values, *shown)
 
 
 @command("settings pictures", rank=Rank.MODERATOR, private=True)

@@ -31,3 +31,9 @@ def neutralise_control_tokens(text: str) -> str:
 def mend_file_name(name: str) -> str:
     """Return a file's name as one line: U+FFFD for lone surrogates, NUL and other control characters."""
     return "".join(sign if sign >= " " and sign != "\x7f" else "\ufffd" for sign in mend_text(name))
+
+
+def escape_formula(cell: str) -> str:
+    """Return a cell of a table that no spreadsheet runs as a formula (owasp.org, CSV injection)."""
+    # An apostrophe marks text, as in a user name such as "=HYPERLINK(…)".
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.core.errors import BadOption, JobNotFound, NotAllowed
+from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import Job
 from bot.core.models import Task
@@ -87,6 +88,9 @@ class ButtonActions:
             invocation = await self._with_picture(press, job, "imagine", _drop_empty(options))
         elif press.action == "change":
             invocation = await self._with_picture(press, job, "edit", _drop_empty(options))
+        elif press.action == "reason":
+            given = {"job": job.id, **_drop_empty(options)}
+            invocation = await self._build_invocation(press, job, _FORMS["reason"].command, given)
         elif press.action == "ask":
             invocation = await self._build_invocation(press, job, Task.CHAT, _drop_empty(options))
         else:
@@ -211,6 +215,17 @@ class ButtonActions:
             press, job, Task.IMAGINE, {"prompt": str(job.options.get("drawing_prompt") or "")}
         )
 
+    async def vote(self, press: ButtonPress, job: Job) -> Reply:
+        """Record the presser's vote on an answer, and offer to say why."""
+        # Moderators read the person's name in the list of votes.
+        await self.services.jobs.record_user(press.user)
+        is_private = await self.services.jobs.is_secret(job)
+        vote = VOTE_ACTIONS[press.action]
+        await self.services.moderation.feedback.record(press.user, job, vote, None, is_private=is_private)
+        readers = "Nobody but you reads it, as this chat is private." if is_private else "Moderators can read it."
+        text = f"{VOTE_LABELS[vote]} Thank you: it is noted. {readers}"
+        return Reply(text=text, buttons=(Button("reason", "Say why", job.id),), is_private=True)
+
     async def continue_chat(self, press: ButtonPress, job: Job) -> Invocation:
         """Write a chat answer anew, or continue an incomplete answer."""
         return await self._build_invocation(press, job, Task.CHAT, job.options)
@@ -281,6 +296,8 @@ _ACTIONS: Mapping[str, ButtonAction] = {
     "upscale": ButtonActions.upscale,
     "caption": ButtonActions.caption,
     "draw": ButtonActions.draw,
+    "vote_up": ButtonActions.vote,
+    "vote_down": ButtonActions.vote,
     "regenerate": ButtonActions.continue_chat,
     "continue": ButtonActions.continue_chat,
     "show": ButtonActions.show,
@@ -302,6 +319,7 @@ _FORMS: Mapping[str, _ButtonForm] = {
     "remix": _ButtonForm("Remix", "imagine", ("prompt", "strength", "model", "count", "seed")),
     "change": _ButtonForm("Edit picture", "edit", ("prompt", "model", "outpaint", "aspect", "paint", "seed")),
     "ask": _ButtonForm("Ask more", "chat", ("message",)),
+    "reason": _ButtonForm("Say why", "feedback give", ("reason",)),
 }
 
 

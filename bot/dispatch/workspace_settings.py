@@ -205,6 +205,7 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
         lambda settings, *_: "everyone" if settings.join == "everyone" else "who began it",
     ),
     "tools": ("Chat models draw, edit and speak for the asker", _format_tools_setting),
+    "feedback": ("People vote on answers", lambda settings, *_: "with 👍 and 👎" if settings.feedback else "nowhere"),
     "mention": (
         "A mention is answered",
         lambda settings, *_: {"thread": "in a thread of its own", "reply": "with a reply", "off": "not at all"}[

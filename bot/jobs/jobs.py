@@ -146,6 +146,18 @@ class Jobs:
             return False
         return job.channel.thread == channel.thread or not await self.is_in_private_thread(job)
 
+    async def is_secret(self, job: Job) -> bool:
+        """Return whether the job's user alone, or the members of a private thread, read the answer.
+
+        A platform that does not tell the channel of direct messages counts as one where all read.
+        """
+        if job.is_private or await self.is_in_private_thread(job):
+            return True
+        direct = await self._services.platforms[job.channel.platform].find_direct_channel(
+            job.channel.workspace, job.user.id
+        )
+        return direct is not None and direct.id == job.channel.id
+
     async def is_in_private_thread(self, job: Job) -> bool:
         """Return whether a job was asked in a thread that only the thread's members read."""
         return bool(job.channel.thread) and await self._services.platforms[job.channel.platform].is_private_thread(

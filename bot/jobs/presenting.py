@@ -8,6 +8,7 @@ from urllib.parse import quote
 from bot.catalogue.catalogue import Catalogue, list_left_out
 from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.backend import Inputs
+from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
@@ -170,6 +171,7 @@ class Presenter:
                 *([Button("continue", "Continue", job.id)] if result.is_cut else []),
                 Button("regenerate", "Regenerate", job.id),
                 *([Button("draw", "Draw it instead", job.id)] if job.options.get("drawing_prompt") else []),
+                *_build_vote_buttons(job),
             ]
         if not result.pictures:
             return [Button("again", "Again", job.id)]
@@ -212,6 +214,13 @@ class Presenter:
         if not number:
             buttons.append(Button("caption", "Caption", job.id, output.n))
         return buttons
+
+
+def _build_vote_buttons(job: Job) -> list[Button]:
+    """Return 👍 and 👎 under a finished answer, where the workspace wants votes."""
+    if not job.options.get("feedback") or job.state is JobState.CANCELLED:
+        return []
+    return [Button(action, VOTE_LABELS[vote], job.id) for action, vote in VOTE_ACTIONS.items()]
 
 
 def _format_request(job: Job, model: Model) -> str:

@@ -20,6 +20,7 @@ from bot.core.people import Channel, User
 from bot.core.platform_syntax import format_channel, format_person_link
 from bot.core.time_format import format_end
 from bot.moderation.admin import ModerationAdmin
+from bot.moderation.feedback import Feedback
 from bot.moderation.words import find_refused_word
 from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
@@ -47,6 +48,8 @@ class WorkspaceSettings:
     """The users with the right to continue a conversation: `everyone`, or the `starter` alone."""
     tools: Mapping[str, bool] = field(default_factory=dict)
     """Whether chat models may draw and edit for the asker, by channel id; the entry `""` is for all other channels."""
+    feedback: bool = True
+    """Whether answers of chat models have 👍 and 👎, for the moderators of the workspace."""
     mention: str = "thread"
     """The reply to a mention: in a new `thread`, as a `reply`, or not at all (`off`)."""
     moderator_roles: frozenset[str] = frozenset()
@@ -154,6 +157,7 @@ class Moderation:
         self.admin = ModerationAdmin(
             database, clock, is_always_allowed=self.is_always_allowed, invalidate_rules=self.invalidate_rules
         )
+        self.feedback = Feedback(database, clock)
         self._settings: TtlCache[tuple[str, str], WorkspaceSettings] = TtlCache(clock, RULES_TTL_SECONDS)
         self._searching = asyncio.Semaphore(1)
         self._rules: TtlCache[tuple[str, str], tuple[dict[str, str], list[str]]] = TtlCache(clock, RULES_TTL_SECONDS)

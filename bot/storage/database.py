@@ -14,6 +14,7 @@ from bot.storage import schema
 from bot.storage.connection import Connection, Statements, translate_errors
 from bot.storage.conversations import ConversationStore
 from bot.storage.erasure import ErasureStore
+from bot.storage.feedback import FeedbackStore
 from bot.storage.jobs import JobStore
 from bot.storage.ledger import LedgerStore
 from bot.storage.ledger_checks import LedgerChecks
@@ -80,6 +81,7 @@ class Transaction:
     pending = _Store(PendingStore)
     models = _Store(ModelStore)
     presets = _Store(PresetStore)
+    feedback = _Store(FeedbackStore)
     erasure = _Store(ErasureStore)
     page = _Store(PageStore)
     visitors = _Store(VisitorStore)

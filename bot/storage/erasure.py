@@ -20,6 +20,7 @@ from bot.storage.personal_data import (
     IS_PRESET_OF_PERSON,
     IS_TURN_OF_PERSON,
     IS_USER_OF_PERSON,
+    IS_VOTE_OF_PERSON,
     OLDEST_FIRST,
     PAGE,
     bind_person,
@@ -30,6 +31,7 @@ from bot.storage.tables.jobs import IS_OF_CONVERSATION, IS_UNFINISHED, jobs, mes
 from bot.storage.tables.people import (
     audit,
     conversations,
+    feedback,
     page_messages,
     policies,
     presets,
@@ -59,6 +61,7 @@ _ERASE_JOBS = (
 )
 _DELETE_MESSAGES = sa.delete(messages).where(messages.c.job.in_(_ids))
 _DELETE_JOB_TURNS = sa.delete(turns).where(turns.c.job.in_(_ids), sa.text("job <> ''"))
+_DELETE_VOTES = sa.delete(feedback).where(feedback.c.job.in_(_ids))
 # The prompt of a chat job quotes earlier turns of other people. An empty prompt stays: "Again" still works on the job.
 _conversations: sa.BindParameter[Any] = bindparam("conversations", expanding=True)
 _ERASE_QUOTES = (
@@ -131,7 +134,7 @@ class ErasureStore:
         return [job_from_row(row) for row in await self._run(_SELECT_UNFINISHED_OF_PERSON, bind_person(person))]
 
     async def erase_jobs(self, jobs: Collection[Job], at: datetime) -> set[str]:
-        """Erase the words of jobs, and delete their turns, messages and outputs. Amounts stay.
+        """Erase the words of jobs, and delete their turns, messages, outputs and votes. Amounts stay.
 
         Returns the SHA-256 of each file no longer shown or needed: the caller deletes these files.
         """
@@ -141,6 +144,7 @@ class ErasureStore:
         await self._run(_ERASE_JOBS, {**ids, "at": at})
         await self._run(_DELETE_MESSAGES, ids)
         await self._run(_DELETE_JOB_TURNS, ids)
+        await self._run(_DELETE_VOTES, ids)
         if conversations := list({job.conversation for job in jobs} - {""}):
             await self._run(_ERASE_QUOTES, {"conversations": conversations})
         given = {sha256 for job in jobs for sha256 in find_sha256s([job.options, job.inputs]) - _list_borrowed(job)}
@@ -195,7 +199,7 @@ class ErasureStore:
         return (await self._run(_DELETE_PAGE_MESSAGES, {"before": before, "most": limit})).rowcount
 
     async def erase_person(self, person: PersonKey) -> set[str]:
-        """Delete a person's turns, names, presets, pending actions and page messages. A nameless block stays.
+        """Delete a person's turns, votes, names, presets, pending actions and page messages. A nameless block stays.
 
         Returns the SHA-256s of pictures that a conversation took from the person's messages, for the caller to delete.
         """
@@ -210,6 +214,7 @@ class ErasureStore:
         await self._run(sa.delete(users).where(*IS_USER_OF_PERSON, users.c.blocked_until.is_(None)), whose)
         nameless = {"name": "", "name_folded": "", "locale": "", "seen_at": None}
         await self._run(sa.update(users).where(*IS_USER_OF_PERSON).values(nameless), whose)
+        await self._run(sa.delete(feedback).where(*IS_VOTE_OF_PERSON), whose)
         await self._run(sa.delete(pending).where(*IS_PENDING_OF_PERSON), whose)
         await self._run(sa.delete(presets).where(*IS_PRESET_OF_PERSON), whose)
         if person.platform == PAGE:
@@ -221,9 +226,9 @@ class ErasureStore:
         return [Workspace(row.platform, row.id) for row in await self._run(_SELECT_REMOVED, {"before": before})]
 
     async def erase_workspace(self, workspace: Workspace) -> None:
-        """Delete a workspace's policies, presets, refused words, users, conversations, webhook and audit log."""
+        """Delete a workspace's policies, presets, refused words, users, conversations, votes, webhook and audit log."""
         facts = bind_workspace(workspace)
-        for table in (policies, presets, refused_words, users, conversations, webhooks, audit):
+        for table in (policies, presets, refused_words, users, conversations, feedback, webhooks, audit):
             is_here = (table.c.platform == bindparam("of_platform"), table.c.workspace == bindparam("of_workspace"))
             await self._run(sa.delete(table).where(*is_here), facts)
         is_it = (workspaces.c.platform == bindparam("of_platform"), workspaces.c.id == bindparam("of_workspace"))

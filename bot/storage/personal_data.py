@@ -17,6 +17,7 @@ from bot.storage.tables.people import (
     IS_SAID_BY_PERSON,
     audit,
     conversations,
+    feedback,
     page_messages,
     policies,
     presets,
@@ -56,6 +57,7 @@ CONVERSATIONS_IN_WORKSPACE = sa.select(conversations.c.id).where(
     conversations.c.platform == bindparam("of_platform"),
     sa.or_(bindparam("of_workspace") == "", conversations.c.workspace == bindparam("of_workspace")),
 )
+IS_VOTE_OF_PERSON = _is_person(feedback)
 IS_TURN_OF_PERSON = (
     turns.c.user == bindparam("author"),
     sa.text(f"turns.{IS_SAID_BY_PERSON}"),
@@ -85,6 +87,7 @@ _EXPORTED: Mapping[str, sa.Select[Any]] = {
     ),
     "said": sa.select(turns).where(*IS_TURN_OF_PERSON).order_by(turns.c.created_at, turns.c.id),
     "conversations": (sa.select(conversations).where(*IS_CONVERSATION_OF_PERSON).order_by(conversations.c.created_at)),
+    "feedback": sa.select(feedback).where(*IS_VOTE_OF_PERSON).order_by(feedback.c.at, feedback.c.job),
     "waiting": sa.select(pending).where(*IS_PENDING_OF_PERSON).order_by(pending.c.created_at),
     "presets": (
         sa.select(presets.c.workspace, presets.c.name, presets.c.options, presets.c.at)

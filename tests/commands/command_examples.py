@@ -56,6 +56,7 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "settings chat": CommandExample({"join": "starter"}),
     "settings pictures": CommandExample({"reuse": False}),
     "run": CommandExample({"model": "flux-schnell", "inputs": "a fox"}),
+    "feedback give": CommandExample({"vote": "up"}, before=(("chat", {"message": "hello"}),)),
     "model show": CommandExample({"model": "flux-schnell"}),
     "model versions": CommandExample({"model": "flux-schnell"}),
     "model add": CommandExample({"model": "owner/painter"}),

@@ -29,7 +29,7 @@ async def test_an_answer_grows_and_ends_with_model_time_and_price(bench: Bench) 
 
     assert bench.last_text == "A fox is red."
     assert bench.last_message.reply.note == "Llama 3 8B · 2.0 s · less than 0.1 credits"
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Regenerate", "Delete"]
+    assert [button.label for button in bench.last_message.reply.buttons] == ["Regenerate", "👍", "👎", "Delete"]
 
 
 async def test_a_conversation_is_remembered(bench: Bench) -> None:
@@ -111,7 +111,8 @@ async def test_an_answer_at_the_token_limit_can_be_continued(bench: Bench) -> No
 
     await bench.say("/chat Hi --max-tokens 20")
 
-    assert [button.label for button in bench.last_message.reply.buttons] == ["Continue", "Regenerate", "Delete"]
+    labels = [button.label for button in bench.last_message.reply.buttons]
+    assert labels == ["Continue", "Regenerate", "👍", "👎", "Delete"]
 
 
 async def test_a_long_answer_spans_messages_without_loss(tmp_path: object) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.core.feedback import Vote
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import Job, JobState, Output, PostedMessage
@@ -60,6 +61,30 @@ async def test_an_erased_job_keeps_the_amounts_and_no_words(database: Database) 
         assert await tx.messages.list_messages(job.id) == []
         assert await tx.conversations.list_turns(conversation.id, 9) == []
         assert await tx.erasure.erase_jobs([], NOON) == set()
+
+
+async def test_votes_go_with_the_answer_the_person_or_the_workspace(database: Database) -> None:
+    ben, both = replace(ANA, id="ben"), list(Vote)
+    async with database.write() as tx:
+        first, second = [await add_delivered(tx, make_job_of_ana(options={"message": "hi"})) for _ in range(2)]
+        for minutes, (job, user) in enumerate(((first, ANA), (second, ANA), (second, ben))):
+            await tx.feedback.put(job.id, user, Vote.UP, "good", after(minutes), is_private=False)
+        await tx.feedback.put(first.id, ben, Vote.DOWN, "", after(9), is_private=True)
+        listed = await tx.feedback.list_shown(ANA.platform, ANA.workspace, both, 9)
+        assert [(row.job, row.user, row.question) for row in listed] == [
+            (second.id, "ben", "hi"),
+            (second.id, "ana", "hi"),
+            (first.id, "ana", "hi"),
+        ]
+        assert await tx.feedback.list_shown(ANA.platform, ANA.workspace, [Vote.DOWN], 9) == []
+
+        await tx.erasure.erase_jobs([first], after(1))
+        assert [await tx.feedback.find(first.id, user) for user in (ANA, ben)] == [None, None]
+        await tx.erasure.erase_person(ANA_HERE)
+        assert await tx.feedback.find(second.id, ANA) is None
+        assert await tx.feedback.find(second.id, ben) == (Vote.UP, "good")
+        await tx.erasure.erase_workspace(HERE)
+        assert await tx.feedback.find(second.id, ben) is None
 
 
 async def test_outputs_stay_while_another_job_shares_the_prediction(database: Database) -> None:

@@ -12,6 +12,7 @@ from bot.core.invocations import Invocation
 from bot.core.jobs import JobSummary
 from bot.core.people import Rank
 from bot.core.replies import Reply, TextFile
+from bot.core.text import escape_formula
 from bot.core.time_format import format_date
 from bot.credits.formatting import format_job_count
 from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
@@ -23,7 +24,6 @@ from bot.dispatch.declaration import Command, Services, command, option
 _COLUMNS = ("time", "user", "name", "command", "model", "state", "credits", "job")
 _MAX_ROWS = 50_000
 _MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @command("quota budget show", rank=Rank.MODERATOR, private=True)
@@ -130,7 +130,7 @@ async def _format_csv(portions: AsyncGenerator[list[JobSummary]], form: CreditFo
     writer.writerow(_COLUMNS)
     async for jobs in portions:
         count += len(jobs)
-        writer.writerows([_escape_formula(cell) for cell in _format_row(job, form)] for job in jobs)
+        writer.writerows([escape_formula(cell) for cell in _format_row(job, form)] for job in jobs)
     return count, out.getvalue()
 
 
@@ -138,8 +138,3 @@ def _format_row(job: JobSummary, form: CreditFormatter) -> tuple[str, ...]:
     credits_ = f"{(job.cost_micros or 0) / form.micros_per_credit:.4f}".rstrip("0").rstrip(".")
     time = f"{job.created_at:%Y-%m-%dT%H:%M:%SZ}"
     return (time, job.user, job.user_name, job.command, job.model, job.state.value, credits_, job.id)
-
-
-def _escape_formula(cell: str) -> str:
-    # A spreadsheet runs a user name such as "=HYPERLINK(…)": an apostrophe marks text (owasp.org, CSV injection).
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot.core.feedback import VOTE_ACTIONS
 from bot.core.file_types import find_kind
 from bot.core.platform import MessageLimits
 from bot.core.replies import STAGE_TEXTS, Button, MadeFile, Picture, Progress, Reply, Stage
@@ -30,6 +31,7 @@ MESSAGE_BYTES = 9_000
 # chat.update refuses more text (`msg_too_long`, github.com/seratch/ChatGPT-in-Slack/issues/102).
 UPDATE_BYTES = 3_500
 
+_FEEDBACK = "feedback_buttons"
 _MAX_BUTTONS = 25
 _MAX_LABEL = 75
 _MAX_ALT = 1000
@@ -67,8 +69,17 @@ def render_blocks(reply: Reply, files: Sequence[str] = (), *, is_for_one: bool =
 def render_footer(reply: Reply) -> list[Block]:
     """Return the blocks under the text: the note and the buttons."""
     blocks: list[Block] = [_render_context(truncate(reply.note, _MAX_NOTE))] if reply.note else []
-    rows = _group_buttons(reply)
+    votes = [button for button in reply.buttons if button.action in VOTE_ACTIONS]
+    rows = _group_buttons(replace(reply, buttons=tuple(button for button in reply.buttons if button not in votes)))
+    blocks += [_render_votes(votes)] if votes else []
     return blocks + [{"type": "actions", "elements": [render_button(button) for button in row]} for row in rows]
+
+
+def _render_votes(votes: Sequence[Button]) -> Block:
+    """Return Slack's own buttons for feedback (docs.slack.dev/reference/block-kit/block-elements)."""
+    up, down = ({"text": render_plain_text(button.label), "value": f"{button.action}:{button.job}"} for button in votes)
+    element = {"type": _FEEDBACK, "action_id": "vote:0", "positive_button": up, "negative_button": down}
+    return {"type": "context_actions", "elements": [element]}
 
 
 def render_picture(picture: Picture, file: str) -> Block:
@@ -101,6 +112,9 @@ def render_button(button: Button) -> Block:
 
 def parse_button(action: Mapping[str, Any]) -> Button | None:
     """Return the button of an action payload, or None for an element of another kind."""
+    if action.get("type") == _FEEDBACK:
+        vote, _, job = str(action.get("value", "")).partition(":")
+        return Button(vote, "", job) if vote in VOTE_ACTIONS else None
     match = re.fullmatch(r"([a-z_]+):(\d{1,4})", str(action.get("action_id", "")))
     if match is None:
         return None

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from bot.core.feedback import Vote
 from bot.core.invocations import TurnRole
 from bot.storage.tables.columns import (
     FreeText,
@@ -234,6 +235,23 @@ sa.Index(
     unique=True,
     sqlite_where=_has_message,
     postgresql_where=_has_message,
+)
+
+# A vote and its answer are of one workspace: people of other workspaces see no buttons.
+feedback = sa.Table(
+    "feedback",
+    metadata,
+    key_column("job", is_primary=True),
+    key_column("user", is_primary=True),
+    key_column("platform"),
+    key_column("workspace"),
+    key_column("vote"),
+    text_column("reason"),
+    flag_column("is_private"),
+    time_column("at"),
+    sa.CheckConstraint(format_enum_check("vote", Vote), name="feedback_vote"),
+    sa.Index("feedback_of_workspace", "platform", "workspace", "at"),
+    sa.Index("feedback_of_person", "platform", "user", "workspace"),
 )
 
 # The web page has no server elsewhere: messages are kept here for the next reload.

@@ -191,6 +191,9 @@ def _find_element(container: SlackMessageState | SlackViewState, name: str) -> t
     for block in container.blocks:
         elements = block.get("elements", []) if block["type"] in ("actions", "context_actions") else []
         for element in (*elements, block.get("accessory"), block.get("element")):
+            for half in ("positive_button", "negative_button"):
+                if element and name == element.get(half, {}).get("text", {}).get("text"):
+                    return block, {"type": element["type"], "action_id": element["action_id"], **element[half]}
             label = element.get("text", {}).get("text", "") if element else ""
             if element and name in (label, *list_field_names(block, element)):
                 return block, element

@@ -78,7 +78,15 @@ class SlackMessageState:
 
     @property
     def button_labels(self) -> list[str]:
+        """The labels of buttons, without Slack's buttons for feedback."""
         return [element["text"]["text"] for element in self.elements if element["type"] == "button"]
+
+    @property
+    def feedback_labels(self) -> list[str]:
+        """The labels of Slack's two buttons for feedback."""
+        found = [element for element in self.elements if element["type"] == "feedback_buttons"]
+        names = ("positive_button", "negative_button")
+        return [element[name]["text"]["text"] for element in found for name in names]
 
     @property
     def alt_texts(self) -> list[str]:
