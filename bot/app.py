@@ -40,6 +40,7 @@ from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.dispatch.roles import Authorizer
 from bot.dispatch.tool_calls import ToolCalls
+from bot.dispatch.trained_models import TrainedModels
 from bot.jobs.inbox import Inbox
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
@@ -132,6 +133,7 @@ class App:
         confirmations = Confirmations(self.database, self.clock, self.media)
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
+        job_services.follow_ups.add(TrainedModels(self.dispatcher).follow)
         self._stack = AsyncExitStack()
 
     @property

@@ -129,12 +129,14 @@ _OTHER_NAMES = {
 def make_snapshot(prediction: CogPrediction, model: Model) -> RunSnapshot:
     """Return the run as the trunk sees runs: files where the model gives files, else text without its own prefix."""
     files = () if model.output.is_text else tuple(find_file_urls(prediction.output))
+    # A training's output is an object: the new version, and an address of the weights that soon ends.
+    output = get_text(prediction.output, "version") if model.task is Task.TRAIN else prediction.output
     passages = read_passages(prediction.output) if model.task is Task.TRANSCRIBE else ()
     return RunSnapshot(
         backend_id=prediction.id,
         state=prediction.state,
         files=files,
-        text="" if files else _read_text(prediction.output, passages, model),
+        text="" if files else _read_text(output, passages, model),
         error=prediction.error,
         logs=prediction.logs,
         metrics=parse_metrics(prediction.metrics),
@@ -282,8 +284,8 @@ class RunEvents:
         self._is_starting = False
         self._percent = -1
         self._transcript = StreamedText(model.strip_prefixes)
-        # A transcript is an object: its words are found in the whole object alone.
-        self._has_growing_text = model.output.is_text and model.task is not Task.TRANSCRIBE
+        # A transcript or a training is an object: the words are found in the whole object alone.
+        self._has_growing_text = model.output.is_text and model.task not in (Task.TRANSCRIBE, Task.TRAIN)
 
     def rewind(self) -> None:
         """Expect the stream to restart at its first event."""

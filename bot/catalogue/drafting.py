@@ -27,6 +27,9 @@ from bot.core.errors import EaselError
 from bot.core.json import JSON
 from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, Price, PriceTier, SchemaField, Task
 
+DRAFTED_TASKS = tuple(task for task in Task if task is not Task.TRAIN)
+"""A training's inputs stand in a schema of their own: its entry is written by hand, in the catalogue file."""
+
 _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.IMAGINE: ("prompt",),
     Task.EDIT: ("prompt", "image"),
@@ -40,6 +43,7 @@ _REQUIRED_OPTIONS: Mapping[Task, tuple[str, ...]] = {
     Task.VIDEO: ("prompt",),
     Task.CHAT: ("prompt", "max_tokens"),
     Task.RUN: (),
+    Task.TRAIN: (),
 }
 """Options that the commands always send: a model without fields for these options does not work."""
 
@@ -222,11 +226,25 @@ def make_price_table(task: Task, published: ModelSchema, today: date) -> dict[st
     return {"tiers": tiers, **about}
 
 
+def copy_price_table(price: Price) -> dict[str, JSON]:
+    """Return the table of a known price, for an entry with the same price."""
+    return {
+        "tiers": [_make_tier_table(tier) for tier in price.tiers],
+        "bounds": {str(metric): bound for metric, bound in price.bounds.items()},
+        "source": price.source,
+        "read_on": str(price.read_on),
+        "agreed": price.is_agreed,
+    }
+
+
 def _make_tier_table(tier: PriceTier) -> JSON:
     units = 1_000_000 if tier.metric in _METRICS_BY_MILLION else 1
-    when: dict[str, JSON] = {name: values[0] for name, values in tier.when.items()}
+    when: dict[str, JSON] = {
+        name: values[0] if len(values) == 1 else list(values) for name, values in tier.when.items()
+    }
     return {
         **({"when": when} if when else {}),
+        **({"up_to_megapixels": tier.up_to_megapixels} if tier.up_to_megapixels is not None else {}),
         "per": str(tier.metric),
         "usd": format_usd(tier.micros * units),
         **({"units": units} if units > 1 else {}),

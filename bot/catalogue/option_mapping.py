@@ -22,6 +22,9 @@ OPTION_KINDS: Mapping[str, FieldKind] = {
     "safety_tolerance": FieldKind.INTEGER,
     "format": FieldKind.TEXT,
     "image": FieldKind.FILE,
+    "images": FieldKind.FILE,
+    "name": FieldKind.TEXT,
+    "trigger": FieldKind.TEXT,
     "strength": FieldKind.NUMBER,
     "mask": FieldKind.FILE,
     "outpaint": FieldKind.TEXT,
@@ -143,6 +146,12 @@ FIELD_NAMES: Mapping[Task, Mapping[str, tuple[str, ...]]] = {
         "max_tokens": _MAX_TOKENS_FIELDS,
     },
     Task.RUN: {},
+    Task.TRAIN: {
+        "images": ("input_images",),
+        "name": ("destination",),
+        "trigger": ("token_string", "trigger_word"),
+        "steps": ("max_train_steps", "steps", "training_steps"),
+    },
 }
 """`strength` is the distance from the input picture. `image_prompt_strength` is missing: its scale is the opposite."""
 

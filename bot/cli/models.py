@@ -11,8 +11,9 @@ from pathlib import Path
 from bot.backend_registry import open_backends
 from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
+from bot.backends.replicate.trainings import DESTINATION_FIELD
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
-from bot.catalogue.drafting import CatalogueDraft, append_entry, draft_entry
+from bot.catalogue.drafting import DRAFTED_TASKS, CatalogueDraft, append_entry, draft_entry
 from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue
 from bot.catalogue.option_mapping import format_kinds
 from bot.cli.own_servers import check_own_model, get_own_schema, list_offer
@@ -63,7 +64,7 @@ def _create_parser() -> argparse.ArgumentParser:
         help="OWNER/NAME at Replicate, with :VERSION for another than the newest; or the name of a server in the "
         "catalogue file and the server's name of a model; a server alone lists its models",
     )
-    adding.add_argument("--task", type=Task, choices=list(Task), help="what it is for; guessed when not given")
+    adding.add_argument("--task", type=Task, choices=DRAFTED_TASKS, help="what it is for; guessed when not given")
     adding.add_argument("--key", default="", help="our name for it; the model's own when not given")
     adding.add_argument("--write", action="store_true", help="append it to the file that CATALOGUE_PATH names")
     return parser
@@ -152,7 +153,12 @@ async def _check_model(client: ReplicateClient, model: Model) -> list[CatalogueF
                 )
             ]
     try:
-        return check_model(model, await client.models.get_schema(model.ref, version))
+        published = await client.models.get_schema(model.ref, version)
+        if model.task is Task.TRAIN:
+            fields = await client.models.get_training_fields(model.ref, version)
+            # The bot reads the new version of a training, and the destination stands beside the inputs.
+            published = replace(published, fields=fields and (*fields, DESTINATION_FIELD), output=model.output)
+        return check_model(model, published)
     except PredictionGone:
         return [CatalogueFinding(await _describe_missing(client, model))]
 

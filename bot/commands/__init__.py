@@ -36,6 +36,7 @@ from bot.commands.settings import (
 )
 from bot.commands.setup import Setup
 from bot.commands.sound import Music, Speak, Transcribe
+from bot.commands.train import Train
 from bot.commands.upscale import Upscale
 from bot.commands.usage import Usage
 from bot.commands.video import Video
@@ -100,6 +101,7 @@ MENU: tuple[type[Command], ...] = (
     ModelAdd,
     ModelUpdate,
     ModelRemove,
+    Train,
     Block,
     Unblock,
     WordsAdd,

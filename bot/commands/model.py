@@ -1,21 +1,17 @@
 """/model: finds, shows, adds, updates and withdraws published models. `/models` lists the models on offer."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from datetime import date
 
-from bot.catalogue.added_models import parse_table
-from bot.catalogue.drafting import DraftingError, draft_entry
+from bot.catalogue.drafting import DRAFTED_TASKS
 from bot.catalogue.running import describe_changes, is_needed
 from bot.core.errors import BadOption, ConfirmationRequired, NotAllowed, RequestRefused
 from bot.core.invocations import Invocation
-from bot.core.json import JSON, as_object
 from bot.core.models import AddedModel, Model, SchemaField, Task
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.credits.pricing import format_price
 from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, OptionValue, Services, command, option
-from bot.dispatch.model_runs import RunTarget
+from bot.dispatch.model_runs import RunTarget, draft_for_task
 from bot.dispatch.run_forms import declare_option
 from bot.dispatch.run_requests import RunRequests, bound_run
 
@@ -101,7 +97,7 @@ class ModelAdd(Command):
     """Offer a published model here, pinned to its version and price."""
 
     model: str = option("Which model? owner/name, with :version for another than the newest.", max_length=200)
-    task: str = option("For which command?", default=str(Task.RUN), choices=tuple(Task))
+    task: str = option("For which command?", default=str(Task.RUN), choices=DRAFTED_TASKS)
     seconds: int = option("How many seconds may a run take?", default=0, minimum=0, maximum=3_600)
     at_most: float | None = option(
         "How many credits may a run cost at most?", default=None, minimum=0, maximum=_MAX_CREDITS
@@ -119,7 +115,7 @@ class ModelAdd(Command):
         if invocation.rank < Rank.OWNER:
             await RunRequests(services).check_budget(invocation.user, target, most)
         if self.task != Task.RUN:
-            target, most = _draft_for_task(target, Task(self.task)), 0
+            target, most = draft_for_task(target, Task(self.task)), 0
         if not invocation.is_confirmed or most > invocation.confirmed_micros:
             # The very version: a newer one that appears before the press is another question.
             model = target.model
@@ -150,26 +146,6 @@ def _format_offer(services: Services, target: RunTarget, most_micros: int, *, ev
         f"Offer {target.model.ref}{version} {where} for /{target.model.task}? It costs {price}{bound}, and may take "
         f"{target.model.max_seconds} s.{warning}"
     )
-
-
-def _draft_for_task(target: RunTarget, task: Task) -> RunTarget:
-    """Return the target as an entry for a command. Raise `BadOption` where the schema leaves something to fill in."""
-    assert target.published is not None  # noqa: S101 - a target without approval was read a moment ago
-    price = as_object((target.table or {}).get("price"))
-    try:
-        draft = draft_entry(target.published, today=date.fromisoformat(str(price.get("read_on"))), task=task)
-    except DraftingError as error:
-        raise BadOption(str(error), option="task") from error
-    # The price is that of the bound; any other gap is the owner's to fill in, in the catalogue file.
-    gaps = [sentence for sentence in draft.todo if "price" not in sentence]
-    if gaps:
-        raise BadOption(f"{target.model.ref} does not fit /{task}: {gaps[0]}", option="task")
-    table: dict[str, JSON] = {
-        **tomllib.loads(draft.text)[draft.key],
-        "price": price,
-        "max_seconds": target.model.max_seconds,
-    }
-    return RunTarget(parse_table(draft.key, table), target.fields, target.published, table)
 
 
 @command("model remove", rank=Rank.MODERATOR, private=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bot.core.file_types import MediaKind, find_kind
 from bot.core.json import JSON
+from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
 
@@ -85,13 +86,13 @@ class Job:
 
     @property
     def may_lead_on(self) -> bool:
-        """Whether another job may follow: tools were offered to a chat model, or a chat model called this job."""
-        return bool(self.options.get("tools") or self.options.get("called_by"))
+        """Whether another job may follow: tools were offered, a chat model called this job, or a model was trained."""
+        return bool(self.options.get("tools") or self.options.get("called_by") or self.command == Task.TRAIN)
 
     @property
     def request_text(self) -> str:
-        """The words of the request: a prompt, a chat message, a question or the words to speak; empty without any."""
-        words = (self.options.get(name) for name in ("prompt", "message", "question", "text"))
+        """The words of the request: prompt, message, question, words to speak, or a model's name; else empty."""
+        words = (self.options.get(name) for name in ("prompt", "message", "question", "text", "name"))
         return str(next(filter(None, words), ""))
 
 

@@ -257,3 +257,23 @@ MAX_CONCURRENT_WEBHOOK_POSTS = 8
 
 WEBHOOK_GIVE_UP_SECONDS = 12 * 60 * 60.0
 """Time from the end of a job to the last attempt: a receiver that is down for a night gets everything afterwards."""
+
+# Trainings
+
+MIN_TRAINING_PICTURES = 4
+"""Different pictures of a training: a model that saw fewer repeats them."""
+
+MAX_TRAINING_PICTURES = 40
+"""Pictures of a training: twice what trainers advise, and each is decoded before any money is held."""
+
+MAX_TRAINING_PICTURE_BYTES = 500_000
+"""One picture as a trainer gets it, made smaller if need be: forty of them fit into `MAX_ATTACHMENT_BYTES`."""
+
+MAX_TRAINING_PICTURE_PIXELS = 1_048_576
+"""Its size: trainers of 2026 learn from a megapixel at most."""
+
+MAX_ZIP_ENTRIES = 1_000
+"""Entries of a zip: a folder of photographs has fewer, and the directory of 20 MB holds 400,000 empty ones."""
+
+MAX_ZIP_BYTES = 200 * 1024 * 1024
+"""Unpacked bytes of all pictures of a zip: ten times its own bound, and packed pictures do not shrink. A bomb does."""

@@ -26,6 +26,8 @@ class Task(StrEnum):
     CHAT = "chat"
     RUN = "run"
     """Any model, with the inputs of its published schema."""
+    TRAIN = "train"
+    """A training: pictures make a new version of a model."""
 
 
 ASPECTS = ("1:1", "16:9", "9:16", "3:2", "2:3", "4:3", "3:4", "4:5", "5:4", "21:9", "9:21")

@@ -2,19 +2,21 @@
 
 import asyncio
 import re
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from bot.catalogue.added_models import AddedModels, ModelAddition, parse_table
 from bot.catalogue.catalogue import Catalogue
-from bot.catalogue.drafting import DraftingError, derive_key
+from bot.catalogue.drafting import DraftingError, derive_key, draft_entry
 from bot.catalogue.running import derive_run_model, list_run_fields, make_run_table
 from bot.core.backend import ModelDirectory
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import BackendError, BadOption, PredictionGone, UnknownName
-from bot.core.json import JSON
-from bot.core.models import Model, ModelListing, ModelSchema, SchemaField
+from bot.core.json import JSON, as_object
+from bot.core.models import Model, ModelListing, ModelSchema, SchemaField, Task
 from bot.storage.database import Database
 
 _REF = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?::([0-9a-f]{64}))?")
@@ -88,6 +90,8 @@ class ModelRuns:
     async def _find_offered(self, catalogue: Catalogue, model: Model) -> RunTarget:
         if (added := catalogue.added.get(model.key)) is not None and catalogue.get(model.key) is added.model:
             return RunTarget(derive_run_model(model, added.fields), added.fields)
+        if model.task is Task.TRAIN:
+            raise BadOption(f"{model.title} makes a model of pictures: use it with /train.", option="model")
         if model.price.objection:
             raise BadOption(f"{model.title} is off until my owner agrees to its price.", option="model")
         if model.backend != _DIRECTORY_BACKEND:
@@ -123,3 +127,26 @@ class ModelRuns:
     def list_found(self, typed: str) -> Sequence[ModelListing]:
         """Return the results that `search_ahead` found for typed words."""
         return self._found.get(typed.strip().lower(), ())
+
+
+def draft_for_task(target: RunTarget, task: Task) -> RunTarget:
+    """Return the target as an entry for a command, at the price of the target's table.
+
+    Raise `BadOption` where the schema leaves something to fill in.
+    """
+    assert target.published is not None  # noqa: S101 - a target without approval was read a moment ago
+    price = as_object((target.table or {}).get("price"))
+    try:
+        draft = draft_entry(target.published, today=date.fromisoformat(str(price.get("read_on"))), task=task)
+    except DraftingError as error:
+        raise BadOption(str(error), option="task") from error
+    # The price is that of the bound; any other gap is the owner's to fill in, in the catalogue file.
+    gaps = [sentence for sentence in draft.todo if "price" not in sentence]
+    if gaps:
+        raise BadOption(f"{target.model.ref} does not fit /{task}: {gaps[0]}", option="task")
+    table: dict[str, JSON] = {
+        **tomllib.loads(draft.text)[draft.key],
+        "price": price,
+        "max_seconds": target.model.max_seconds,
+    }
+    return RunTarget(parse_table(draft.key, table), target.fields, target.published, table)

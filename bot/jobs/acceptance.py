@@ -139,6 +139,8 @@ class Acceptance:
         user, credits_ = invocation.user, self.services.credits
         settings = await self.moderation.get_settings(user.platform, user.workspace)
         threshold_micros = credits_.formatter.to_micros(settings.confirm_above_credits)
+        if model.task is Task.TRAIN:  # takes minutes and dollars: each person sees the bound first
+            threshold_micros = 1
         if not threshold_micros or job.max_micros <= max(threshold_micros, invocation.confirmed_micros):
             return
         # Run moderation and balance checks first, so no user confirms a job only to see a rejection.

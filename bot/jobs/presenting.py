@@ -94,7 +94,8 @@ class Presenter:
 
     def render_result(self, job: Job, model: Model, result: Result) -> Reply:
         """Return the final message: the result, or the reason for the lack of a result."""
-        text = "\n\n".join(part for part in (sanitize_text(result.text), _format_ending(job)) if part)
+        words = _format_trained(job, result) if model.task is Task.TRAIN else sanitize_text(result.text)
+        text = "\n\n".join(part for part in (words, _format_ending(job)) if part)
         has_failed = job.state is JobState.FAILED
         return Reply(
             text=text,
@@ -173,8 +174,8 @@ class Presenter:
                 *([Button("draw", "Draw it instead", job.id)] if job.options.get("drawing_prompt") else []),
                 *_build_vote_buttons(job),
             ]
-        if not result.pictures:
-            return [Button("again", "Again", job.id)]
+        if not result.pictures:  # a trained model has its name already: nothing to train again
+            return [] if model.task is Task.TRAIN else [Button("again", "Again", job.id)]
         is_drawn = model.task in (Task.IMAGINE, Task.EDIT)
         return [
             *([Button("again", "Again", job.id)] if is_drawn else []),
@@ -221,6 +222,17 @@ def _build_vote_buttons(job: Job) -> list[Button]:
     if not job.options.get("feedback") or job.state is JobState.CANCELLED:
         return []
     return [Button(action, VOTE_LABELS[vote], job.id) for action, vote in VOTE_ACTIONS.items()]
+
+
+def _format_trained(job: Job, result: Result) -> str:
+    """Return the sentences about a trained model; its version is for the bot alone."""
+    if not result.text:
+        return ""
+    name, trigger = str(job.options.get("name") or ""), str(job.options.get("trigger") or "")
+    return sanitize_text(
+        f"**{name}** is trained: `/imagine a picture of {trigger} --model {name}` draws with it here. A test picture "
+        "follows."
+    )
 
 
 def _format_request(job: Job, model: Model) -> str:

@@ -32,8 +32,12 @@ from bot.core.limits import (
     MAX_PIXELS,
     MAX_PREVIEW_BYTES,
     MAX_PREVIEW_PIXELS,
+    MAX_TRAINING_PICTURE_BYTES,
+    MAX_TRAINING_PICTURE_PIXELS,
+    MAX_TRAINING_PICTURES,
     MAX_UPLOADS_IN_MEMORY,
     MAX_WHOLE_BYTES,
+    MIN_TRAINING_PICTURES,
     ROOM_SECONDS,
 )
 from bot.core.models import InputRule, MaskStyle, OutputKind
@@ -58,6 +62,7 @@ from bot.media.pdf_text import PdfText, read_pdf
 from bot.media.recipes import add_recipe, read_recipe
 from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
+from bot.media.training_sets import ZIP_MIME, TrainingSet, is_zip, pack_pictures, read_zip_pictures
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -183,6 +188,51 @@ class Media:
             raise
         return loaded[0], loaded[1], build_input_file(converted)
 
+    async def load_training_set(self, sources: Sequence[Attachment | Link]) -> TrainingSet:
+        """Store the pictures of a training, given one by one or in zips, as one zip; equal pictures count once.
+
+        Raise `BadFile` for too few or too many pictures, and as `load_input` does.
+        """
+        pictures: dict[bytes, CleanPicture] = {}
+        for source in sources:
+            async with self._taking:
+                data = await self._read_source(source)
+                contents = read_zip_pictures(data) if is_zip(data) else iter([data])
+                while (content := await asyncio.to_thread(next, contents, None)) is not None:
+                    picture = await self._make_training_picture(content)
+                    pictures[picture.data] = picture
+                    if len(pictures) > MAX_TRAINING_PICTURES:
+                        raise BadFile(f"A training takes at most {MAX_TRAINING_PICTURES} pictures: give fewer, please.")
+        if len(pictures) < MIN_TRAINING_PICTURES:
+            given = f"{len(pictures)} different picture{'s' if len(pictures) != 1 else ''}"
+            raise BadFile(
+                f"A training needs at least {MIN_TRAINING_PICTURES} different pictures, and here are {given}. Give "
+                "more pictures, or a zip of pictures."
+            )
+        packed = await asyncio.to_thread(pack_pictures, list(pictures.values()))
+        return TrainingSet(
+            build_input_file(await self._save([packed], FileFacts(ZIP_MIME), Line.UPLOADS)), len(pictures)
+        )
+
+    async def _make_training_picture(self, data: bytes) -> CleanPicture:
+        """Return a picture without metadata, in the size for a trainer. Raise `BadFile`."""
+        if is_heif(data):
+            data = await self._convert_heif(data)
+        bounds = {"max_bytes": MAX_TRAINING_PICTURE_BYTES, "max_pixels": MAX_TRAINING_PICTURE_PIXELS}
+        return await self._decode(estimate_memory_bytes, data, Line.UPLOADS, lambda: shrink(clean(data).data, **bounds))
+
+    async def _read_source(self, source: Attachment | Link) -> bytes:
+        """Return the bytes of a user's file, stored by no name. Raise as `take_attachment` and `take_url` do."""
+        if isinstance(source, Attachment):
+            self._check_size(source.size_bytes)
+            data = await source.read()
+            self._check_size(len(data))
+            return data
+        try:
+            return (await self._fetcher.fetch(source.url, max_bytes=self._max_attachment_bytes)).data
+        except OutputGone as error:
+            raise BadFile("There is no file at that address.") from error
+
     def claim(self, files: Iterable[InputFile]) -> None:
         """Keep the files of an accepted request."""
         for file in files:
@@ -204,9 +254,7 @@ class Media:
         self._check_size(attachment.size_bytes)
         # Each file that waits for its decoding is in memory: further files wait before they are read.
         async with self._taking:
-            data = await attachment.read()
-            self._check_size(len(data))
-            return await self._keep_upload(data, rule)
+            return await self._keep_upload(await self._read_source(attachment), rule)
 
     async def read_pdf(self, attachment: Attachment) -> PdfText:
         """Return the text of a person's PDF. Raise `BadFile` as `pdf_text.read_pdf` does, and for a file too large."""

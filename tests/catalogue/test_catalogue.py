@@ -56,6 +56,7 @@ def test_every_task_has_a_default() -> None:
         Task.MUSIC: "lyria-3",
         Task.VIDEO: "p-video",
         Task.CHAT: "gpt-5-nano",
+        Task.TRAIN: "sdxl-training",
     }
 
 

@@ -1,7 +1,8 @@
 """The smallest valid input of each command in the menu, for the tests of all commands.
 
 An example has the command's required options; `EXAMPLES` adds options and preparations of some commands.
-`ANA`, `GOLD` and `STUDIO` stand for a person, a role and a channel; each platform's test replaces them.
+`ANA`, `OTTO`, `GOLD` and `STUDIO` stand for a person, the owner, a role and a channel; each platform's test replaces
+them.
 """
 
 from collections.abc import Mapping
@@ -11,8 +12,9 @@ from bot.core.file_types import MediaKind
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue
 from tests.fakes.backend import make_png
 from tests.media.recordings import make_wav
+from tests.media.zips import make_picture_zip
 
-ANA, GOLD, STUDIO = "@ana", "@gold", "#studio"
+ANA, OTTO, GOLD, STUDIO = "@ana", "@otto", "@gold", "#studio"
 
 Options = Mapping[str, OptionValue]
 
@@ -68,6 +70,8 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "settings run": CommandExample({"models": "approved"}),
     "settings webhook": CommandExample({"url": "off"}),
     "settings general": CommandExample({"keep_days": 5}),
+    # The bound of a training is above a person's usual credits of a day.
+    "train": CommandExample({"name": "our-style"}, before=(("quota grant", {"user": OTTO, "credits": 5_000.0}),)),
     "video": CommandExample({"prompt": "a fox runs", "duration": 1, "quality": "draft"}),
     "unblock": CommandExample(before=(("block", {"user": ANA}),)),
     "words add": CommandExample({"word": "badger"}),
@@ -87,7 +91,9 @@ def get_example(declaration: Declaration) -> CommandExample:
 
 
 def make_required_files(declaration: Declaration) -> dict[str, bytes]:
-    """Return a small file for each required option for a file, of the option's first kind."""
+    """Return a small file for each required option for a file, of the option's first kind; a zip for a training."""
+    if declaration.name == "train":
+        return {"file": make_picture_zip()}
     return {
         option.name: make_wav() if MediaKind.AUDIO in option.media else make_png()
         for option in declaration.options

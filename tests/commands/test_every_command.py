@@ -14,6 +14,7 @@ from tests.commands.command_examples import (
     ANA,
     EXAMPLES,
     GOLD,
+    OTTO,
     STUDIO,
     CommandExample,
     Options,
@@ -23,7 +24,7 @@ from tests.commands.command_examples import (
 from tests.fakes.samples import CHANNEL, OWNER
 
 # The bench's platform knows no ids: people, roles and channels are named.
-NAMES: Mapping[OptionValue, str] = {ANA: "ana", GOLD: "gold", STUDIO: "studio"}
+NAMES: Mapping[OptionValue, str] = {ANA: "ana", OTTO: "owner", GOLD: "gold", STUDIO: "studio"}
 
 
 async def run_command(bench: Bench, name: str, options: Options) -> Reply | None:

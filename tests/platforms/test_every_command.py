@@ -20,7 +20,7 @@ from bot.core.replies import Reply, Tone
 from bot.dispatch.declaration import Declaration, OptionValue
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.parsing import find_command
-from tests.commands.command_examples import ANA, GOLD, STUDIO, Options, get_example, make_required_files
+from tests.commands.command_examples import ANA, GOLD, OTTO, STUDIO, Options, get_example, make_required_files
 from tests.fakes.backend import ScriptedBackend
 from tests.platforms.discord.dialogue import DiscordStaff, run_command
 from tests.platforms.discord.town import is_done, open_town
@@ -99,7 +99,7 @@ async def test_discord_answers_each_command(tmp_path: Path, log: AnswerLog) -> N
         await run_command(town.ana, "help")  # a moderator finds Ana from here on
         staff, owner = DiscordStaff(town), town.owner_in_the_guild()
         staff.offer_everything()
-        things: Mapping[OptionValue, object] = {ANA: town.ana, GOLD: staff.gold, STUDIO: staff.studio}
+        things: Mapping[OptionValue, object] = {ANA: town.ana, OTTO: owner, GOLD: staff.gold, STUDIO: staff.studio}
 
         for declaration in DECLARATIONS:
             script_next_runs(town.backend, declaration)
@@ -125,7 +125,12 @@ async def test_slack_answers_each_command(tmp_path: Path, log: AnswerLog) -> Non
     office = await create_office(tmp_path)
     office = await reopen_with_owner(await office.open(), office.otto)
     staff = SlackStaff(office)
-    names: Mapping[OptionValue, str] = {ANA: office.ana.escaped_mention, GOLD: staff.group, STUDIO: staff.studio_typed}
+    names: Mapping[OptionValue, str] = {
+        ANA: office.ana.escaped_mention,
+        OTTO: office.otto.escaped_mention,
+        GOLD: staff.group,
+        STUDIO: staff.studio_typed,
+    }
     await run_slack_command(office.ana, "/help", office.general)  # a moderator finds Ana from here on
 
     for declaration in DECLARATIONS:
@@ -134,7 +139,9 @@ async def test_slack_answers_each_command(tmp_path: Path, log: AnswerLog) -> Non
             line = format_line(step.name, options, names)
             count = len(log.answers)
             if make_required_files(step):  # a slash command takes no files in Slack, a message does
-                await office.otto.say(line.removeprefix("/"), files=list(make_required_files(step).values()))
+                # A command of moderators needs the slash, behind a space: Slack would take the line for its own.
+                typed = f" {line}" if step.rank > Rank.USER else line.removeprefix("/")
+                await office.otto.say(typed, files=list(make_required_files(step).values()))
             elif step.task is None:
                 assert (await run_slack_command(office.otto, line, office.general)).visible_text
             else:
@@ -153,7 +160,7 @@ async def test_slack_answers_each_command(tmp_path: Path, log: AnswerLog) -> Non
 async def test_the_page_answers_each_command(tmp_path: Path, log: AnswerLog, monkeypatch: pytest.MonkeyPatch) -> None:
     # The menu has more commands than a person may write messages in a minute.
     monkeypatch.setattr(limits, "PAGE_MESSAGES_PER_MINUTE", 1_000)
-    names: Mapping[OptionValue, str] = {ANA: "Ana", GOLD: "gold", STUDIO: "studio"}
+    names: Mapping[OptionValue, str] = {ANA: "Ana", OTTO: "Otto", GOLD: "gold", STUDIO: "studio"}
     async with open_web_bot(tmp_path) as bot:
         await (await bot.invite("Ana")).ask("/help")  # a moderator finds Ana from here on
         owner = await bot.invite("Otto", Rank.OWNER)
@@ -180,8 +187,8 @@ async def upload(browser: Browser, line: str, declaration: Declaration) -> dict[
     ask = {"channel": "main", "text": line, "request_id": f"upload-{declaration.name}"}
     form.add_field("ask", json.dumps(ask))
     for name, content in make_required_files(declaration).items():
-        is_picture = content.startswith(b"\x89PNG")
-        kind = ("fox.png", "image/png") if is_picture else ("fox.wav", "audio/wav")
+        kinds = {b"\x89PNG": ("fox.png", "image/png"), b"PK\x03\x04": ("foxes.zip", "application/zip")}
+        kind = kinds.get(content[:4], ("fox.wav", "audio/wav"))
         form.add_field(name, content, filename=kind[0], content_type=kind[1])
     async with browser.session.post(f"{browser.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
         assert response.status == 200

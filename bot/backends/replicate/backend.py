@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlencode
@@ -11,11 +11,12 @@ import httpx
 from aiohttp.web import RouteDef
 
 from bot.backends import http
-from bot.backends.predictions import make_snapshot
+from bot.backends.predictions import CogPrediction, make_snapshot
 from bot.backends.replicate.client import ReplicateClient, find_matching_runs, replace_files_with_urls
 from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.prices import PricePages
 from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
+from bot.backends.replicate.trainings import DESTINATION, create_destination, find_trainings, start_training
 from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.backends.run_errors import explain_failure, is_transient
@@ -23,8 +24,8 @@ from bot.core.backend import BackendConfig, BackendKind, Inputs, RunEvent, RunNo
 from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
-from bot.core.json import JSON
-from bot.core.models import Model, ModelListing, ModelSchema, PublishedVersion
+from bot.core.json import JSON, get_text
+from bot.core.models import Model, ModelListing, ModelSchema, PublishedVersion, Task
 
 DIRECTORY_SECONDS = 300.0
 """How long a published schema and a search are remembered: a form asks for the same schema at each of its steps."""
@@ -98,6 +99,9 @@ class ReplicateBackend:
             self.client.api.origins, self.client.api.authorization, context=context, timeout=stream_timeout
         )
         self._poller = PredictionPoller(self.client.get_prediction, clock, per_second=polls_per_second)
+        self._training_poller = PredictionPoller(self._get_training, clock, per_second=polls_per_second)
+        self._trainings: set[str] = set()
+        """The ids of trainings, which are cancelled at an address of their own; a few a day."""
         self._stream_addresses = StreamAddresses(self.client.api.origins)
         self._webhook_waiters = WebhookWaiters()
         self._webhooks = ReplicateWebhooks(self._read_webhook_secret, self._webhook_waiters, clock)
@@ -131,7 +135,10 @@ class ReplicateBackend:
         """Turn files into data URLs (up to 256 kB) or uploads. Raise `InputRefused` for a file that is gone."""
         if self._build_webhook_url is not build_no_webhook_url:
             await self._webhooks.learn_secret()
-        return await replace_files_with_urls(self.client, inputs)
+        prepared = await replace_files_with_urls(self.client, inputs)
+        if model.task is Task.TRAIN:
+            prepared[DESTINATION] = await create_destination(self.client, get_text(prepared, DESTINATION))
+        return prepared
 
     async def submit(
         self, model: Model, inputs: Mapping[str, JSON], *, job: str, run: str, cancel_after_seconds: int
@@ -141,6 +148,10 @@ class ReplicateBackend:
         Replicate chooses the ids: `run` is not sent.
         """
         try:
+            if model.task is Task.TRAIN:
+                training_id = await start_training(self.client, model, inputs)
+                self._trainings.add(training_id)
+                return training_id
             prediction = await self.client.create_prediction(
                 model.version or model.ref,
                 inputs,
@@ -162,11 +173,13 @@ class ReplicateBackend:
 
         A caller that stops before `RunEnded` closes the iterator (`contextlib.aclosing`), which ends its tasks.
         """
+        if model.task is Task.TRAIN:
+            self._trainings.add(backend_id)
         return RunWatcher(
             model,
             backend_id,
             streams=self._streams,
-            poller=self._poller,
+            poller=self._training_poller if model.task is Task.TRAIN else self._poller,
             stream_addresses=self._stream_addresses,
             webhook_waiters=self._webhook_waiters if self._build_webhook_url(backend_id) else None,
             clock=self._clock,
@@ -174,16 +187,18 @@ class ReplicateBackend:
 
     async def cancel(self, backend_id: str) -> None:
         """Ask Replicate to stop a run. Harmless for an ended or deleted run."""
-        try:
-            await self.client.cancel_prediction(backend_id)
-        except (PredictionGone, InputRefused):
-            return
+        with suppress(PredictionGone, InputRefused):
+            if backend_id in self._trainings:
+                await self.client.trainings.cancel(backend_id)
+            else:
+                await self.client.cancel_prediction(backend_id)
 
     async def find(
         self, model: Model, inputs: Mapping[str, JSON], *, run: str, created_after: datetime
     ) -> list[RunSnapshot]:
         """Return the runs of a model with equal inputs created since a time, oldest first."""
-        runs = await find_matching_runs(self.client, model, inputs, created_after=created_after)
+        find = find_trainings if model.task is Task.TRAIN else find_matching_runs
+        runs = await find(self.client, model, inputs, created_after=created_after)
         return [make_snapshot(run, model) for run in runs]
 
     def explain(self, snapshot: RunSnapshot) -> ModelFailed | ModelFlagged:
@@ -199,6 +214,9 @@ class ReplicateBackend:
         account = await self.client.get_account()
         name = account.get("username") or account.get("name") or "an unnamed account"
         return f"Replicate answers, as {name}."
+
+    async def _get_training(self, training_id: str) -> CogPrediction:
+        return (await self.client.trainings.get(training_id)).run
 
     async def search_models(self, text: str, *, limit: int) -> Sequence[ModelListing]:
         """Return the models that match a text best, remembered for `DIRECTORY_SECONDS`."""

@@ -69,6 +69,11 @@ class ReplicateModels:
             limit -= 1
             yield _parse_model_page(item)
 
+    async def create(self, owner: str, name: str, *, hardware: str, description: str) -> None:
+        """POST /models: create a private model without versions. Raise `InputRefused` for a name that is taken."""
+        page: dict[str, JSON] = {"owner": owner, "name": name, "visibility": "private", "hardware": hardware}
+        await self._api.request("POST", "models", json=page | {"description": description})
+
     async def get_version(self, ref: str, version: str) -> ModelVersion:
         """GET /models/{owner}/{name}/versions/{id}."""
         return _parse_version(await self._api.request("GET", f"models/{quote_ref(ref)}/versions/{quote_id(version)}"))
