@@ -57,6 +57,8 @@ class Picture:
     name: str
     """The file name for display and download, such as `lighthouse-at-dusk-1.png`."""
     is_flagged: bool = False
+    n: int = 1
+    """The number among the job's outputs, as in the picture's buttons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class ResultFile:
     is_flagged: bool = False
     link: str = ""
     """The file's address on the page, where other machines reach the page."""
+    n: int = 1
+    """The number among the job's outputs."""
 
     @property
     def kind(self) -> MediaKind:

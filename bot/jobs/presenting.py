@@ -126,6 +126,7 @@ class Presenter:
             width=output.width,
             height=output.height,
             is_flagged=output.is_flagged,
+            n=output.n,
             link=f"{self.page_url}/shared/{output.sha256}?name={quote(name, safe='')}" if self.page_url else "",
         )
 
@@ -279,6 +280,7 @@ def _build_picture(job: Job, output: Output, result: Result) -> Picture:
         alt=output.alt,
         name=_format_file_name(job, output, result),
         is_flagged=output.is_flagged,
+        n=output.n,
     )
 
 

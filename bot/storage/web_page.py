@@ -335,7 +335,8 @@ def reply_from_json(kept: dict[str, Any]) -> Reply:
     return Reply(
         **kept
         | {
-            "pictures": tuple(Picture(**picture) for picture in kept.get("pictures", ())),
+            # Pictures of older rows have no numbers: the place was the number.
+            "pictures": tuple(Picture(**{"n": n} | picture) for n, picture in enumerate(kept.get("pictures", ()), 1)),
             "progress": Progress(**progress | {"stage": Stage(progress["stage"])}) if progress else None,
             "buttons": tuple(Button(**button) for button in kept.get("buttons", ())),
             "files": tuple(TextFile(**file) for file in kept.get("files", ())),

@@ -186,11 +186,13 @@ def _render_context(text: str) -> Block:
 
 def _group_buttons(reply: Reply) -> list[list[Button]]:
     """Return rows of buttons: of several pictures a row for each, then a row for the buttons of all pictures."""
-    hidden = {n for n, file in enumerate(reply.made_files, 1) if file.is_flagged}
+    hidden = {file.n for file in reply.made_files if file.is_flagged}
     shown = [button for button in reply.buttons if button.n not in hidden][:_MAX_BUTTONS]
     if len(reply.pictures) < 2:
         return [shown] if shown else []
-    rows = [[button for button in shown if button.n == n] for n in (*range(1, len(reply.pictures) + 1), 0)]
+    # A picture's number counts the job's other files too.
+    numbers = (*(picture.n for picture in reply.pictures), 0)
+    rows = [[button for button in shown if button.n == n] for n in numbers]
     return [row for row in rows if row]
 
 

@@ -91,6 +91,7 @@ def _picture_to_json(picture: Picture) -> JSON:
         "width": picture.width,
         "height": picture.height,
         "flagged": picture.is_flagged,
+        "n": picture.n,
     }
 
 

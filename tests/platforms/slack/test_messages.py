@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
-from bot.core.replies import Button, Picture, Reply
+from bot.core.replies import Button, Picture, Reply, ResultFile
 from bot.platforms.slack.messages import render_blocks, render_fallback_text
 from tests.platforms.slack.office import Office
 
 FOX = Picture("a" * 64, "image/png", 8, 8, "a fox", "fox.png")
+SECOND = replace(FOX, n=2)
 BUTTONS = (
     Button("again", "Again", "j"),
     Button("vary", "Vary 1", "j", 1),
@@ -35,7 +36,7 @@ async def test_a_picture_shows_its_requester_and_prompt(office: Office) -> None:
 
 
 def test_several_pictures_have_a_row_of_buttons_each() -> None:
-    reply = Reply(pictures=(FOX, FOX), buttons=BUTTONS)
+    reply = Reply(pictures=(FOX, SECOND), buttons=BUTTONS)
 
     assert list_button_rows(reply) == [["Vary 1", "Upscale 1"], ["Vary 2", "Upscale 2"], ["Again", "Delete"]]
 
@@ -47,9 +48,17 @@ def test_one_picture_has_one_row() -> None:
 
 
 def test_a_withheld_picture_has_no_buttons() -> None:
-    reply = Reply(pictures=(FOX, replace(FOX, is_flagged=True)), buttons=BUTTONS)
+    reply = Reply(pictures=(FOX, replace(SECOND, is_flagged=True)), buttons=BUTTONS)
 
     assert list_button_rows(reply) == [["Vary 1", "Upscale 1"], ["Again", "Delete"]]
+
+
+def test_buttons_follow_their_picture_beside_a_recording() -> None:
+    sound = ResultFile("b" * 64, "audio/wav", "fox.wav", 9, n=1, is_flagged=True)
+    buttons = tuple(replace(button, n=button.n and button.n + 1) for button in BUTTONS)
+    reply = Reply(pictures=(SECOND, replace(FOX, n=3)), result_files=(sound,), buttons=buttons)
+
+    assert list_button_rows(reply) == [["Vary 1", "Upscale 1"], ["Vary 2", "Upscale 2"], ["Again", "Delete"]]
 
 
 def test_a_notification_shows_bold_words_and_links_as_slack_writes_them() -> None:

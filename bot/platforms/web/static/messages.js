@@ -111,7 +111,7 @@ class View {
 		const presses = buttons.filter(({ action }) => action !== "delete"); // a tool of every message
 		const some = (wanted) => presses.filter(wanted).map((press) => this.button(press));
 		this.pictures.dataset.count = pictures.length;
-		this.pictures.replaceChildren(...pictures.map((picture, i) => el("div", {}, this.figure(picture), el("div", { class: "buttons" }, ...some((button) => isOwn(button) === i + 1)))));
+		this.pictures.replaceChildren(...pictures.map((picture) => el("div", {}, this.figure(picture), el("div", { class: "buttons" }, ...some((button) => isOwn(button) === picture.n)))));
 		this.buttons.replaceChildren(...some((button) => !isOwn(button)), ...this.tools());
 	}
 
@@ -186,7 +186,7 @@ class View {
 
 	button({ label, ...press }) {
 		const onclick = async () => {
-			if (press.action === "change") return this.log.on.change(this.message.pictures[Math.max(press.n, 1) - 1]);
+			if (press.action === "change") return this.log.on.change(this.message.pictures.find(({ n }) => n === Math.max(press.n, 1)));
 			node.disabled = true;
 			const { form } = (await this.ask("/api/press", press)) || {};
 			if (form) openForm(form, { channel: this.log.channel, message: this.message.id, ...press });
