@@ -10,7 +10,7 @@ from bot.commands.edit import Edit, PaintedEdit, RemoveBackground, Restore
 from bot.commands.feedback import FeedbackExport, FeedbackGive, FeedbackList
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
-from bot.commands.jobs import Cancel, Show, WorkspaceJobs
+from bot.commands.jobs import Cancel, Show, Undo, WorkspaceJobs
 from bot.commands.model import ModelAdd, ModelRemove, ModelSearch, ModelShow, ModelUpdate, ModelVersions
 from bot.commands.models import Models
 from bot.commands.moderation import Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
@@ -68,6 +68,7 @@ MENU: tuple[type[Command], ...] = (
     Cancel,
     Show,
     FeedbackGive,
+    Undo,
     PrivacyExport,
     PrivacyDelete,
     QuotaShow,

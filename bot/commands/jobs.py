@@ -1,8 +1,9 @@
-"""/jobs, /show and /cancel: list a workspace's open jobs, show a job again, stop a job."""
+"""/jobs, /show, /undo and /cancel: list open jobs, show a job again, go back to the picture before, stop a job."""
 
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState
+from bot.core.models import Task
 from bot.core.people import Rank, User
 from bot.core.replies import Button, Reply
 from bot.dispatch.declaration import Command, Services, command, option
@@ -88,6 +89,24 @@ def _format_list(jobs: list[Job]) -> Reply:
 def _shorten_request(job: Job) -> str:
     text = job.request_text
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+@command("undo", task=Task.EDIT)
+class Undo(Command):
+    """Go back to the picture before the last change, for nothing."""
+
+    job: str | None = option("Which picture's job? The last picture here if you say nothing.", default=None)
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        user, channel = invocation.user, invocation.channel
+        if self.job:
+            job = await services.jobs.find(user, self.job)
+        else:
+            job = await services.jobs.find_last_picture(user, channel)
+        if job is None or not await services.jobs.is_visible(job, user, channel):
+            named = f"called “{self.job}” that you can see here" if self.job else "with a picture here"
+            raise JobNotFound(f"There is no job {named}: reply “undo” to the picture, or press its Undo button.")
+        await services.jobs.undo(invocation, job)
 
 
 @command("cancel", private=True)

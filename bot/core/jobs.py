@@ -90,6 +90,17 @@ class Job:
         return bool(self.options.get("tools") or self.options.get("called_by") or self.command == Task.TRAIN)
 
     @property
+    def given_files(self) -> tuple[str, ...]:
+        """The SHA-256s of the files that the person gave, in the order of the options."""
+        values = [value if isinstance(value, list) else [value] for value in self.options.values()]
+        return tuple(str(file["sha256"]) for files in values for file in files if isinstance(file, dict))
+
+    def select_outputs(self, outputs: Sequence["Output"]) -> list["Output"]:
+        """Return the outputs that the job shows: of a picture shown again, the one picture of the other job."""
+        n = self.options.get("shown")
+        return [output for output in outputs if n is None or output.n == n]
+
+    @property
     def request_text(self) -> str:
         """The words of the request: prompt, message, question, words to speak, or a model's name; else empty."""
         words = (self.options.get(name) for name in ("prompt", "message", "question", "text", "name"))

@@ -106,6 +106,9 @@ MAX_LIVE_PREVIEW_PIXELS = 512 * 512
 MAX_RECIPE_BYTES = 1024 * 1024
 """A workflow in a picture's file: large ones have some 100 kB; a longer text is left out."""
 
+MAX_ANCESTORS = 12
+"""Pictures of a contact sheet: three rows of four stay readable on a phone; older ancestors are left out."""
+
 MAX_SOCKET_FRAME_BYTES = 8 * 1024 * 1024
 """One frame of a ComfyUI server: a live preview of 512 × 512 pixels has some 50 kB, a list of outputs less."""
 

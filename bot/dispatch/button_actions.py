@@ -172,6 +172,10 @@ class ButtonActions:
             press, job, job.command, {k: v for k, v in job.options.items() if k != "seed"}
         )
 
+    async def undo(self, press: ButtonPress, job: Job) -> Invocation:
+        """Go back to the picture before the last change."""
+        return await self._build_invocation(press, job, "undo", {"job": job.id})
+
     async def retry(self, press: ButtonPress, job: Job) -> Invocation:
         """Run the identical request again."""
         return await self._build_invocation(press, job, job.command, job.options)
@@ -289,6 +293,7 @@ _ACTIONS: Mapping[str, ButtonAction] = {
     "cancel": ButtonActions.cancel,
     "delete": ButtonActions.delete,
     "again": ButtonActions.repeat,
+    "undo": ButtonActions.undo,
     "retry": ButtonActions.retry,
     "finish": ButtonActions.finish,
     "vary": ButtonActions.vary,

@@ -1,4 +1,4 @@
-"""Recognises words about a picture that ask for a change: "make it winter", "the second one, but wide".
+"""Recognises words about a picture that ask for a change: "make it winter", "the second one, but wide", "undo".
 
 Everything else said about a picture is talk: a wish is only what can hardly be anything else.
 """
@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 MAX_WISH_CHARACTERS = 1_500
+MAX_UNDO_CHARACTERS = 80
 
 _LEAD = r"(?:(?:now|please|and|then|ok|okay|but|nice|great|can you|could you|would you)[,!]? )*"
 _OBJECT = r"(?:it|this|that|them|these|him|her|the|his|their|its|everything|everyone|all|my|a|an|some|more|less)\b"
@@ -19,6 +20,9 @@ _CHOICE = re.compile(
     r"(?:take |use )?(?:the )?(?P<nth>first|second|third|fourth|[1-4](?:st|nd|rd|th))(?: one| picture| image| photo)?"
     r"(?:,? but |,? and |[,:] )(?P<words>\S.*)",
     re.IGNORECASE | re.DOTALL,
+)
+_UNDO = re.compile(
+    rf"{_LEAD}undo(?:,? (?:it|that|this|please|(?:that|this|the last) (?:one|edit|change)))*[.!]?", re.IGNORECASE
 )
 _NUMBERS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
 _SHAPES = {"wide": "16:9", "wider": "16:9", "tall": "9:16", "taller": "9:16", "square": "1:1"}
@@ -47,6 +51,16 @@ def find_edit_wish(text: str) -> EditWish | None:
     # "make it winter?" is a question, "can you make it winter?" a wish.
     is_question = text.endswith("?") and not re.match(r"(?:can|could|would) you\b", text, re.IGNORECASE)
     return None if wish is None or is_question else EditWish(text, n, _find_shape(text))
+
+
+def is_undo(text: str) -> bool:
+    """Return whether a text asks to go back to the picture before the last change."""
+    return len(text) <= MAX_UNDO_CHARACTERS and _UNDO.fullmatch(text.strip()) is not None
+
+
+def is_request(text: str) -> bool:
+    """Return whether a text about a picture asks the bot for something, rather than talks about the picture."""
+    return is_undo(text) or find_edit_wish(text) is not None
 
 
 def _find_shape(words: str) -> str:

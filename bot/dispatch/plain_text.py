@@ -11,11 +11,12 @@ from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Services
-from bot.dispatch.edit_wishes import EditWish, find_edit_wish
+from bot.dispatch.edit_wishes import find_edit_wish, is_undo
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
 from bot.media.file_kinds import is_picture
 
 DEFAULT_COMMAND = "chat"
+UNDO_COMMAND = "undo"
 MAX_TEXT_FILE_BYTES = 100_000
 _LINK_STARTS = ("https://", "http://")
 _NAME_WITH_COLON = re.compile(r"([A-Za-z]+)\s*:")
@@ -45,23 +46,23 @@ async def invocation_from_text(
     name_mentions: Callable[[str], str] = str,
     find_file: FindFile | None = None,
     read_replied: ReadWords | None = None,
+    find_replied_job: ReadWords | None = None,
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    Words that ask for a change of a picture ("make it winter") become /edit, see `edit_wishes`: of a picture with the
-    words or in the message replied to, or of the thread's last picture.
+    Words about a picture ("make it winter", "undo") become /edit and /undo, see `_find_picture_request`.
 
     The first file of the command's kinds goes to the option for files; text files join the words. Quoted are words and
     files of a forwarded or shared message, and the files of the message replied to: the words join those of a chat, the
-    files count where `files` is empty, and a picture among them may be left out. `name_mentions` replaces the
-    platform's ids of people and channels in words: options for people and channels take the ids. `find_file` finds the
-    last file of the place, `read_replied` the words of the message replied to. Raise a `UserError` for an empty message
-    or a file of another kind.
+    files count where `files` is empty, and a picture among them may be left out. `name_mentions` names people and
+    channels in words; options for people and channels take ids. `find_file` finds the last file of the place,
+    `read_replied` and `find_replied_job` the words and the job of the message replied to. Raise a `UserError` for an
+    empty message or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
-    if (edit := await _find_edit(services, channel, text, files, find_file)) is not None:
-        wished, image = _list_options(edit[0], name_mentions), {"image": edit[1]}
-        return Invocation(user, channel, Task.EDIT, request_key, wished, image, placeholder=placeholder)
+    if (found := await _find_picture_request(services, channel, text, files, find_file, find_replied_job)) is not None:
+        wished = {name: name_mentions(value) for name, value in found[1].items()}
+        return Invocation(user, channel, found[0], request_key, wished, found[2], placeholder=placeholder)
     call = parse_plain_text(text, services.menu, given={file.kind for file in files})
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
@@ -90,12 +91,6 @@ async def invocation_from_text(
         find_file=find_file,
         remark=remark,
     )
-
-
-def _list_options(wish: EditWish, name_mentions: Callable[[str], str]) -> dict[str, OptionValue]:
-    """Return the options of /edit in a wish."""
-    options = {"prompt": name_mentions(wish.prompt), "aspect": wish.aspect}
-    return {name: value for name, value in options.items() if value}
 
 
 async def _quote(
@@ -144,6 +139,8 @@ def parse_plain_text(text: str, menu: Menu, *, given: Collection[MediaKind] = ()
     # A slash shows the intention: report a mistake instead of asking a model about "/imagin a fox".
     if text.startswith("/"):
         return parse_command(text, menu)
+    if is_undo(text):
+        return ParsedCommand(UNDO_COMMAND, {})
     return _parse_certain_command(text, menu, given) or ParsedCommand(DEFAULT_COMMAND, {"message": text})
 
 
@@ -192,17 +189,31 @@ def _check_length(message: str, files: Sequence[Attachment], declaration: Declar
         )
 
 
-async def _find_edit(
-    services: Services, channel: Channel, text: str, files: Sequence[Attachment], find_file: FindFile | None
-) -> tuple[EditWish, Attachment] | None:
-    """Return the change that the words ask for, and the picture to change; None for talk."""
+async def _find_picture_request(
+    services: Services,
+    channel: Channel,
+    text: str,
+    files: Sequence[Attachment],
+    find_file: FindFile | None,
+    find_replied_job: ReadWords | None,
+) -> tuple[str, dict[str, str], dict[str, Attachment]] | None:
+    """Return command, options and pictures of words that ask for a change of a picture or take one back.
+
+    The picture comes with the words, is in the message replied to, or is the thread's last. Return None for talk.
+    """
+    if is_undo(text):
+        job = await find_replied_job() if find_replied_job is not None else ""
+        return UNDO_COMMAND, {"job": job} if job else {}, {}
     wish = find_edit_wish(text)
     if wish is None or not services.catalogue.list_for_task(Task.EDIT):
         return None
     pictures = [file for file in files if file.kind is MediaKind.PICTURE]
     if not files and channel.thread and find_file is not None and (found := await find_file(PICTURES)) is not None:
         pictures = [found]
-    return (wish, pictures[wish.n - 1]) if wish.n <= len(pictures) else None
+    if wish.n > len(pictures):
+        return None
+    options = {"prompt": wish.prompt, "aspect": wish.aspect}
+    return Task.EDIT, {name: value for name, value in options.items() if value}, {"image": pictures[wish.n - 1]}
 
 
 def _has_seeing_model(services: Services) -> bool:

@@ -34,6 +34,7 @@ from bot.core.json import JSON, fingerprint
 from bot.core.limits import MAX_OUTPUT_PIXELS, MAX_SIDE_PIXELS
 from bot.core.models import InputRule, Model, Task
 from bot.core.money import Estimate
+from bot.core.replies import MessageRef
 from bot.credits.pricing import CreditFormatter, count_pixels, estimate_cost
 from bot.jobs.routing import choose_offer, list_offers
 from bot.jobs.submitting import encode_inputs
@@ -86,18 +87,40 @@ class Acceptance:
         job = replace(job, max_micros=max(job.max_micros, covered_micros))
         await self._require_confirmation(invocation, job, model, stored_options)
         job = replace(job, reuse_key=reuse_key(job, model, options))
-        ref = invocation.placeholder
-        messages = (PostedMessage(job.id, 0, ref),) if ref is not None else ()
         try:
-            job = await self._commit(job, model, _collect_text(stored_options), question, messages)
+            return await self._store(job, model, invocation.placeholder, _collect_text(stored_options), question)
+        except InsufficientFunds as error:
+            await suggest_cheaper_model(error, self, job, model, options)
+            raise
+
+    async def accept_again(self, invocation: Invocation, source: Job, n: int) -> AcceptedJob:
+        """Return a free job that shows the n-th output of a finished job as the newest result. Raise as `accept`."""
+        model = self.services.catalogue.get(source.model)
+        # One picture is shown, also where the job made several.
+        options = {**{name: value for name, value in source.options.items() if name != "count"}, "shown": n}
+        job = replace(
+            self._build_job(invocation, model, options, dict(source.inputs), Estimate(0, 0)),
+            command=source.command,
+            backend=source.backend,
+            model=source.model,
+            reuses=source.reuses or source.id,
+            prediction=source.prediction,
+            # A private picture must not become public.
+            is_private=invocation.is_private or source.is_private,
+        )
+        return await self._store(job, model, invocation.placeholder, "", None)
+
+    async def _store(
+        self, job: Job, model: Model, placeholder: MessageRef | None, text: str, question: Question | None
+    ) -> AcceptedJob:
+        """Commit a job, or return the job of the same request. Raise `InsufficientFunds` and `AlreadyRunning`."""
+        messages = (PostedMessage(job.id, 0, placeholder),) if placeholder is not None else ()
+        try:
+            return AcceptedJob(await self._commit(job, model, text, question, messages), messages)
         except DuplicateRequest:
             return AcceptedJob(await self._get_existing_job(job.request_key), is_new=False)
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
-        except InsufficientFunds as error:
-            await suggest_cheaper_model(error, self, job, model, options)
-            raise
-        return AcceptedJob(job, messages)
 
     async def _route(self, invocation: Invocation, model: Model, options: Options) -> tuple[Model, int]:
         """Return the entry that answers first, and the amount that covers the entries behind it too."""

@@ -1,14 +1,14 @@
 """The jobs service for commands and buttons: start, cancel, delete, find and render jobs."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile, list_input_files
 from bot.core.caches import TtlCache
-from bot.core.errors import BackendDown, ConfirmationRequired, Unavailable, UserError
+from bot.core.errors import BackendDown, ConfirmationRequired, JobNotFound, Unavailable, UserError
 from bot.core.file_types import PICTURES, MediaKind
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
@@ -18,6 +18,7 @@ from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
 from bot.jobs.deletion import PersonalData, delete_job
+from bot.jobs.lineage import Ancestor, find_parents, list_ancestors
 from bot.jobs.messages import load_result
 from bot.jobs.routing import estimate_wait_seconds
 from bot.jobs.runner import Runner
@@ -75,10 +76,32 @@ class Jobs:
         stored = options if stored_options is None else stored_options
         if not self.is_accepting:
             self._services.media.release(_list_files(options, stored))
+        return await self._launch(lambda: self._accept(invocation, model, options, stored, question))
+
+    async def undo(self, invocation: Invocation, job: Job) -> Job:
+        """Show the picture from which a job's picture came as the newest result, free of charge; return the new job.
+
+        Raise `JobNotFound` if the user may see no such picture, and as `start` does.
+        """
+        parents = [
+            parent
+            for parent in await find_parents(self._services, job)
+            if await self.is_visible(parent.job, invocation.user, invocation.channel)
+        ]
+        if not parents:
+            raise JobNotFound("Nothing was before that picture: it is the first of its line. Again draws another.")
+        before = parents[0]
+        if self._services.media.find_path(before.output.sha256) is None:
+            raise JobNotFound("The picture before is not kept any more. Draw it again to go on from there.")
+        return await self._launch(lambda: self._acceptance.accept_again(invocation, before.job, before.output.n))
+
+    async def _launch(self, accept: Callable[[], Awaitable[AcceptedJob]]) -> Job:
+        """Accept a job and launch the job, if new. Raise `Unavailable` during a restart."""
+        if not self.is_accepting:
             raise Unavailable("I am restarting. Please ask again in a moment; nothing was charged.")
         self._accepting_count += 1
         try:
-            accepted = await self._accept(invocation, model, options, stored, question)
+            accepted = await accept()
             if accepted.is_new:
                 self._runner.launch(accepted.job, accepted.messages)
             return accepted.job
@@ -200,20 +223,42 @@ class Jobs:
         if not job.prediction:
             return []
         async with self._services.database.read() as tx:
-            return await tx.outputs.list_outputs(job.prediction)
+            return job.select_outputs(await tx.outputs.list_outputs(job.prediction))
+
+    async def list_ancestors(self, job: Job, user: User, channel: Channel) -> list[Ancestor]:
+        """Return the pictures from which a job's picture came and that a user may see in a channel, oldest first."""
+        return await list_ancestors(self._services, job, lambda parent: self.is_visible(parent, user, channel))
+
+    async def find_by_message(self, channel: Channel, message_id: str) -> Job | None:
+        """Return the job behind a message of the bot in a channel or thread."""
+        async with self._services.database.read() as tx:
+            job_id = await tx.messages.find_job(channel.platform, channel.thread or channel.id, message_id)
+            return await tx.jobs.get(job_id) if job_id else None
+
+    async def find_last_picture(self, user: User, channel: Channel) -> Job | None:
+        """Return the last job that made a picture in a channel or thread."""
+        async for job in self._iterate_recent(user, channel):
+            if any(output.kind is MediaKind.PICTURE for output in await self.list_outputs(job)):
+                return job
+        return None
+
+    async def _iterate_recent(self, user: User, channel: Channel) -> AsyncGenerator[Job]:
+        """Yield the last jobs of a channel or thread that a user may see, newest first."""
+        async with self._services.database.read() as tx:
+            place = (channel.platform, channel.workspace, channel.id)
+            jobs = await tx.jobs.list_recent_in_channel(*place, _MAX_SEARCHED_JOBS)
+        for job in jobs:
+            # A chain of replies stands in the channel.
+            threads = ["" if place.is_reply_chain else place.thread for place in (job.channel, channel)]
+            if threads[0] == threads[1] and await self.is_visible(job, user, channel):
+                yield job
 
     async def find_last_file(
         self, user: User, channel: Channel, kinds: Sequence[MediaKind] = PICTURES
     ) -> Attachment | None:
         """Return the last file of some kinds that a job made in a channel or thread, or that a person gave there."""
-        async with self._services.database.read() as tx:
-            place = (channel.platform, channel.workspace, channel.id)
-            jobs = await tx.jobs.list_recent_in_channel(*place, _MAX_SEARCHED_JOBS)
-        for job in jobs:
-            if job.channel.thread != channel.thread or not await self.is_visible(job, user, channel):
-                continue
-            made, given = await self._list_files(job)
-            for sha256 in (*made, *given):
+        async for job in self._iterate_recent(user, channel):
+            for sha256 in (*await self._list_made_files(job), *job.given_files):
                 file = self._services.media.load_attachment(sha256)
                 if file is not None and file.kind in kinds:
                     return file
@@ -228,16 +273,13 @@ class Jobs:
             jobs = await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)
         found: list[tuple[datetime, str]] = []
         for job in reversed(jobs):
-            made, given = ([], []) if job.is_private else await self._list_files(job)
-            found += [(job.created_at, sha256) for sha256 in (*given, *made)]
+            files = () if job.is_private else (*job.given_files, *await self._list_made_files(job))
+            found += [(job.created_at, sha256) for sha256 in files]
         return found
 
-    async def _list_files(self, job: Job) -> tuple[list[str], list[str]]:
-        """Return the SHA-256s of the files that a job made, without flagged ones, and of the files given to the job."""
-        made = [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
-        values = [value if isinstance(value, list) else [value] for value in job.options.values()]
-        given = [str(file["sha256"]) for files in values for file in files if isinstance(file, dict)]
-        return made, given
+    async def _list_made_files(self, job: Job) -> list[str]:
+        """Return the SHA-256s of the files that a job made, without flagged ones."""
+        return [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
 
     async def cancel(self, job: Job, by: User) -> bool:
         """Stop a job, also at the backend; return false if the job is over already."""

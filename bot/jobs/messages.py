@@ -16,6 +16,7 @@ from bot.core.platform import MessageLost
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.completion import fail
 from bot.jobs.job_queues import QueueSlot
+from bot.jobs.lineage import find_parents
 from bot.jobs.presenting import Result
 from bot.jobs.work import Work
 from bot.streaming.editor import counted
@@ -115,13 +116,16 @@ async def deliver(work: Work) -> None:
 async def load_result(work: Work) -> Result:
     """Return a job's result, from memory if this process completed the job, else from the rows."""
     if work.result is not None:
-        return replace(work.result, is_cut=_is_cut(work, work.result.outputs))
-    if not work.job.prediction:
+        result = replace(work.result, is_cut=_is_cut(work, work.result.outputs))
+    elif not work.job.prediction:
         return Result(())
-    async with work.services.database.read() as tx:
-        outputs = await tx.outputs.list_outputs(work.job.prediction)
-        record = await tx.predictions.get(work.job.prediction)
-    return Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
+    else:
+        async with work.services.database.read() as tx:
+            outputs = work.job.select_outputs(await tx.outputs.list_outputs(work.job.prediction))
+            record = await tx.predictions.get(work.job.prediction)
+        result = Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
+    has_parent = bool(result.pictures and await find_parents(work.services, work.job))
+    return replace(result, has_parent=has_parent)
 
 
 def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:

@@ -38,6 +38,8 @@ class Result:
     """The running time."""
     is_cut: bool = False
     """Whether the answer ended too early."""
+    has_parent: bool = False
+    """Whether the job changed a picture that another job made."""
 
     @property
     def text(self) -> str:
@@ -180,6 +182,7 @@ class Presenter:
         is_drawn = model.task in (Task.IMAGINE, Task.EDIT)
         return [
             *([Button("again", "Again", job.id)] if is_drawn else []),
+            *([Button("undo", "Undo", job.id)] if result.has_parent else []),
             *self._build_finish_button(job, result),
             *(button for output in result.pictures for button in self._build_picture_buttons(job, output, result)),
             *([Button("edit", "Edit prompt", job.id)] if is_drawn else []),
@@ -245,6 +248,8 @@ def _format_request(job: Job, model: Model) -> str:
 
 def _format_free_reason(job: Job) -> str:
     """Return the reason for a reusing job's price of 0; empty for paid jobs."""
+    if "shown" in job.options:
+        return "back to the picture before · free"
     return "kept from an identical request · free" if job.reuses else ""
 
 

@@ -148,7 +148,8 @@ class Runner:
 
     async def _run_stages(self, work: Work, slot: QueueSlot) -> None:
         """Run each stage when the job reaches the stage's state, until the user has the final message."""
-        if work.job.model not in self._services.catalogue or work.job.backend not in self._services.backends:
+        is_offered = work.job.model in self._services.catalogue and work.job.backend in self._services.backends
+        if not is_offered and not work.job.reuses:
             await self._fail(work, UserError(f"{work.job.model} is not offered any more. You were not charged."))
         await self._run_stage(work, messages.post_placeholder, JobState.ACCEPTED)
         if work.job.reuses:

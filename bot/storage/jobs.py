@@ -115,6 +115,24 @@ _SELECT_REUSABLE = (
     .limit(1)
 )
 
+_SELECT_SOURCES = (
+    sa.select(jobs, outputs.c.n.label("source_n"), outputs.c.sha256.label("source_file"))
+    .join_from(outputs, jobs, _is_own_output)
+    .where(
+        outputs.c.sha256.in_(bindparam("files", expanding=True)),
+        *_IS_IN_WORKSPACE,
+        sa.or_(
+            jobs.c.user == bindparam("user"),
+            sa.and_(jobs.c.channel == bindparam("channel"), ~jobs.c.is_private),
+        ),
+        jobs.c.created_at <= bindparam("until"),
+        jobs.c.id != bindparam("job"),
+        jobs.c.erased_at.is_(None),
+    )
+    .order_by(*_NEWEST_FIRST, outputs.c.n)
+    .limit(bindparam("most"))
+)
+
 _REQUEST_CANCEL = (
     sa.update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.cancel_by == "", sa.text(IS_OPEN))
@@ -277,6 +295,18 @@ class JobStore:
         """Find the newest finished job of an identical request in the workspace, with kept and unflagged outputs."""
         facts = {"platform": job.channel.platform, "workspace": job.channel.workspace, "reuse_key": job.reuse_key}
         return _parse_first(await self._run(_SELECT_REUSABLE, facts))
+
+    async def find_sources(self, job: Job, limit: int) -> dict[str, tuple[Job, int]]:
+        """Find the jobs that made the files given to a job: by SHA-256, the newest job and the number of the output.
+
+        Jobs of the same person count, and public jobs of the channel. At most `limit` rows are read.
+        """
+        facts: dict[str, Any] = {"files": list(job.given_files), "until": job.created_at, "job": job.id, "most": limit}
+        facts |= {**_bind_user(job.user), "channel": job.channel.id}
+        found: dict[str, tuple[Job, int]] = {}
+        for row in await self._run(_SELECT_SOURCES, facts):
+            found.setdefault(row.source_file, (job_from_row(row), row.source_n))
+        return found
 
     async def count_open_by_workspace(self, platform: str, user: str) -> dict[str, int]:
         """Count the open jobs of a person in each workspace with any."""

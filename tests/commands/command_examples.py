@@ -73,6 +73,7 @@ EXAMPLES: Mapping[str, CommandExample] = {
     # The bound of a training is above a person's usual credits of a day.
     "train": CommandExample({"name": "our-style"}, before=(("quota grant", {"user": OTTO, "credits": 5_000.0}),)),
     "video": CommandExample({"prompt": "a fox runs", "duration": 1, "quality": "draft"}),
+    "undo": CommandExample(before=(("imagine", {"prompt": "a fox"}), ("edit", {"prompt": "in the snow"}))),
     "unblock": CommandExample(before=(("block", {"user": ANA}),)),
     "words add": CommandExample({"word": "badger"}),
     "words remove": CommandExample({"word": "hedgehog"}, before=(("words add", {"word": "hedgehog"}),)),

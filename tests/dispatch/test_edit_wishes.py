@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.dispatch.edit_wishes import EditWish, find_edit_wish
+from bot.dispatch.edit_wishes import EditWish, find_edit_wish, is_undo
 from bot.dispatch.plain_text import invocation_from_text
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
@@ -42,6 +42,21 @@ def test_a_wish_for_a_change_is_found(text: str, wish: EditWish) -> None:
 )
 def test_everything_else_is_talk(text: str) -> None:
     assert find_edit_wish(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("undo", True),
+        ("Undo that, please", True),
+        ("please undo the last edit.", True),
+        ("how do I undo a commit?", False),
+        ("undo the cat", False),
+        ("undo " * 40, False),
+    ],
+)
+def test_undo_is_told_from_talk(text: str, expected: bool) -> None:
+    assert is_undo(text) is expected
 
 
 async def test_a_wish_in_reply_to_pictures_edits_the_picture_meant(bench: Bench) -> None:

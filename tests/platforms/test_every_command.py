@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -52,9 +53,9 @@ class AnswerLog:
     def list_errors(self) -> list[str]:
         return [f"/{name}: {reply.text}" for name, reply in self.answers if reply and reply.tone is Tone.ERROR]
 
-    def check_menu(self) -> None:
-        """Fail unless each command of the menu was answered without an error."""
-        assert self.list_errors() == []
+    def check_menu(self, *, refused: str = "") -> None:
+        """Fail unless each command of the menu was answered, all but the `refused` one without an error."""
+        assert [error for error in self.list_errors() if error.partition(":")[0] != refused] == []
         assert {name for name, _ in self.answers} == {declaration.name for declaration in DECLARATIONS}
 
 
@@ -153,7 +154,8 @@ async def test_slack_answers_each_command(tmp_path: Path, log: AnswerLog) -> Non
     await office.close()
     await office.slack.stop()
 
-    log.check_menu()
+    # A message with a file begins a thread of its own, and /undo looks into the channel.
+    log.check_menu(refused="/undo")
     assert office.slack.violations == []
 
 
@@ -183,8 +185,9 @@ async def test_the_page_answers_each_command(tmp_path: Path, log: AnswerLog, mon
 
 async def upload(browser: Browser, line: str, declaration: Declaration) -> dict[str, object]:
     """Send a line with each required file, as the page's form does; return the result."""
+    before = (await browser.messages() or [{"id": ""}])[-1]["id"]
     form = aiohttp.FormData()
-    ask = {"channel": "main", "text": line, "request_id": f"upload-{declaration.name}"}
+    ask = {"channel": "main", "text": line, "request_id": uuid4().hex}
     form.add_field("ask", json.dumps(ask))
     for name, content in make_required_files(declaration).items():
         kinds = {b"\x89PNG": ("fox.png", "image/png"), b"PK\x03\x04": ("foxes.zip", "application/zip")}
@@ -192,4 +195,4 @@ async def upload(browser: Browser, line: str, declaration: Declaration) -> dict[
         form.add_field(name, content, filename=kind[0], content_type=kind[1])
     async with browser.session.post(f"{browser.address}/api/say", data=form, headers=PAGE_HEADERS) as response:
         assert response.status == 200
-    return await browser.wait_for_result()
+    return await browser.wait_for_result(after=before)

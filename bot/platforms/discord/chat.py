@@ -16,6 +16,7 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
+from bot.dispatch.edit_wishes import is_request
 from bot.dispatch.plain_text import (
     DEFAULT_COMMAND,
     guess_kinds,
@@ -136,12 +137,14 @@ class DiscordChat:
     def _is_remark_on_result(self, incoming: _IncomingMessage) -> bool:
         """Whether a user comments on a made file of the bot: for other people, unless the text mentions the bot.
 
+        Words that ask for a change of the picture are for the bot.
+
         A reply notifies the replied author, so `mentions` of such a message always has the bot.
         """
         replied_to, content = incoming.replied_to, incoming.message.content
         is_made = replied_to is not None and bool(replied_to.flags.value & HAS_COMPONENTS_V2 or replied_to.attachments)
         has_mention = incoming.text != content.strip()
-        return is_made and self._replies_to_bot(incoming.message) and not has_mention
+        return is_made and self._replies_to_bot(incoming.message) and not (has_mention or is_request(content))
 
     async def _fetch_channel(self, message: discord.Message) -> Any:
         # discord.py drops archived threads from its cache and knows a returning thread by id alone.
@@ -183,9 +186,7 @@ class DiscordChat:
     async def _find_reply_conversation(self, incoming: _IncomingMessage) -> Channel:
         """Return the conversation of the replied message: its thread, its reply chain, or a new reply chain."""
         replied_to = incoming.replied_to or incoming.message
-        async with self._database.read() as tx:
-            job_id = await tx.messages.find_job(NAME, incoming.channel.id, str(replied_to.id))
-        job = await self._context.dispatcher.services.jobs.get(job_id) if job_id else None
+        job = await self._context.dispatcher.services.jobs.find_by_message(incoming.channel, str(replied_to.id))
         if job is not None and job.conversation and job.channel.thread:
             guild = incoming.message.guild
             thread, is_reply_chain = job.channel.thread, job.channel.is_reply_chain
@@ -225,10 +226,18 @@ class DiscordChat:
             name_mentions=lambda words: replace_mentions(words, names, guild),
             find_file=lambda kinds: self._reader.find_last_file(incoming.discord_channel, kinds, incoming.message),
             read_replied=lambda: self._read_replied_words(incoming),
+            find_replied_job=lambda: self._find_replied_job(incoming),
         )
         reply = await self._context.dispatcher.handle(invocation)
         if reply is not None:
             await self._show(incoming, conversation, reply)
+
+    async def _find_replied_job(self, incoming: _IncomingMessage) -> str:
+        if incoming.replied_to is None:
+            return ""
+        jobs = self._context.dispatcher.services.jobs
+        job = await jobs.find_by_message(incoming.channel, str(incoming.replied_to.id))
+        return job.id if job is not None else ""
 
     async def _read_replied_words(self, incoming: _IncomingMessage) -> str:
         replied_to, me = incoming.replied_to, self._client.user

@@ -7,8 +7,10 @@ from typing import Any
 from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import PICTURE_ALONE, EarlierMessage, Invocation, TurnRole
+from bot.core.jobs import Job
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
+from bot.dispatch.edit_wishes import is_request
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
 from bot.platforms.slack.agent_view import OpenPlace, choose_prompts, format_title, read_open_place
 from bot.platforms.slack.buttons import SlackButtons
@@ -91,10 +93,16 @@ class SlackChat:
         await self._buttons.cancel_thread_jobs(team, channel, thread, str(event["user"]), request_id)
 
     async def _continue_conversation(self, event: Event, installed: SlackTeam, place: Channel) -> None:
-        """Answer a message without a mention in a thread with a conversation, if the author may take part."""
+        """Answer a message without a mention in a thread with a conversation, if the author may take part.
+
+        Under a result of the bot, words that ask for a change of the picture are answered.
+        """
         services = self._replies.dispatcher.services
         conversation = await services.conversations.get_current(place)
         if conversation is None:
+            is_wish = is_request(str(event.get("text") or "")) and await self._find_root_job(place) is not None
+            if is_wish and self._handled.add_if_new((installed.id, place.id, str(event["ts"])), None):
+                await self._answer(event, installed, place, is_direct=False)
             return
         user = await self._get_user(event, installed.id)
         settings = await services.moderation.get_settings(NAME, installed.id)
@@ -137,6 +145,7 @@ class SlackChat:
                     installed.id, place.id, kinds, str(event.get("thread_ts") or ""), before=str(event["ts"])
                 ),
                 read_replied=lambda: self._read_replied_words(event, installed, place),
+                find_replied_job=lambda: self._find_thread_job(user, place),
             )
             if invocation.command == DEFAULT_COMMAND:
                 invocation = await self._add_earlier_messages(invocation, event, installed, place, open_place)
@@ -166,6 +175,16 @@ class SlackChat:
         name = (await self._users.get_names(installed.id, f"<#{open_place.channel}>"))[open_place.channel]
         heading = EarlierMessage(TurnRole.USER, "", f"(The latest messages of #{name}:)", earlier[0].message_id)
         return replace(invocation, earlier_messages=(heading, *earlier))
+
+    async def _find_root_job(self, place: Channel) -> Job | None:
+        """Return the job whose message is the root of a thread."""
+        return await self._replies.dispatcher.services.jobs.find_by_message(replace(place, thread=""), place.thread)
+
+    async def _find_thread_job(self, user: User, place: Channel) -> str:
+        """Return the id of the last job with a picture in a thread, the root included; empty without such a job."""
+        last = await self._replies.dispatcher.services.jobs.find_last_picture(user, place)
+        job = last or await self._find_root_job(place)
+        return job.id if job is not None else ""
 
     async def _read_replied_words(self, event: Event, installed: SlackTeam, place: Channel) -> str:
         """Return the words of the message before this one in a thread; empty outside of threads."""

@@ -9,9 +9,10 @@ from bot.core.json import JSON, as_object
 from bot.core.people import Channel, User
 from bot.core.webhook_signatures import KEY_PREFIX
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionKind, OptionValue, Services
+from bot.dispatch.edit_wishes import is_undo
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.parsing import Menu, find_command, parse_command
-from bot.dispatch.plain_text import DEFAULT_COMMAND
+from bot.dispatch.plain_text import DEFAULT_COMMAND, UNDO_COMMAND
 from bot.platforms.web.request_parsing import MessageRequest
 
 _NAME_CHARACTERS = 100
@@ -83,6 +84,8 @@ def _parse_command(request: MessageRequest, menu: Menu) -> tuple[str, Mapping[st
     if request.text.lstrip().startswith("/"):
         call = parse_command(request.text, menu)
         return call.command, {**call.options, **request.options}
+    if is_undo(request.text):
+        return UNDO_COMMAND, request.options
     # Plain words are not parsed for options: "what does --count do?" is a question.
     words = find_command(menu, DEFAULT_COMMAND).declaration.words_option
     return DEFAULT_COMMAND, {words.name if words else "message": request.text, **request.options}

@@ -318,6 +318,26 @@ async def test_a_reply_with_a_mention_brings_the_bot_s_own_picture(town: Town, m
     assert town.backend.last_run.picture.startswith("data:image/")
 
 
+async def test_replies_without_a_mention_edit_a_picture_and_take_the_change_back(town: Town) -> None:
+    drawn = await draw_picture(town.ana)
+    town.backend.will(picture=make_png(colour="white"))
+
+    await town.ben.say("make it winter", reply_to=drawn)
+    winter = await town.wait_until(lambda: town.general.last_message.pictures and town.general.last_message)
+    await winter.wait_until(is_done)
+    await town.ben.say("undo that, please", reply_to=winter)
+    back = await town.wait_until(lambda: town.general.last_message.pictures and town.general.last_message)
+    await back.wait_until(is_done)
+
+    assert town.backend.last_run.inputs["prompt"] == "make it winter"
+    assert winter.button_labels[1] == "Undo"
+    assert "back to the picture before · free" in back.text
+    assert [picture.data for picture in back.pictures] == [picture.data for picture in drawn.pictures]
+    again = await finish(await town.ana.press(winter, "Undo"))
+    assert again.pictures[0].data == drawn.pictures[0].data
+    assert len(town.backend.runs) == 2
+
+
 async def test_the_request_above_a_picture_is_cut_and_notifies_no_user(town: Town) -> None:
     prompt = f"a fox\nfor {town.ben.user.mention} [here](https://evil.example) {'x' * 400}"
 

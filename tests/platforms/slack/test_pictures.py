@@ -185,6 +185,27 @@ async def test_stop_cancels_a_running_picture(any_office: Office) -> None:
     await working.wait_for_text("Stopped")
 
 
+async def test_messages_under_a_picture_edit_the_picture_and_take_the_change_back(any_office: Office) -> None:
+    drawn = await draw_picture(any_office)
+    any_office.backend.will(picture=make_png(colour="white"))
+    thread = any_office.general.get_thread(drawn)
+
+    await any_office.otto.say("how lovely", thread=thread)
+    await any_office.otto.say("make it winter", thread=thread)
+    winter = await thread.wait_for_bot_message(condition=lambda one: "Undo" in one.button_labels)
+    await any_office.otto.say("undo", thread=thread)
+    back = await thread.wait_for_bot_message("back to the picture before · free", after=winter)
+    await back.wait_until(lambda one: one.files)
+    await any_office.ana.press(winter, "Undo")
+    again = await thread.wait_for_bot_message("back to the picture before", after=back, condition=lambda one: one.files)
+
+    assert any_office.backend.last_run.inputs["prompt"] == "make it winter"
+    contents = {message.files[0].content for message in (drawn, back, again)}
+    assert len(contents) == 1
+    assert winter.files[0].content not in contents
+    assert len(any_office.backend.runs) == 2
+
+
 async def test_show_brings_a_picture_back_for_one_person(office: Office) -> None:
     picture = await draw_picture(office)
     job = picture.elements[0]["value"]
