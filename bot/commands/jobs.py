@@ -1,12 +1,15 @@
 """/jobs, /show, /undo and /cancel: list open jobs, show a job again, go back to the picture before, stop a job."""
 
 from bot.core.errors import BadOption, JobNotFound
+from bot.core.file_types import MediaKind
 from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState
 from bot.core.models import Task
 from bot.core.people import Rank, User
-from bot.core.replies import Button, Reply
+from bot.core.replies import Button, Picture, Reply
 from bot.dispatch.declaration import Command, Services, command, option
+from bot.jobs.lineage import Ancestor
+from bot.streaming.safety import sanitize_text
 
 _MAX_SHOWN = 20
 _MAX_BUTTONS = 10
@@ -66,14 +69,54 @@ class Show(Command):
     """Show a job again, or list your latest."""
 
     job: str | None = option("Which job? Your latest ten if you say nothing.", default=None)
+    ancestors: bool = option("The pictures that its picture came from?", default=False)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        if self.ancestors:
+            return await self._show_ancestors(invocation, services)
         if not self.job:
             return _format_list(await services.jobs.list_recent(invocation.user))
         job = await services.jobs.find(invocation.user, self.job)
         if job is None or not await services.jobs.is_visible(job, invocation.user, invocation.channel):
             raise JobNotFound(f"There is no job called “{self.job}” that you can see here.")
         return await services.jobs.render(job)
+
+    async def _show_ancestors(self, invocation: Invocation, services: Services) -> Reply:
+        """Return one picture with the ancestors of a picture and the picture itself, numbered, and the words."""
+        user, channel = invocation.user, invocation.channel
+        job = await _find_picture_job(self.job, invocation, services)
+        shown = await services.jobs.list_ancestors(job, user, channel)
+        if not shown:
+            raise JobNotFound("That picture came from no other: it is the first of its line.")
+        made = [output for output in await services.jobs.list_outputs(job) if output.kind is MediaKind.PICTURE]
+        shown += [Ancestor(job, output) for output in made[:1]]
+        sheet = await services.media.keep_contact_sheet([one.output.sha256 for one in shown])
+        lines = [_format_ancestor(n, one.job, services) for n, one in enumerate(shown, 1)]
+        picture = Picture(
+            *(sheet.sha256, sheet.mime, sheet.width, sheet.height),
+            alt=f"{len(shown)} pictures in the order of the changes, numbered",
+            name=f"line-of-{job.id[:8]}.jpg",
+            is_flagged=any(one.output.is_flagged for one in shown),
+            n=0,
+        )
+        buttons = tuple(Button("show", f"Show {n}", one.job.id, n) for n, one in enumerate(shown, 1))
+        return Reply("\n".join(lines), (picture,), buttons=buttons, is_private=True)
+
+
+async def _find_picture_job(name: str | None, invocation: Invocation, services: Services) -> Job:
+    """Return the named job, or the last with a picture in the place. Raise `JobNotFound` for a job out of sight."""
+    user, channel = invocation.user, invocation.channel
+    job = await (services.jobs.find(user, name) if name else services.jobs.find_last_picture(user, channel))
+    if job is None or not await services.jobs.is_visible(job, user, channel):
+        which = f"called “{name}” that you can see here" if name else "with a picture here"
+        raise JobNotFound(f"There is no job {which}: /show lists your latest.")
+    return job
+
+
+def _format_ancestor(n: int, job: Job, services: Services) -> str:
+    text = " ".join(job.request_text.split())
+    words = sanitize_text(f"/{job.command} {text if len(text) <= 200 else f'{text[:199]}…'}".strip())
+    return f"{n}. {words} · {services.catalogue.get(job.model).title}"
 
 
 def _format_list(jobs: list[Job]) -> Reply:
@@ -98,15 +141,7 @@ class Undo(Command):
     job: str | None = option("Which picture's job? The last picture here if you say nothing.", default=None)
 
     async def answer(self, invocation: Invocation, services: Services) -> None:
-        user, channel = invocation.user, invocation.channel
-        if self.job:
-            job = await services.jobs.find(user, self.job)
-        else:
-            job = await services.jobs.find_last_picture(user, channel)
-        if job is None or not await services.jobs.is_visible(job, user, channel):
-            named = f"called “{self.job}” that you can see here" if self.job else "with a picture here"
-            raise JobNotFound(f"There is no job {named}: reply “undo” to the picture, or press its Undo button.")
-        await services.jobs.undo(invocation, job)
+        await services.jobs.undo(invocation, await _find_picture_job(self.job, invocation, services))
 
 
 @command("cancel", private=True)

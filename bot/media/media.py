@@ -41,6 +41,7 @@ from bot.core.limits import (
     ROOM_SECONDS,
 )
 from bot.core.models import InputRule, MaskStyle, OutputKind
+from bot.media.contact_sheet import CELL_PIXELS, draw_contact_sheet
 from bot.media.decoding import (
     CleanPicture,
     DecodingLines,
@@ -373,6 +374,26 @@ class Media:
         except (BadFile, FileNotFoundError):
             return None
         return self._previews[sha256]
+
+    async def keep_contact_sheet(self, hashes: Sequence[str]) -> KeptFile:
+        """Store a contact sheet of pictures; the place of a picture that is not kept any more stays empty.
+
+        The next sweep of the retention takes the sheet: a copy of a picture must not outlive the picture for long.
+        """
+        small = [await self._load_small(sha256) for sha256 in hashes]
+        sheet = await asyncio.to_thread(draw_contact_sheet, small)
+        kept = await self._save([sheet.data], sheet.facts, Line.OUTPUTS)
+        self._store.mark_unused(kept.sha256)
+        return kept
+
+    async def _load_small(self, sha256: str) -> bytes:
+        attachment = self.load_attachment(sha256)
+        if attachment is None or attachment.kind is not MediaKind.PICTURE:
+            return b""
+        with contextlib.suppress(BadFile, FileNotFoundError):
+            work = partial(shrink, data := await attachment.read(), max_pixels=CELL_PIXELS**2)
+            return (await self._decode(estimate_memory_bytes, data, Line.OUTPUTS, work)).data
+        return b""
 
     def load_attachment(self, sha256: str) -> Attachment | None:
         """Return a stored file as an attachment of a command, None if no longer stored.

@@ -93,6 +93,12 @@ class MediaStore:
         """Return every stored file, the longest unused first."""
         return await asyncio.to_thread(self._list_files)
 
+    def mark_unused(self, sha256: str) -> None:
+        """Let a file count as the longest unused of all: the next sweep deletes the file."""
+        path = self.find_path(sha256)
+        if path is not None:
+            os.utime(path, (0, 0))
+
     def is_used_since(self, file: MediaFile) -> bool:
         """Return whether a file was saved again after the listing."""
         path = self.find_path(file.sha256)

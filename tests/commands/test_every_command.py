@@ -39,6 +39,7 @@ async def run_command(bench: Bench, name: str, options: Options) -> Reply | None
     )
     reply = await bench.app.dispatcher.handle(invocation)
     await bench.wait_until_idle()
+    bench.clock.tick()  # /undo takes the newest picture
     return reply
 
 

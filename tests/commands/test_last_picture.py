@@ -1,11 +1,13 @@
 """A required picture that was left out is the last picture of the channel, on platforms that keep pictures in jobs."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from PIL import Image
 
 from bot.core.people import Channel
 from tests.bench import Bench
@@ -80,3 +82,20 @@ async def test_the_page_takes_the_last_picture_too(tmp_path: Path) -> None:
         caption = await browser.wait_for_result(after=drawn["id"])
 
     assert caption["text"] == "A short answer."
+
+
+async def test_the_page_changes_its_last_picture_takes_the_change_back_and_shows_the_line(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path, is_demo=True) as bot:
+        browser = bot.open_browser()
+        drawn = await browser.ask("/imagine a fox")
+        bot.backend.will(picture=make_png(colour="white"))
+        edited = await browser.ask("/edit make it winter")
+
+        back = await browser.ask("Undo that!")
+        line = await browser.ask(f"/show {edited['job']} --ancestors")
+
+        assert back["pictures"] == drawn["pictures"]
+        assert line["text"].splitlines()[1].startswith("2. /edit make it winter · ")
+        async with browser.session.get(f"{browser.address}{line['pictures'][0]['url']}") as response:
+            sheet = Image.open(io.BytesIO(await response.read()))
+    assert sheet.size == (536, 272)

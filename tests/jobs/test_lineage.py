@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
+from PIL import Image, ImageChops
 
 from bot.core.errors import Unavailable
 from bot.core.jobs import JobState
@@ -97,6 +98,48 @@ async def test_the_picture_before_that_is_not_kept_is_told(bench: Bench) -> None
 
     assert get_text(refused).startswith("The picture before is not kept any more.")
     assert get_text(await bench.say("/undo", channel=replace(CHANNEL, id="c2"))).startswith("There is no job with a")
+
+
+async def test_the_line_of_a_picture_is_one_numbered_sheet(bench: Bench) -> None:
+    drawn = await draw(bench, "red")
+    winter = await draw(bench, "white", "/edit make it winter", drawn)
+    await draw(bench, "blue", "/upscale", winter)
+
+    shown = await bench.say("/show --ancestors")
+
+    assert shown is not None
+    words = [line.partition(" · ")[0] for line in shown.text.splitlines()]
+    assert words == ["1. /imagine a fox", "2. /edit make it winter", "3. /upscale"]
+    [sheet] = shown.pictures
+    path = bench.app.media.find_path(sheet.sha256)
+    assert path is not None
+    with Image.open(path) as picture:
+        middles = [picture.crop((130 + n * 264, 130, 134 + n * 264, 134)).convert("RGB") for n in range(3)]
+    expected = [Image.new("RGB", (4, 4), colour) for colour in ("red", "white", "blue")]
+    differences = [ImageChops.difference(*pair).getextrema() for pair in zip(middles, expected, strict=True)]
+    assert all(most < 12 for bands in differences for _, most in bands)  # type: ignore[misc]  # pairs, of RGB
+    assert [(button.action, button.label, button.n) for button in shown.buttons] == [
+        ("show", f"Show {n}", n) for n in (1, 2, 3)
+    ]
+    assert shown.buttons[0].job == drawn.reply.buttons[0].job
+    await bench.app.retention.sweep()
+    kept = [bench.app.media.find_path(sha256) for sha256 in (sheet.sha256, winter.reply.pictures[0].sha256)]
+    assert [path is not None for path in kept] == [False, True]
+
+
+async def test_a_picture_that_is_gone_leaves_its_place_on_the_sheet_empty(bench: Bench) -> None:
+    drawn = await draw(bench, "red")
+    await draw(bench, "white", "/edit make it winter", drawn)
+    await bench.app.media.remove(drawn.reply.pictures[0].sha256)
+
+    shown = await bench.say("/show --ancestors")
+
+    assert shown is not None
+    assert (len(shown.pictures), len(shown.text.splitlines())) == (1, 2)
+    await draw(bench, "red")
+    assert get_text(await bench.say("/show --ancestors")).startswith("That picture came from no other")
+    refused = get_text(await bench.say("/show nothing --ancestors"))
+    assert refused == "There is no job called “nothing” that you can see here: /show lists your latest."
 
 
 async def test_an_undo_goes_on_after_a_kill(tmp_path: Path) -> None:

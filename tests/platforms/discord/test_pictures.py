@@ -11,7 +11,7 @@ from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.fakes.backend import make_png
 from tests.media.test_heif import make_heic
-from tests.platforms.discord.dialogue import draw_picture, read_answer
+from tests.platforms.discord.dialogue import draw_picture, read_answer, run_command
 from tests.platforms.discord.town import Town, finish, is_done
 
 NO_PICTURE = "That is a PDF, not a picture I can read: PNG, JPEG, WebP, GIF, AVIF or HEIC, please."
@@ -335,6 +335,9 @@ async def test_replies_without_a_mention_edit_a_picture_and_take_the_change_back
     assert [picture.data for picture in back.pictures] == [picture.data for picture in drawn.pictures]
     again = await finish(await town.ana.press(winter, "Undo"))
     assert again.pictures[0].data == drawn.pictures[0].data
+    line = await run_command(town.ben, "show", {"job": await town.get_job_id(winter), "ancestors": True})
+    assert "2. /edit make it winter" in line.text
+    assert (len(line.pictures), line.button_labels) == (1, ["Show 1", "Show 2"])
     assert len(town.backend.runs) == 2
 
 

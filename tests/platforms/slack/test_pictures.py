@@ -204,6 +204,11 @@ async def test_messages_under_a_picture_edit_the_picture_and_take_the_change_bac
     assert len(contents) == 1
     assert winter.files[0].content not in contents
     assert len(any_office.backend.runs) == 2
+    job = winter.elements[0]["value"]
+    await any_office.ana.use_command("/show", f"{job} --ancestors", any_office.general)
+    line = await any_office.ana.wait_for_private_message("2. /edit make it winter")
+    assert line.alt_texts == ["2 pictures in the order of the changes, numbered"]
+    assert line.button_labels == ["Show 1", "Show 2"]
 
 
 async def test_show_brings_a_picture_back_for_one_person(office: Office) -> None:
