@@ -21,6 +21,7 @@ from bot.catalogue.loading import (
     PRICE_PLACEHOLDER,
     CatalogueError,
     format_usd,
+    load_catalogue,
 )
 from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_fields, map_options
 from bot.core.errors import EaselError
@@ -341,6 +342,30 @@ def append_entry(path: Path, draft: CatalogueDraft) -> None:
         raise CatalogueError(f"[{draft.key}] is in {path.name} already; give the new entry another name with --key.")
     extended = f"{text.rstrip()}\n\n{draft.text}"
     _parse_table_names(extended, path)  # refuse to write a file that could not be loaded
+    _replace_file(path, extended)
+
+
+def remove_entry(path: Path, key: str) -> bool:
+    """Take an entry out of a catalogue file; return false for a file without the entry.
+
+    Raise `CatalogueError` for an unreadable file, and for an entry that others name among their `fallbacks`.
+    """
+    if not path.exists() or key not in {model.key for model in load_catalogue(path)}:
+        return False
+    document = tomlkit.parse(_read_text(path))
+    document.remove(key)
+    shortened = path.with_name(f"{path.name}.new")
+    shortened.write_text(document.as_string(), encoding="utf-8")
+    try:
+        load_catalogue(shortened)
+    except CatalogueError as error:
+        shortened.unlink()
+        raise CatalogueError(f"Without [{key}] the catalogue cannot be used: {error}") from error
+    os.replace(shortened, path)
+    return True
+
+
+def _replace_file(path: Path, extended: str) -> None:
     # Write a second file and rename it: a crash leaves the old catalogue or the new catalogue, never a part.
     temporary = path.with_name(f"{path.name}.new")
     temporary.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`python -m bot models`: lists the catalogue, checks entries against Replicate and own servers, adds models."""
+"""`python -m bot models`: lists, checks, adds and removes entries of the catalogue, and looks models up."""
 
 import argparse
 import asyncio
@@ -13,7 +13,7 @@ from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
 from bot.backends.replicate.trainings import DESTINATION_FIELD
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
-from bot.catalogue.drafting import DRAFTED_TASKS, CatalogueDraft, append_entry, draft_entry
+from bot.catalogue.drafting import DRAFTED_TASKS, CatalogueDraft, append_entry, draft_entry, remove_entry
 from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue
 from bot.catalogue.option_mapping import format_kinds
 from bot.cli.own_servers import check_own_model, get_own_schema, list_offer
@@ -22,6 +22,7 @@ from bot.cli.terminal import format_columns, print_errors, sanitise_line
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError, InputRefused, PredictionGone
 from bot.core.models import Model, ModelSchema, Price, PriceTier, Task
+from bot.core.people import User
 from bot.credits.pricing import format_price
 from bot.media.fetching import Fetcher
 from bot.settings import Settings, SettingsError, load_configured_backends, load_settings
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str]) -> int:
         return _look_up(options)
     if options.what == "search":
         return _search(" ".join(options.words), options.limit)
+    if options.what == "remove":
+        return _remove(options.key)
     return _add(options)
 
 
@@ -67,6 +70,8 @@ def _create_parser() -> argparse.ArgumentParser:
     adding.add_argument("--task", type=Task, choices=DRAFTED_TASKS, help="what it is for; guessed when not given")
     adding.add_argument("--key", default="", help="our name for it; the model's own when not given")
     adding.add_argument("--write", action="store_true", help="append it to the file that CATALOGUE_PATH names")
+    removing = verbs.add_parser("remove", help="take an entry out of your catalogue file, or withdraw an added model")
+    removing.add_argument("key", metavar="KEY")
     return parser
 
 
@@ -195,7 +200,7 @@ def _look_up(options: argparse.Namespace) -> int:
         if options.what == "show":
             ref, _, version = options.ref.partition(":")
             tiers = await _read_published_tiers(settings, ref)
-            return _format_schema(replace(await _get_schema(client, ref, version), price_tiers=tiers))
+            return _format_schema(replace(await get_published_schema(client, ref, version), price_tiers=tiers))
         try:
             rows = [
                 (version.id, f"{version.created_at:%Y-%m-%d}" if version.created_at else "")
@@ -251,7 +256,7 @@ def _add(options: argparse.Namespace) -> int:
 def _draft_from_replicate(options: argparse.Namespace, ref: str) -> tuple[CatalogueDraft, Path | None]:
     async def action(client: ReplicateClient, settings: Settings) -> tuple[CatalogueDraft, Path | None]:
         name, _, version = ref.partition(":")
-        schema = await _get_schema(client, name, version)
+        schema = await get_published_schema(client, name, version)
         schema = replace(schema, price_tiers=await _read_published_tiers(settings, name))
         today = datetime.now(UTC).date()
         return draft_entry(schema, today=today, key=options.key, task=options.task), settings.catalogue_path
@@ -270,7 +275,41 @@ def _show_draft(draft: CatalogueDraft, path: Path | None, *, is_written: bool) -
     return 0
 
 
-async def _get_schema(client: ReplicateClient, ref: str, version: str) -> ModelSchema:
+def _remove(key: str) -> int:
+    settings = load_settings()
+    path = settings.catalogue_path
+    if path is not None and remove_entry(path, key):
+        print(f"[{key}] is out of {path}. A running bot offers the model until the next start.")
+        return 0
+    asyncio.run(_withdraw(settings, key))
+    print(f"{key} is withdrawn. Its unfinished jobs go on.")
+    return 0
+
+
+async def _withdraw(settings: Settings, key: str) -> None:
+    """Withdraw a model that was added from the chat. On SQLite the bot must not run: no second process gets in."""
+    # Imported here: the other verbs need no bot, and start sooner.
+    from bot.app import App
+
+    app = App(settings, backends={})
+    await app.database.open()
+    try:
+        await app.added_models.refresh()
+        added = app.dispatcher.services.catalogue.added.get(key)
+        # Access to this machine's database makes the caller the owner; the audit of the model's place has the act.
+        place = (added.platform or "web", added.workspace or "page") if added else ("web", "page")
+        owner = User(*place, "owner", "the owner", is_owner=True)
+        if added is None or not await app.added_models.remove(key, owner):
+            raise SettingsError(
+                f"Neither your catalogue file nor the models added from the chat have {key}. The built-in catalogue is "
+                "part of Easel: copy it, name the copy in CATALOGUE_PATH, and take the entry out there."
+            )
+    finally:
+        await app.database.close()
+
+
+async def get_published_schema(client: ReplicateClient, ref: str, version: str) -> ModelSchema:
+    """Return the schema of a model's version, by default the newest. Raise `InputRefused` for an unknown model."""
     try:
         return await client.models.get_schema(ref, version)
     except PredictionGone as error:

@@ -113,7 +113,7 @@ def read_inputs(fields: Sequence[SchemaField], text: str, marks: Sequence[str] |
     given = _parse_object(text) if text.lstrip().startswith("{") else _parse_words(fields, text)
     values: dict[str, JSON] = {}
     for name, raw in given.items():
-        field = _find_field(fields, name)
+        field = find_field(fields, name)
         if (value := read_input(field, raw)) is not None:
             values[name] = value
     return values if marks is None else _assign_files(fields, values, marks)
@@ -240,7 +240,7 @@ def _parse_words(fields: Sequence[SchemaField], text: str) -> dict[str, JSON]:
         if named is None:
             spans.append((word.start, word.end))
             continue
-        field = _find_field(fields, named[1])
+        field = find_field(fields, named[1])
         if field.name in given:
             raise BadOption(f"You gave {field.name} twice.", option=field.name)
         given[field.name] = strip_quotes(named[2])
@@ -258,7 +258,8 @@ def _find_prompt(fields: Sequence[SchemaField]) -> SchemaField | None:
     return next(named, None) or next((field for field in texts if is_needed(field)), None)
 
 
-def _find_field(fields: Sequence[SchemaField], name: str) -> SchemaField:
+def find_field(fields: Sequence[SchemaField], name: str) -> SchemaField:
+    """Return the field of a name, in any case. Raise `UnknownName` with the names of the model's fields."""
     field = next((field for field in fields if field.name == name), None)
     field = field or next((field for field in fields if field.name.lower() == name.lower()), None)
     if field is None:

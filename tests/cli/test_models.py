@@ -1,13 +1,20 @@
 """The `models` verb: output, checks, and additions to an own catalogue."""
 
+import asyncio
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from bot.app import App
+from bot.catalogue.added_models import ModelAddition
 from bot.catalogue.loading import BUILT_IN_PATH, load_catalogue
+from bot.catalogue.running import make_run_table
 from bot.cli import main
 from bot.cli.terminal import sanitise_line
-from bot.core.models import Metric, Task
+from bot.core.models import AddedModel, Metric, ModelSchema, OutputKind, Task
+from bot.core.people import User
+from bot.settings import load_settings
 from tests.cli.terminal import OwnerTerminal
 
 
@@ -144,6 +151,48 @@ def test_an_added_entry_is_valid_once_the_price_is_filled_in(
     path.write_text(path.read_text(encoding="utf-8").replace('"FILL IN"', '"0.003"'), encoding="utf-8")
     assert "ok     quick" in owner.run("models check quick")
     assert "is in models.toml already" in owner.run("models add salesforce/blip --key quick --write", code=1)
+
+
+def test_an_entry_is_removed_and_the_other_entries_stay(owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = own_catalogue(monkeypatch)
+    before = load_catalogue(path)
+
+    output = owner.run("models remove blip")
+
+    assert output == f"[blip] is out of {path}. A running bot offers the model until the next start.\n"
+    assert load_catalogue(path) == [model for model in before if model.key != "blip"]
+    assert "have blip" in owner.run("models remove blip", code=1)
+
+
+def test_an_entry_that_others_name_is_not_removed(owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = own_catalogue(monkeypatch)
+    before = path.read_bytes()
+
+    refused = owner.run("models remove sdxl", code=1)
+
+    assert refused.startswith("Without [sdxl] the catalogue cannot be used: [sdxl-lightning] is wrong")
+    assert path.read_bytes() == before
+    assert list(path.parent.glob("*.new")) == []
+
+
+def test_a_model_added_from_the_chat_is_withdrawn(owner: OwnerTerminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATA_DIR", "data")
+    schema = ModelSchema("owner/painter", "a" * 64, "a" * 64, output=OutputKind.PICTURES, fields=())
+    table = make_run_table(schema, (), today=date(2026, 12, 1))
+
+    async def add() -> AddedModel:
+        app = App(load_settings(), backends={})
+        await app.database.open()
+        addition = ModelAddition("painter", table, (), ("discord", "1"), 5_000)
+        added = await app.added_models.add(addition, User("discord", "1", "mo", "Mo"))
+        await app.database.close()
+        return added
+
+    key = asyncio.run(add()).model.key
+
+    assert owner.run(f"models remove {key}") == f"{key} is withdrawn. Its unfinished jobs go on.\n"
+    assert f"have {key}" in owner.run(f"models remove {key}", code=1)
+    assert "part of Easel" in owner.run("models remove sdxl", code=1)
 
 
 @pytest.mark.parametrize(
