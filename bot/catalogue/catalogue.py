@@ -1,5 +1,6 @@
 """Choose a model for a task, and turn a command's options into the model's inputs, within the model's bounds."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -61,13 +62,20 @@ class Catalogue:
         place: tuple[str, str] = ("", ""),
     ) -> None:
         self._file_models = {model.key: model for model in models}
+        # Each picture's buttons list models: reading the prices of all models each time would take a fifth of a job.
+        self._offered: dict[Task, list[Model]] = {}
+        for model in self._file_models.values():
+            if not model.price.objection:
+                self._offered.setdefault(model.task, []).append(model)
         self.added: dict[str, AddedModel] = {} if added is None else added
         """`AddedModels` keeps this mapping current, removed models included: their jobs still need prices."""
         self._place = place
 
     def for_workspace(self, platform: str, workspace: str) -> "Catalogue":
         """Return the catalogue as a workspace sees it, always with the models of now."""
-        return Catalogue(list(self._file_models.values()), self.added, (platform, workspace))
+        seen = copy.copy(self)
+        seen._place = (platform, workspace)
+        return seen
 
     def __contains__(self, key: str) -> bool:
         return key in self._file_models or key in self.added
@@ -75,8 +83,8 @@ class Catalogue:
     @property
     def _models(self) -> dict[str, Model]:
         """The models on offer in the place, by key."""
-        offered = {key: one.model for key, one in self.added.items() if one.is_offered_in(*self._place)}
-        return {**offered, **self._file_models} if offered else self._file_models
+        added = self._list_added()
+        return {**self._file_models, **{model.key: model for model in added}} if added else self._file_models
 
     def get(self, key: str) -> Model:
         """Return the model of a key, offered or not, or a bare model with the key as its title."""
@@ -101,11 +109,20 @@ class Catalogue:
 
     def list_for_task(self, task: Task) -> list[Model]:
         """Return the models of a task on offer, the default first: without models whose price needs the owner's yes."""
-        return [model for model in self.list_all() if model.task is task and not model.price.objection]
+        added = [model for model in self._list_added() if model.task is task and not model.price.objection]
+        return [*self._offered.get(task, ()), *added]
 
     def list_all(self) -> list[Model]:
         """Return all models of the place, those of the file first."""
-        return sorted(self._models.values(), key=lambda model: model.key not in self._file_models)
+        return [*self._file_models.values(), *self._list_added()]
+
+    def _list_added(self) -> list[Model]:
+        """Return the added models of the place, without those whose key a model of the file has."""
+        return [
+            one.model
+            for key, one in self.added.items()
+            if key not in self._file_models and one.is_offered_in(*self._place)
+        ]
 
     def find(self, name: str) -> Model | None:
         """Return the model of any task with a key, title or backend's name."""

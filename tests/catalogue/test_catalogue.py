@@ -10,9 +10,10 @@ from bot.catalogue.catalogue import Catalogue, list_left_out
 from bot.catalogue.loading import CatalogueError, load_catalogue
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UnknownName
-from bot.core.models import Metric, OutputKind, PriceTier, Task
+from bot.core.models import AddedModel, Metric, OutputKind, PriceTier, Task
 from tests.bench import Bench
 from tests.fakes.backend import make_png
+from tests.fakes.samples import NOW
 
 CATALOGUE = Catalogue(load_catalogue())
 FILE = InputFile("ab" * 32, "image/png", 10, "a.png")
@@ -73,6 +74,17 @@ def test_an_unknown_model_names_the_nearest() -> None:
 def test_a_model_for_another_task_names_that_task() -> None:
     with pytest.raises(BadOption, match="BLIP is for /caption, not for /imagine."):
         CATALOGUE.choose(Task.IMAGINE, "blip")
+
+
+def test_added_models_are_listed_after_those_of_the_file_and_never_replace_one() -> None:
+    fast, fine = CATALOGUE.get("flux-schnell"), CATALOGUE.get("flux-dev")
+    new = replace(fine, key="new", title="New")
+    same = replace(fine, title="Another model with the key of one of the file")
+    added = {model.key: AddedModel(model, (), "web", "page", "ana", NOW) for model in (same, new)}
+    catalogue = Catalogue([fast, fine], added).for_workspace("web", "page")
+
+    assert catalogue.list_for_task(Task.IMAGINE) == catalogue.list_all() == [fast, fine, new]
+    assert catalogue.for_workspace("web", "other").list_for_task(Task.IMAGINE) == [fast, fine]
 
 
 def test_an_input_picture_selects_a_model_that_accepts_pictures() -> None:
