@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,8 +128,8 @@ MISTAKES = (
 
 async def test_bad_input_is_one_sentence_and_nothing_is_spent(bench: RunBench) -> None:
     for line, file, refusal in MISTAKES:
-        files = {"file": file} if file else {}
-        assert (await bench.say(line, by=MODERATOR, **files)).startswith(refusal), refusal  # type: ignore[arg-type]
+        files: dict[str, Any] = {"file": file} if file else {}
+        assert (await bench.say(line, by=MODERATOR, **files)).startswith(refusal), refusal
 
     assert await bench.say(LINE, file=make_picture_zip()) == "/train is for a moderator of this workspace."
     assert (await list_jobs(bench), list_trainings(bench)) == ([], [])
