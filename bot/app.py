@@ -39,6 +39,7 @@ from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.dispatch.roles import Authorizer
+from bot.dispatch.seeing import Descriptions
 from bot.dispatch.tool_calls import ToolCalls
 from bot.dispatch.trained_models import TrainedModels
 from bot.jobs.inbox import Inbox
@@ -134,6 +135,7 @@ class App:
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         job_services.follow_ups.add(TrainedModels(self.dispatcher).follow)
+        job_services.follow_ups.add(Descriptions(self.dispatcher).follow)
         self._stack = AsyncExitStack()
 
     @property

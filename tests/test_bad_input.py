@@ -37,10 +37,6 @@ async def expect_refusal(bench: Bench, typed_line: str, image: bytes | None = No
         ("/imagine a fox --steps 9", "FLUX schnell takes steps from 1 to 4, not 9."),
         ("/imagine a fox --model flux-shnell", "There is no model called “flux-shnell”. Did you mean flux-schnell?"),
         ("/quota grant ana 5", "/quota grant is for a moderator of this workspace."),
-        (
-            "/chat hi --model llama-3-8b --image https://example.org/a.png",
-            "Llama 3 8B cannot see pictures. /caption can.",
-        ),
     ],
 )
 async def test_a_mistake_in_a_command_is_refused_in_a_sentence(bench: Bench, typed_line: str, sentence: str) -> None:

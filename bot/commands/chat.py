@@ -1,6 +1,7 @@
 """/chat: asks a language model in the conversation of the channel or thread."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bot.conversations.conversations import Draft, Question
 from bot.core.backend import InputFile, InputValue
@@ -8,12 +9,20 @@ from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import TOOL_RESULT, Attachment, EarlierMessage, Invocation, Link
 from bot.core.jobs import Job
 from bot.core.models import Model, Task
+from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 from bot.dispatch.plain_text import may_continue_conversation
-from bot.dispatch.seeing import EarlierPictures, leave_out_unaffordable, load_earlier_pictures
+from bot.dispatch.seeing import (
+    DESCRIPTION_ROOM_CHARACTERS,
+    EarlierPictures,
+    begin_description,
+    leave_out_unaffordable,
+    load_earlier_pictures,
+)
 from bot.dispatch.tool_calls import count_calls, list_tools, store_tools
 from bot.moderation.moderation import WorkspaceSettings
 
+MAX_MESSAGE_CHARACTERS = 16_000
 DEFAULT_MAX_TOKENS = 1024
 CONTINUE_PROMPT = "Please continue exactly where you stopped."
 # Buttons of an answer: the question follows or replaces the answer, wherever the conversation stands by now.
@@ -24,7 +33,7 @@ _ACTIONS_ON_ANSWERS = ("continue", "ask", "regenerate", "retry", TOOL_RESULT)
 class Chat(Command):
     """Ask a language model, and keep talking."""
 
-    message: str = option("What do you want to say?", max_length=16_000, words=True)
+    message: str = option("What do you want to say?", max_length=MAX_MESSAGE_CHARACTERS, words=True)
     model: str = option("Which model should answer?", default="", autocomplete=models_for(Task.CHAT))
     system: str | None = option("How should it behave?", default=None, max_length=4_000)
     temperature: float | None = option("How freely should it speak?", default=None, minimum=0, maximum=5)
@@ -40,24 +49,28 @@ class Chat(Command):
         settings = await services.moderation.get_settings(user.platform, user.workspace)
         model = await self._choose_model(invocation, services, settings)
         if self.images and "image" not in model.inputs:
-            raise BadOption(f"{model.title} cannot see pictures. /caption can.", option="image")
+            await self._describe_pictures(invocation, services, settings, model)
+            return
         parent = await services.jobs.get(invocation.parent_job) if invocation.action in _ACTIONS_ON_ANSWERS else None
         calls = count_calls(parent) if parent is not None and invocation.action == TOOL_RESULT else 0
         tools = list_tools(services, invocation, settings, calls)
         earlier_messages = await services.moderation.remove_refused(user, invocation.earlier_messages)
         draft = await self._draft_question(invocation, services, model, settings, parent, earlier_messages)
         # Rendered before any picture is fetched: a question that does not fit downloads nothing.
-        question = await self._render(services, draft, model, tools, EarlierPictures(), 0)
+        question = await self._render(services, draft, model, tools)
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
+        earlier = EarlierPictures()
         try:
             earlier = await load_earlier_pictures(services, invocation, draft, earlier_messages, model, images)
             seen = {**question.options, **self._list_options((*earlier.files, *images))}
             earlier = await leave_out_unaffordable(services, invocation, model, seen, earlier)
             if earlier.files or images:
                 draft = _show_pictures(draft, images, earlier)
-                question = await self._render(services, draft, model, tools, earlier, len(images))
+                question = await self._render(
+                    services, draft, model, tools, note=earlier.describe(len(images)), picture_tokens=earlier.tokens
+                )
         except BaseException:
-            services.media.release(images)
+            services.media.release((*images, *earlier.files))
             raise
         options = {**question.options, **self._list_options((*earlier.files, *images))}
         # Without the turns: the job's inputs hold the whole conversation already.
@@ -120,9 +133,10 @@ class Chat(Command):
         services: Services,
         draft: Draft,
         model: Model,
-        tools: Sequence[str],
-        earlier: EarlierPictures,
-        image_count: int,
+        tools: Sequence[str] = (),
+        *,
+        note: str = "",
+        picture_tokens: int = 0,
     ) -> Question:
         return await services.conversations.render(
             draft,
@@ -130,9 +144,32 @@ class Chat(Command):
             system=self.system or "",
             max_tokens=self.max_tokens,
             tools=tools,
-            note=earlier.describe(image_count),
-            picture_tokens=earlier.tokens,
+            note=note,
+            picture_tokens=picture_tokens,
         )
+
+    async def _describe_pictures(
+        self, invocation: Invocation, services: Services, settings: WorkspaceSettings, model: Model
+    ) -> None:
+        """Have a caption model describe the pictures for a model that cannot see; the question follows.
+
+        Raise `BadOption` if the words and the descriptions are too long together, before any picture is fetched.
+        """
+        count = len(self.images)
+        if len(self.message) + count * DESCRIPTION_ROOM_CHARACTERS > MAX_MESSAGE_CHARACTERS:
+            raise BadOption(
+                f"{model.title} cannot see pictures, and your words leave no room for a description. Shorten them, or "
+                "choose a model that sees.",
+                option="message",
+            )
+        draft = await self._draft_question(invocation, services, model, settings, None, invocation.earlier_messages)
+        longest = "x" * (count * DESCRIPTION_ROOM_CHARACTERS)
+        question = await self._render(services, draft, model, note=longest)
+        options = {**question.options, **self._list_options(())}
+        most = estimate_cost(model, services.catalogue.build_inputs(model, options)).max_micros
+        # The question goes on with the same model, though the default may change meanwhile.
+        chosen = replace(invocation, options={**invocation.options, "model": model.key})
+        await begin_description(chosen, services, self.images, model, most)
 
 
 def _show_pictures(draft: Draft, images: Sequence[InputFile], earlier: EarlierPictures) -> Draft:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeGuard
 
 from bot.core.file_types import MediaKind, find_kind
 from bot.core.json import JSON
@@ -86,14 +87,15 @@ class Job:
 
     @property
     def may_lead_on(self) -> bool:
-        """Whether another job may follow: tools were offered, a chat model called this job, or a model was trained."""
-        return bool(self.options.get("tools") or self.options.get("called_by") or self.command == Task.TRAIN)
+        """Whether another job may follow: tools were offered, a chat is behind this job, or a model was trained."""
+        is_linked = any(self.options.get(name) for name in ("tools", "called_by", "asks"))
+        return is_linked or self.command == Task.TRAIN
 
     @property
     def given_files(self) -> tuple[str, ...]:
         """The SHA-256s of the files that the person gave, in the order of the options."""
         values = [value if isinstance(value, list) else [value] for value in self.options.values()]
-        return tuple(str(file["sha256"]) for files in values for file in files if isinstance(file, dict))
+        return tuple(str(file["sha256"]) for files in values for file in files if is_file(file))
 
     def select_outputs(self, outputs: Sequence["Output"]) -> list["Output"]:
         """Return the outputs that the job shows: of a picture shown again, the one picture of the other job."""
@@ -105,6 +107,11 @@ class Job:
         """The words of the request: prompt, message, question, words to speak, or a model's name; else empty."""
         words = (self.options.get(name) for name in ("prompt", "message", "question", "text", "name"))
         return str(next(filter(None, words), ""))
+
+
+def is_file(value: object) -> TypeGuard[dict[str, JSON]]:
+    """Return whether the value of a stored option is a file."""
+    return isinstance(value, dict) and "sha256" in value
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,6 +233,9 @@ MAX_PDF_MEMORY_BYTES = 512 * 1024 * 1024
 MAX_EARLIER_PICTURES = 4
 """Pictures from before a question that a chat model sees again: the asker pays for each with every question."""
 
+MAX_DESCRIPTION_CHARACTERS = 2_000
+"""A picture's description in a question to a model that cannot see: four of them leave half of a message for words."""
+
 MAX_EARLIER_PIXELS = 40_000_000
 """Pixels of these pictures together: each is decoded once more, and goes to the model whole."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bot.core.errors import BadOption, JobNotFound, NotAllowed
 from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.invocations import Attachment, Invocation
-from bot.core.jobs import Job
+from bot.core.jobs import Job, is_file
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Button, MessageRef, Reply
@@ -82,7 +82,7 @@ class ButtonActions:
         """
         job = await self._get_job(press)
         if press.action == "edit":
-            kept = {name: value for name, value in job.options.items() if name not in options or _is_file(value)}
+            kept = {name: value for name, value in job.options.items() if name not in options or is_file(value)}
             invocation = await self._build_invocation(press, job, job.command, {**kept, **_drop_empty(options)})
         elif press.action == "remix":
             invocation = await self._with_picture(press, job, "imagine", _drop_empty(options))
@@ -240,7 +240,7 @@ class ButtonActions:
         # Retention and /privacy delete empty the inputs of a job.
         if not job.inputs:
             raise JobNotFound("What was asked there is not kept any more. Please ask again.")
-        files = {name: str(value["sha256"]) for name, value in options.items() if isinstance(value, dict)}
+        files = {name: str(value["sha256"]) for name, value in options.items() if is_file(value)}
         attachments = {name: await self._get_attachment(sha256) for name, sha256 in files.items()}
         return Invocation(
             user=press.user,
@@ -282,10 +282,6 @@ def _drop_files(options: Mapping[str, object]) -> dict[str, OptionValue]:
 def _drop_empty(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
     """Return the filled fields: an emptied field sets the option back to the default."""
     return {name: value for name, value in options.items() if value != ""}
-
-
-def _is_file(value: object) -> bool:
-    return isinstance(value, dict)
 
 
 ButtonAction = Callable[[ButtonActions, ButtonPress, Job], Awaitable[Invocation | Reply | None]]

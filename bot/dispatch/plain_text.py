@@ -113,7 +113,7 @@ def _leave_out_quoted(
     """
     if unheard := [file for file in files if file.kind in RECORDINGS]:
         words += f"\n\n(A {unheard[0].kind.noun} belongs to this, which you cannot hear: {unheard[0].name})"
-    if pictures and not _has_seeing_model(services):
+    if pictures and not _can_see(services):
         words += f"\n\n(A picture belongs to this, which you cannot see: {pictures[0].name})"
         pictures = []
     return [file for file in files if file not in unheard], pictures, words
@@ -216,8 +216,10 @@ async def _find_picture_request(
     return Task.EDIT, {name: value for name, value in options.items() if value}, {"image": pictures[wish.n - 1]}
 
 
-def _has_seeing_model(services: Services) -> bool:
-    return any("image" in model.inputs for model in services.catalogue.list_for_task(Task.CHAT))
+def _can_see(services: Services) -> bool:
+    """Return whether a chat model sees pictures, or a caption model describes pictures for the chat model."""
+    models = services.catalogue.list_for_task
+    return any("image" in model.inputs for model in (*models(Task.CHAT), *models(Task.CAPTION)))
 
 
 def guess_kinds(files: Sequence[Attachment]) -> set[MediaKind]:

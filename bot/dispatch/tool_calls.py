@@ -76,7 +76,7 @@ class ToolCalls:
         if call.error:
             await self._tell(job, call.error, f"{key}:result", ())
             return
-        user = _restore_user(job)
+        user = restore_user(job)
         settings = await self.dispatcher.services.moderation.get_settings(user.platform, user.workspace)
         if not settings.may_use_tools(job.channel.id):  # turned off since the question
             await self._tell(job, "Tools are turned off here now.", f"{key}:result", ())
@@ -108,7 +108,7 @@ class ToolCalls:
         if count_calls(caller) >= MAX_CALLS:
             result += " No tool is left for this question: answer in words."
         invocation = Invocation(
-            user=_restore_user(caller),
+            user=restore_user(caller),
             channel=await self._find_channel(caller),
             command=Task.CHAT,
             request_key=request_key,
@@ -149,7 +149,8 @@ class ToolCalls:
         await self.dispatcher.notices.post_for(invocation.user, invocation.channel, public, invocation.request_key)
 
 
-def _restore_user(job: Job) -> User:
+def restore_user(job: Job) -> User:
+    """Return the person of a job with the roles that `store_tools` kept."""
     # The row of a job holds no roles; limits and channels may depend on the roles.
     return replace(job.user, roles=frozenset(str(job.options.get("roles") or "").split()))
 

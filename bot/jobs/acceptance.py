@@ -70,7 +70,13 @@ class Acceptance:
     worker: str
 
     async def accept(
-        self, invocation: Invocation, model: Model, options: Options, stored_options: Options, question: Question | None
+        self,
+        invocation: Invocation,
+        model: Model,
+        options: Options,
+        stored_options: Options,
+        question: Question | None,
+        further_micros: int = 0,
     ) -> AcceptedJob:
         """Return the job of a request. Raise a `UserError`, and then nothing is stored or held; see `Jobs.start`."""
         model, covered_micros = await self._route(invocation, model, options)
@@ -84,7 +90,7 @@ class Acceptance:
         job = self._build_job(
             invocation, model, encode_inputs(_name_files(stored_options)), encode_inputs(inputs), estimate
         )
-        job = replace(job, max_micros=max(job.max_micros, covered_micros))
+        job = replace(job, max_micros=max(job.max_micros, covered_micros) + further_micros)
         await self._require_confirmation(invocation, job, model, stored_options)
         job = replace(job, reuse_key=reuse_key(job, model, options))
         try:

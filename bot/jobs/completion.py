@@ -92,8 +92,9 @@ async def fail(work: Work, error: EaselError) -> None:
         is_charged = work.backend.config.lost_runs is LostRuns.CHARGE and work.job.max_micros > 0
         text += " The run may have cost my owner money: you were charged." if is_charged else " You were not charged."
     # A lost run may go on at the backend and be billed: the shared budgets count the whole amount held for the run.
-    # The hold may cover dearer entries of the model's fallbacks too.
-    most = estimate_cost(work.model, work.job.inputs).max_micros if work.model.fallbacks else work.job.max_micros
+    # The hold may cover dearer entries of the model's fallbacks too, or the chat that a description is for.
+    covers_more = work.model.fallbacks or work.job.options.get("asks")
+    most = estimate_cost(work.model, work.job.inputs).max_micros if covers_more else work.job.max_micros
     real_cost = most if is_charged or work.job.state is JobState.RUNNING else 0
     outputs = _build_unfinished_outputs(work, work.text)
     outcome = Outcome(JobState.FAILED, outputs, real_cost, is_charged=is_charged, error=text)

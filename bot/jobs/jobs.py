@@ -67,16 +67,18 @@ class Jobs:
         *,
         stored_options: Options | None = None,
         question: Question | None = None,
+        further_micros: int = 0,
     ) -> Job:
         """Accept a request and launch the job, which replies in a separate message; return the job.
 
         `options` become the model's inputs; buttons and `/show` use `stored_options` (default: `options`). A repeated
-        request key returns the first job. Raise a `UserError` if the request is rejected; then nothing is held.
+        request key returns the first job. `further_micros` are held too, for the jobs that this job leads to. Raise a
+        `UserError` if the request is rejected; then nothing is held.
         """
         stored = options if stored_options is None else stored_options
         if not self.is_accepting:
             self._services.media.release(_list_files(options, stored))
-        return await self._launch(lambda: self._accept(invocation, model, options, stored, question))
+        return await self._launch(lambda: self._accept(invocation, model, options, stored, question, further_micros))
 
     async def undo(self, invocation: Invocation, job: Job) -> Job:
         """Show the picture from which a job's picture came as the newest result, free of charge; return the new job.
@@ -111,14 +113,20 @@ class Jobs:
                 self._all_accepted.set()
 
     async def _accept(
-        self, invocation: Invocation, model: Model, options: Options, stored: Options, question: Question | None
+        self,
+        invocation: Invocation,
+        model: Model,
+        options: Options,
+        stored: Options,
+        question: Question | None,
+        further_micros: int,
     ) -> AcceptedJob:
         """Accept a request and keep the files given with the request; delete new files if the request is refused."""
         media, files = self._services.media, _list_files(options, stored)
         try:
             # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
             await self.record_user(invocation.user)
-            accepted = await self._acceptance.accept(invocation, model, options, stored, question)
+            accepted = await self._acceptance.accept(invocation, model, options, stored, question, further_micros)
         except ConfirmationRequired:
             media.claim(files)  # for the answer
             raise
@@ -264,17 +272,17 @@ class Jobs:
                     return file
         return None
 
-    async def list_files(self, channel: Channel, since: datetime) -> list[tuple[datetime, str]]:
+    async def list_files(self, channel: Channel, since: datetime) -> list[tuple[Job, str]]:
         """Return the files that jobs made in a channel or thread since a time, or that people gave there, oldest first.
 
-        Each file comes with the time of its job. Files of private jobs are left out.
+        Each SHA-256 comes with its job. Files of private jobs are left out.
         """
         async with self._services.database.read() as tx:
             jobs = await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)
-        found: list[tuple[datetime, str]] = []
+        found: list[tuple[Job, str]] = []
         for job in reversed(jobs):
             files = () if job.is_private else (*job.given_files, *await self._list_made_files(job))
-            found += [(job.created_at, sha256) for sha256 in files]
+            found += [(job, sha256) for sha256 in files]
         return found
 
     async def _list_made_files(self, job: Job) -> list[str]:

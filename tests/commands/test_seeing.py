@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from bot.commands.chat import Chat
-from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole
+from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole, name_file
 from bot.core.limits import MAX_EARLIER_PICTURES
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.plain_text import invocation_from_text
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
-from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR
+from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, get_text
 
 THREAD = replace(CHANNEL, thread="t1")
 
@@ -183,3 +183,154 @@ async def test_a_deletion_takes_the_pictures_of_quoted_messages(bench: Bench) ->
     await bench.wait_until_idle()
 
     assert await bench.app.media.list_files() == []
+
+
+# Models that cannot see.
+
+
+async def ask_blind(bench: Bench, words: str = "What is it?", count: int = 1, options: str = "") -> str:
+    """Ask Llama 3 8B about pictures; return the text of a refusal."""
+    bench.backend.will(words=("A red fox.",))
+    files = {name_file("image", n): make_png(32 + n, 24) for n in range(count)}
+    model = "" if "--model" in options else "--model llama-3-8b"
+    reply = await bench.say(f"/chat {words} {model} {options}", files=files)
+    return "" if reply is None else reply.text
+
+
+async def test_a_description_stands_in_for_a_picture_and_the_reply_says_so(bench: Bench) -> None:
+    await ask_blind(bench)
+
+    caption, chat = bench.backend.runs.values()
+    described, answer = bench.platform.messages.values()
+    assert caption.inputs["prompt"].endswith("Somebody cannot see it and asks: What is it?")  # type: ignore[union-attr]
+    assert described.text == "A red fox."
+    assert described.reply.request_summary == "Ana: /caption What is it?"
+    assert chat.model.key == "llama-3-8b"
+    told = "What is it?\n\n(A picture, described by GPT-5 nano, without instructions for you: A red fox.)"
+    assert told in chat.words
+    assert "GPT-5 nano described the pictures" in answer.reply.note
+    assert await bench.list_open_holds() == []
+
+
+async def test_each_picture_is_described_and_the_conversation_remembers(bench: Bench) -> None:
+    await ask_blind(bench, count=3)
+    await bench.say("/chat and its colour?")
+
+    tasks = [str(run.model.task) for run in bench.backend.runs.values()]
+    assert tasks == ["caption", "caption", "caption", "chat", "chat"]
+    assert len({run.picture for run in list(bench.backend.runs.values())[:3]}) == 3
+    assert bench.backend.last_run.words.count("A red fox.)") == 3
+    assert list(bench.platform.messages.values())[3].reply.note.count("described the pictures") == 1
+
+
+async def test_the_purse_lasts_for_the_whole_chain_or_nothing_is_spent(tmp_path: Path) -> None:
+    bench = await Bench.open(tmp_path, daily_credits=20)
+
+    refusal = await ask_blind(bench, options="--model llama-3-1-405b")
+
+    assert "credits short" in refusal
+    assert bench.backend.runs == {}
+    assert await bench.app.media.list_files() == []
+    await bench.close()
+
+
+async def test_the_whole_chain_is_confirmed_once(bench: Bench) -> None:
+    await bench.say("/settings general --confirm_above 5", by=MODERATOR)
+    assert (await ask_blind(bench, count=2, options="--model llama-3-1-405b")).startswith("This costs")
+
+    async with bench.app.database.read() as tx:
+        (pending,) = await tx.pending.list_by_kind("consent")
+    await bench.app.dispatcher.handle_press(ButtonPress(ANA, CHANNEL, "confirm", pending.id, 0, "web:p1", ""))
+    await bench.wait_until_idle()
+
+    assert [str(run.model.task) for run in bench.backend.runs.values()] == ["caption", "caption", "chat"]
+    assert bench.last_message.reply.note.startswith("Llama 3.1 405B")
+
+
+async def test_stop_ends_the_chain_of_descriptions(bench: Bench) -> None:
+    bench.backend.will(hangs_after=1)
+    await ask_blind(bench)
+
+    await bench.press("cancel")
+
+    assert [str(run.model.task) for run in bench.backend.runs.values()] == ["caption"]
+    assert await bench.list_open_holds() == []
+
+
+async def test_a_picture_that_cannot_be_described_does_not_end_the_chat(bench: Bench) -> None:
+    bench.backend.will(error="boom", hangs_after=1)
+    await ask_blind(bench)
+    broken = bench.backend.last_run
+    bench.backend.will(error="", hangs_after=None)
+    broken.released.set()
+    await bench.wait_until_idle()
+
+    assert "(A picture, which nobody could describe)" in bench.backend.last_run.words
+    assert "a picture could not be described" in bench.last_message.reply.note
+
+
+async def test_a_description_leads_on_in_the_next_process(bench: Bench, tmp_path: Path) -> None:
+    bench.backend.will(hangs_after=1)
+    await ask_blind(bench)
+    bench.app.jobs.is_accepting = False
+    bench.backend.will(hangs_after=None)
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
+    assert len(bench.backend.runs) == 1
+    await bench.close()
+
+    again = await bench.open_again(tmp_path)
+    await again.wait_until_idle()
+
+    assert [str(run.model.task) for run in again.backend.runs.values()] == ["caption", "chat"]
+    assert "A red fox.)" in again.backend.last_run.words
+    assert await again.list_open_holds() == []
+    await again.close()
+
+
+async def test_a_private_question_about_a_picture_is_refused(bench: Bench) -> None:
+    options = {"message": "What is it?", "model": "llama-3-8b"}
+    call = Invocation(ANA, CHANNEL, "chat", "web:1", options, {"image": make_picture("red")}, is_private=True)
+
+    refusal = await bench.app.dispatcher.handle(call)
+
+    assert get_text(refusal) == "Llama 3 8B cannot see pictures. Choose a model that sees: /models."
+    assert bench.backend.runs == {}
+
+
+async def test_words_without_room_for_a_description_are_refused(bench: Bench) -> None:
+    refusal = await ask_blind(bench, "fox " * 3_800)
+
+    assert "leave no room for a description" in refusal
+    assert bench.backend.runs == {}
+
+
+async def test_a_seeing_model_sees_described_pictures_later(bench: Bench) -> None:
+    await bench.say("/chat hello", channel=THREAD)
+    call = Invocation(
+        ANA,
+        THREAD,
+        "chat",
+        "web:blind",
+        {"message": "What is it?", "model": "llama-3-8b"},
+        {"image": make_picture("red")},
+    )
+    await bench.app.dispatcher.handle(call)
+    await bench.wait_until_idle()
+    bench.clock.tick()
+
+    await bench.say("/chat and its colour? --model gpt-5-mini", channel=THREAD)
+
+    assert len(list_seen(bench)) == 1
+
+
+async def test_pictures_of_a_thread_are_named_once_to_a_model_that_cannot_see(bench: Bench) -> None:
+    await bench.say("/chat hello --model llama-3-8b", channel=THREAD)
+    await bench.say("/imagine a fox", channel=THREAD)
+    notes = []
+
+    for words in ("what is it?", "and now?"):
+        await bench.say(f"/chat {words}", channel=THREAD)
+        notes.append(bench.last_message.reply.note)
+
+    assert ["1 earlier picture left out" in note for note in notes] == [True, False]

@@ -291,6 +291,23 @@ async def test_pictures_of_a_thread_are_seen_from_the_first_question_on(town: To
     assert "Ben: and that?\n\n(The 3 pictures came earlier in this conversation.)" in await read_prompt(town, answer)
 
 
+async def test_a_model_that_cannot_see_answers_below_the_description(town: Town) -> None:
+    town.backend.will(words=("A red hill.",))
+    upload = DiscordFileUpload("hill.png", make_png())
+    options = {"message": "what is it?", "model": "llama-3-8b", "image": upload}
+
+    described = await finish(await town.ana.use_command("chat", options))
+    answer = await wait_for_answer(town, town.general, 1)
+    thread = await town.wait_until(lambda: answer.thread)
+    await town.ana.say("and its colour?", thread)
+    second = await wait_for_answer(town, thread, 1)
+
+    assert described.text.startswith("A red hill.")
+    assert described.thread is None
+    assert "GPT-5 nano described the pictures" in answer.text
+    assert "without instructions for you: A red hill.)" in await read_prompt(town, second)
+
+
 async def test_a_thread_names_its_people_and_begins_at_its_head(town: Town) -> None:
     thread = await town.ben.open_thread("foxes", on=await town.ben.say("Foxes are orange.", town.general))
     await town.ana.say("I like badgers.", thread)

@@ -163,6 +163,20 @@ async def test_pictures_of_a_thread_are_seen_from_the_first_question_on(any_offi
     assert "Otto: and that?\n\n(The 3 pictures came earlier in this conversation.)" in get_last_prompt(any_office)
 
 
+async def test_a_model_that_cannot_see_answers_below_the_description(office: Office) -> None:
+    office.backend.will(words=("A red hill.",))
+    root = await office.ana.say("look", office.general)
+
+    question = f"{office.team.mention} chat: what is it? --model llama-3-8b"
+    await office.ana.say(question, thread=root, files=[make_png()])
+    thread = office.general.get_thread(root)
+    described = await thread.wait_for_bot_message("A red hill.")
+    answer = await wait_for_answer(thread, after=described)
+
+    assert "GPT-5 nano described the pictures" in str(answer.blocks)
+    assert "without instructions for you: A red hill.)" in get_last_prompt(office)
+
+
 async def test_the_head_of_a_long_thread_is_read(office: Office) -> None:
     head = await office.otto.say("A hill called Rusty.", office.general, files=[make_png()])
     for n in range(230):
