@@ -17,7 +17,13 @@ from bot.media.file_kinds import is_picture
 
 DEFAULT_COMMAND = "chat"
 UNDO_COMMAND = "undo"
-MAX_TEXT_FILE_BYTES = 100_000
+MAX_TEXT_FILE_BYTES = 1_000_000
+_PARTS_GAP = "\n\n"
+_HEAD_CHARACTERS = 80
+"""The words around the text of a file."""
+
+_LEAST_ROOM_CHARACTERS = 200
+"""Less of a text file is no answer to a question about the file."""
 _LINK_STARTS = ("https://", "http://")
 _NAME_WITH_COLON = re.compile(r"([A-Za-z]+)\s*:")
 _TEXT_MIMES = ("application/json", "application/xml", "application/yaml", "application/toml", "application/javascript")
@@ -71,7 +77,9 @@ async def invocation_from_text(
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
         if is_quoted and words:
             files, fitting, words = _leave_out_quoted(services, files, fitting, words)
-        message, remark = await _append_text_files(words, files, services)
+        option = declaration.words_option
+        most = option.max_length if option is not None and option.max_length is not None else 0
+        message, remark = await _append_text_files(words, files, services, most)
         _check_length(message, files, declaration)
         options["message"] = message
     else:
@@ -250,16 +258,27 @@ def may_continue_conversation(conversation: Conversation, user: User, join: str)
     return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
 
 
-async def _append_text_files(text: str, files: Sequence[Attachment], services: Services) -> tuple[str, str]:
-    """Return the text with the words of text files and PDFs, and the remark on pages that did not fit."""
+async def _append_text_files(
+    text: str, files: Sequence[Attachment], services: Services, most_characters: int
+) -> tuple[str, str]:
+    """Return the text with the words of text files and PDFs, and the remark on pages and lines that did not fit.
+
+    Text files share the room that a message has left, in equal parts; a part that a file does not need is for the next.
+    """
     parts, remarks = [text] if text else [], []
-    for file in files:
+    # PDFs have a bound of their own, and pages that cannot be cut.
+    for n, file in enumerate(ordered := sorted(files, key=is_text_file)):
         if is_text_file(file):
-            parts.append(f"{file.name}:\n```\n{await _read_text(file)}\n```")
+            room = most_characters - sum(len(part) + len(_PARTS_GAP) for part in parts)
+            share = room // sum(map(is_text_file, ordered[n:])) - _HEAD_CHARACTERS - len(file.name)
+            words, left_out = _cut_lines(await _read_text(file), share)
+            head = f"{file.name}, {left_out}" if left_out else file.name
+            parts.append(_quote_file(head, words))
+            remarks += [f"read of {head}"] if left_out else []
         elif _is_pdf(file):
             found = await services.media.read_pdf(file)
             head = f"{file.name}, {found.left_out}" if found.left_out else file.name
-            parts.append(f"{head}:\n```\n{found.text}\n```")
+            parts.append(_quote_file(head, found.text))
             remarks += [f"read of {head}"] if found.left_out else []
         elif file.kind is not MediaKind.PICTURE:
             advice = _advise(file, services.menu)
@@ -268,7 +287,26 @@ async def _append_text_files(text: str, files: Sequence[Attachment], services: S
         return "What does this picture show?", ""
     if not parts:
         raise BadOption("You did not say anything. What would you like to know?", option="message")
-    return "\n\n".join(parts), " · ".join(remarks)
+    return _PARTS_GAP.join(parts), " · ".join(remarks)
+
+
+def _quote_file(head: str, words: str) -> str:
+    """Return a file's words in a fence that no fence among the words ends."""
+    fence = "```"
+    while fence in words:
+        fence += "`"
+    return f"{head}:\n{fence}\n{words}\n{fence}"
+
+
+def _cut_lines(text: str, most_characters: int) -> tuple[str, str]:
+    """Return the first whole lines that fit, or the beginning of the first, and what is there of a longer text."""
+    if len(text) <= most_characters or most_characters < _LEAST_ROOM_CHARACTERS:
+        return text, ""  # without room the whole message is refused
+    lines = text.count("\n") + 1
+    kept = text[: most_characters + 1].rpartition("\n")[0].rstrip()
+    if not kept:
+        return text[:most_characters], f"the beginning of line 1 of {lines:,}"
+    return kept, f"lines 1 to {kept.count(chr(10)) + 1:,} of {lines:,}"
 
 
 def _is_pdf(file: Attachment) -> bool:
@@ -290,7 +328,7 @@ def is_text_file(file: Attachment) -> bool:
 
 async def _read_text(file: Attachment) -> str:
     if file.size_bytes > MAX_TEXT_FILE_BYTES:
-        raise BadFile(f"{file.name} is too long: I read text files of up to {MAX_TEXT_FILE_BYTES // 1000} kB.")
+        raise BadFile(f"{file.name} is too long: I read text files of up to {MAX_TEXT_FILE_BYTES // 1_000_000} MB.")
     data = await file.read()
     try:
         # The size above is the platform's claim: cut a longer file. "utf-8-sig" drops the byte order mark of Windows.

@@ -1,5 +1,6 @@
 """Messages without a slash: the command, the files, and the users of a conversation."""
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands import MENU
 from bot.core.errors import BadFile, BadOption
 from bot.core.file_types import MediaKind
-from bot.core.invocations import Attachment, EarlierMessage, TurnRole
+from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole
 from bot.dispatch.plain_text import invocation_from_text, may_continue_conversation, parse_plain_text
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
@@ -127,11 +128,37 @@ async def test_a_quoted_picture_goes_to_a_model_that_sees_or_is_told(tmp_path: P
     assert call.attachments == ({"image": fox} if sees else {})
 
 
-async def test_text_files_that_make_a_message_too_long_are_named(bench: Bench) -> None:
-    log = make_attachment(b"x" * 20_000, "server.log", "text/plain")
+async def read_files(bench: Bench, words: str, **files: str) -> Invocation:
+    """Return the question of words with text files, named as in `server_log`."""
+    given = [make_attachment(text.encode(), name.replace("_", "."), "text/plain") for name, text in files.items()]
+    return await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, words, "web:1", files=given)
 
-    with pytest.raises(BadFile, match="server.log and your words have 20,0.. characters together: a message takes at"):
-        await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "why?", "web:1", files=[log])
+
+async def test_of_long_text_files_the_first_lines_are_read_and_the_rest_is_named(bench: Bench) -> None:
+    rows = "\n".join(f"{n},fox" for n in range(4_000))
+
+    call = await read_files(bench, "why?", notes_md="# Foxes\n```\ncode\n```", server_csv=rows, more_json="x" * 20_000)
+    await bench.app.dispatcher.handle(call)
+    await bench.wait_until_idle()
+
+    message = str(call.options["message"])
+    assert "notes.md:\n````\n# Foxes\n```\ncode\n```\n````" in message
+    heads = re.findall(
+        r"^(server.csv, lines 1 to ([\d,]+) of 4,000|more.json, the beginning of line 1 of 1):$", message, re.M
+    )
+    assert len(heads) == 2
+    last = int(heads[0][1].replace(",", "")) - 1
+    assert f"\n{last},fox\n```" in message
+    assert f"{last + 1},fox" not in message
+    assert 15_000 < len(message) <= 16_000
+    assert bench.last_message.reply.note.endswith(f"read of {heads[0][0]} · read of {heads[1][0]}")
+
+
+async def test_text_files_without_room_beside_the_words_are_named(bench: Bench) -> None:
+    with pytest.raises(
+        BadFile, match="server.log and your words have 3[56],... characters together: a message takes at"
+    ):
+        await read_files(bench, "why? " * 3_190, server_log="x" * 20_000)
 
 
 async def test_the_first_picture_fills_the_file_option(bench: Bench) -> None:
@@ -161,8 +188,8 @@ async def test_a_picture_without_words_gets_a_question(bench: Bench) -> None:
             "I cannot read a.zip: I read pictures, PDFs and text",
         ),
         (
-            [make_attachment(b"x", "a.log", "text/plain", size=200_000)],
-            "a.log is too long: I read text files of up to 100 kB.",
+            [make_attachment(b"x", "a.log", "text/plain", size=2_000_000)],
+            "a.log is too long: I read text files of up to 1 MB.",
         ),
         ([make_attachment(b"\xff\xfe\x00", "a.txt", "text/plain")], "a.txt is not written in UTF-8"),
     ],

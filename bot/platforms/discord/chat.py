@@ -228,6 +228,9 @@ class DiscordChat:
             read_replied=lambda: self._read_replied_words(incoming),
             find_replied_job=lambda: self._find_replied_job(incoming),
         )
+        if invocation.command == DEFAULT_COMMAND and (words := await self._read_unknown_words(incoming, conversation)):
+            message = f"{invocation.options['message']}\n\n{words}"
+            invocation = replace(invocation, options={**invocation.options, "message": message})
         reply = await self._context.dispatcher.handle(invocation)
         if reply is not None:
             await self._show(incoming, conversation, reply)
@@ -238,6 +241,20 @@ class DiscordChat:
         jobs = self._context.dispatcher.services.jobs
         job = await jobs.find_by_message(incoming.channel, str(incoming.replied_to.id))
         return job.id if job is not None else ""
+
+    async def _read_unknown_words(self, incoming: _IncomingMessage, conversation: Channel) -> str:
+        """Return the words of the message replied to if the conversation goes on and lacks that message."""
+        replied_to, services = incoming.replied_to, self._context.dispatcher.services
+        current = await services.conversations.get_current(conversation)
+        if replied_to is None or current is None:
+            return ""
+        async with self._database.read() as tx:
+            question = await tx.jobs.get_by_request_key(build_message_request_key(replied_to.id))
+        job = question or await services.jobs.find_by_message(incoming.channel, str(replied_to.id))
+        if job is not None and job.conversation == current.id:
+            return ""
+        words = await self._read_replied_words(incoming)
+        return f"In reply to {replied_to.author.display_name}: {words}" if words else ""
 
     async def _read_replied_words(self, incoming: _IncomingMessage) -> str:
         replied_to, me = incoming.replied_to, self._client.user

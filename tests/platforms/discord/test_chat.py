@@ -408,6 +408,23 @@ async def test_a_reply_with_a_mention_brings_the_text_and_picture_of_the_replied
     assert town.backend.last_run.model.task == "caption"
 
 
+async def test_a_reply_brings_the_words_that_a_conversation_lacks(town: Town) -> None:
+    question = await town.ana.say(f"{town.emulator.bot.mention} hello", town.general)
+    thread = await town.wait_until(lambda: question.thread)
+    answer = await wait_for_answer(town, thread, 0)
+    aside = await town.ben.say(f"{town.ana.user.mention} Rusty is a hen.", thread)
+    caption = await finish(await town.ana.use_command("caption", {"image": make_png()}, channel=thread))
+
+    prompts = []
+    for n, replied_to in enumerate((aside, caption, answer)):
+        await town.ana.say(f"{town.emulator.bot.mention} is that right?", reply_to=replied_to)
+        prompts.append(await read_prompt(town, await wait_for_answer(town, thread, 4 + 2 * n)))
+
+    assert "is that right?\n\nIn reply to Ben: @Ana Rusty is a hen." in prompts[0]
+    assert "is that right?\n\nIn reply to Easel: A short answer." in prompts[1]
+    assert "In reply" not in prompts[2].rpartition("is that right?")[2]
+
+
 async def test_text_files_are_read_and_other_files_refused(town: Town) -> None:
     notes = DiscordFileUpload("notes.txt", b"Foxes are orange.")
     question = await town.ana.say(f"{town.emulator.bot.mention} sum this up", town.general, files=[notes])

@@ -400,6 +400,26 @@ async def test_a_workspace_may_turn_mentions_off(office: Office) -> None:
     assert office.backend.runs == {}
 
 
+async def test_the_join_setting_reserves_a_conversation_for_its_starter(office: Office) -> None:
+    await office.otto.use_command("/settings", "chat --join starter", office.general)
+    shown = await office.otto.wait_for_private_message()
+    office.advance_time(2)
+    message, thread = await mention_bot(office)
+    answer = await wait_for_answer(thread)
+
+    await office.otto.say("me too", thread=message)
+    await office.otto.say(f"{office.team.mention} me too", thread=message)
+    refusal = await office.otto.wait_for_private_message("Only the person who began", after=shown)
+    await office.otto.press(answer, "Regenerate")
+    await office.otto.wait_for_private_message("Only the person who began", after=refusal)
+    assert len(office.backend.runs) == 1
+    await office.ana.say("go on", thread=message)
+    await wait_for_answer(thread, after=answer)
+
+    assert "who began it" in shown.text
+    assert len(office.backend.runs) == 2
+
+
 async def test_earlier_answers_of_the_bot_are_part_of_the_conversation(office: Office) -> None:
     root = await office.ana.say("look at this", office.general)
     await office.ana.say(f"{office.team.mention} imagine: a fox", thread=root)
