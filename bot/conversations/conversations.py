@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.conversations.prompts import chain_turns, count_tokens, render_turns, trim_turns
-from bot.conversations.tools import build_tool_schemas, describe_tools
+from bot.conversations.tools import NO_INSTRUCTIONS, build_tool_schemas, describe_tools
 from bot.core.clock import Clock
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.ids import new_id, new_ordered_id
@@ -193,7 +193,7 @@ class Conversations:
         if note:
             turns[-1] = replace(turns[-1], text=f"{turns[-1].text}\n\n{note}")
         is_native = "tools" in model.inputs
-        offer = "" if is_native else describe_tools(tools)
+        offer = describe_tools(tools) if not is_native else NO_INSTRUCTIONS if tools else ""
         system = "\n\n".join(part for part in (system or draft.conversation.system, offer) if part)
         budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
         question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system)

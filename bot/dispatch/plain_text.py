@@ -77,9 +77,7 @@ async def invocation_from_text(
         words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
         if is_quoted and words:
             files, fitting, words = _leave_out_quoted(services, files, fitting, words)
-        option = declaration.words_option
-        most = option.max_length if option is not None and option.max_length is not None else 0
-        message, remark = await _append_text_files(words, files, services, most)
+        message, remark = await _append_text_files(words, files, services, declaration)
         _check_length(message, files, declaration)
         options["message"] = message
     else:
@@ -259,13 +257,15 @@ def may_continue_conversation(conversation: Conversation, user: User, join: str)
 
 
 async def _append_text_files(
-    text: str, files: Sequence[Attachment], services: Services, most_characters: int
+    text: str, files: Sequence[Attachment], services: Services, declaration: Declaration
 ) -> tuple[str, str]:
     """Return the text with the words of text files and PDFs, and the remark on pages and lines that did not fit.
 
     Text files share the room that a message has left, in equal parts; a part that a file does not need is for the next.
     """
     parts, remarks = [text] if text else [], []
+    option = declaration.words_option
+    most_characters = option.max_length if option is not None and option.max_length is not None else 0
     # PDFs have a bound of their own, and pages that cannot be cut.
     for n, file in enumerate(ordered := sorted(files, key=is_text_file)):
         if is_text_file(file):

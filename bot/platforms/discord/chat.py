@@ -9,7 +9,7 @@ from typing import Any
 import discord
 
 from bot.core.caches import RecentItems
-from bot.core.errors import UserError
+from bot.core.errors import BadFile, UserError
 from bot.core.file_types import MediaKind
 from bot.core.invocations import PICTURE_ALONE, Attachment, EarlierMessage, TurnRole
 from bot.core.people import Channel, User
@@ -224,7 +224,7 @@ class DiscordChat:
             quoted_files=incoming.quoted_files,
             earlier=await self._read_earlier_messages(incoming, conversation),
             name_mentions=lambda words: replace_mentions(words, names, guild),
-            find_file=lambda kinds: self._reader.find_last_file(incoming.discord_channel, kinds, incoming.message),
+            find_file=lambda kinds: self._find_file(incoming, kinds),
             read_replied=lambda: self._read_replied_words(incoming),
             find_replied_job=lambda: self._find_replied_job(incoming),
         )
@@ -241,6 +241,14 @@ class DiscordChat:
         jobs = self._context.dispatcher.services.jobs
         job = await jobs.find_by_message(incoming.channel, str(incoming.replied_to.id))
         return job.id if job is not None else ""
+
+    async def _find_file(self, incoming: _IncomingMessage, kinds: Sequence[MediaKind]) -> Attachment | None:
+        """Return the last file of some kinds in the channel or thread. Raise `BadFile` for a reply to nothing."""
+        reference = incoming.message.reference
+        if reference is not None and isinstance(reference.resolved, discord.DeletedReferencedMessage):
+            # Another picture than the one meant would cost money and surprise.
+            raise BadFile("The message that you reply to is deleted. Send the picture or recording again.")
+        return await self._reader.find_last_file(incoming.discord_channel, kinds, incoming.message)
 
     async def _read_unknown_words(self, incoming: _IncomingMessage, conversation: Channel) -> str:
         """Return the words of the message replied to if the conversation goes on and lacks that message."""

@@ -341,6 +341,24 @@ async def test_replies_without_a_mention_edit_a_picture_and_take_the_change_back
     assert len(town.backend.runs) == 2
 
 
+async def test_a_reply_to_a_deleted_picture_takes_no_other_picture(town: Town) -> None:
+    await town.ben.say("a hill", town.general, files=[DiscordFileUpload("hill.png", make_png())])
+    fox = await town.ben.say("a fox", town.general, files=[DiscordFileUpload("fox.png", make_png(40, 30))])
+    town.emulator.delete_message(fox)
+    sentence = "The message that you reply to is deleted. Send the picture or recording again."
+
+    for n, words in enumerate(("make it winter", "caption"), 1):
+        await town.ana.say(f"{town.emulator.bot.mention} {words}", reply_to=fox)
+        await town.wait_until(lambda: [one.content for one in town.general.messages].count(sentence) == n)  # noqa: B023 - awaited here
+    assert town.backend.runs == {}
+
+    question = await town.ana.say(f"{town.emulator.bot.mention} what was it?", reply_to=fox)
+    thread = await town.wait_until(lambda: question.thread)
+    await town.wait_until(lambda: thread.messages and is_done(thread.last_message))
+
+    assert town.backend.last_run.pictures == []
+
+
 async def test_the_request_above_a_picture_is_cut_and_notifies_no_user(town: Town) -> None:
     prompt = f"a fox\nfor {town.ben.user.mention} [here](https://evil.example) {'x' * 400}"
 
