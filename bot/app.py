@@ -34,6 +34,7 @@ from bot.credits.pricing import CreditFormatter
 from bot.dispatch import notices
 from bot.dispatch.confirmation import Confirmations
 from bot.dispatch.declaration import Services
+from bot.dispatch.deployments import IdleDeployments
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
@@ -136,6 +137,7 @@ class App:
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         job_services.follow_ups.add(TrainedModels(self.dispatcher).follow)
         job_services.follow_ups.add(Descriptions(self.dispatcher).follow)
+        self.idle_deployments = IdleDeployments(services.runs, catalogue, self.notices)
         self._stack = AsyncExitStack()
 
     @property
@@ -237,6 +239,8 @@ class App:
         self._stack.push_async_callback(self.retention.stop)
         self.webhooks.start()
         self._stack.push_async_callback(self.webhooks.stop)
+        self.idle_deployments.start()
+        self._stack.push_async_callback(self.idle_deployments.stop)
         address = f"http://{_format_host(host)}:{port}/"
         self._stack.push_async_callback(authenticator.close)
         await authenticator.open(address)

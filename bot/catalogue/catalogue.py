@@ -124,6 +124,10 @@ class Catalogue:
             if key not in self._file_models and one.is_offered_in(*self._place)
         ]
 
+    def list_everything(self) -> list[Model]:
+        """Return the models of all places, withdrawn models too."""
+        return [*self._file_models.values(), *(one.model for one in self.added.values())]
+
     def find(self, name: str) -> Model | None:
         """Return the model of any task with a key, title or backend's name."""
         wanted = name.strip().lower()

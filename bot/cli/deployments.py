@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.backends.replicate.deployments import MAX_INSTANCES, MAX_MIN_INSTANCES, ReplicateDeployment
-from bot.cli.replicate_client import qualify_name, run_with_client
+from bot.cli.replicate_client import run_with_client
 from bot.cli.terminal import format_columns, print_errors
+from bot.core.backend import MAX_INSTANCES, MAX_MIN_INSTANCES, Deployment
 from bot.core.errors import InputRefused, PredictionGone
 from bot.settings import Settings
 
@@ -75,7 +75,7 @@ async def _list(client: ReplicateClient, _: argparse.Namespace) -> str:
 async def _create(client: ReplicateClient, options: argparse.Namespace) -> str:
     if options.min > options.max:
         raise InputRefused(f"--min {options.min} is more than --max {options.max}.")
-    await _check_hardware(client, options.hardware)
+    await client.deployments.check_hardware(options.hardware)
     version = options.version or await _get_newest_version(client, options.model)
     deployment = await client.deployments.create(
         options.name,
@@ -97,35 +97,18 @@ async def _update(client: ReplicateClient, options: argparse.Namespace) -> str:
     }
     if not any(value is not None for value in changes.values()):
         raise InputRefused("Say what to change: --version, --hardware, --min or --max.")
-    name = await qualify_name(client, options.name)
-    before = await _get_deployment(client, name)
+    before = await client.deployments.find(options.name)
     if options.hardware is not None:
-        await _check_hardware(client, options.hardware)
+        await client.deployments.check_hardware(options.hardware)
     if options.version == "newest":
         changes["version"] = await _get_newest_version(client, before.model)
-    return _format_deployment(await client.deployments.update(name, **changes), "changed")
+    return _format_deployment(await client.deployments.update(before.name, **changes), "changed")
 
 
 async def _delete(client: ReplicateClient, options: argparse.Namespace) -> str:
-    name = await qualify_name(client, options.name)
-    await _get_deployment(client, name)
+    name = (await client.deployments.find(options.name)).name
     await client.deployments.delete(name)
     return f"{name} is deleted."
-
-
-async def _get_deployment(client: ReplicateClient, name: str) -> ReplicateDeployment:
-    try:
-        return await client.deployments.get(name)
-    except PredictionGone as error:
-        names = [item.name async for item in client.deployments.list()]
-        raise InputRefused(f"There is no deployment {name}; yours: {', '.join(names) or 'none'}.") from error
-
-
-async def _check_hardware(client: ReplicateClient, sku: str) -> None:
-    skus = [hardware.sku for hardware in await client.deployments.list_hardware()]
-    # Checked before the request: the error can list the SKUs. An empty list says nothing about this SKU.
-    if skus and sku not in skus:
-        raise InputRefused(f"There is no hardware {sku}; there is {', '.join(skus)}.")
 
 
 async def _get_newest_version(client: ReplicateClient, ref: str) -> str:
@@ -138,7 +121,7 @@ async def _get_newest_version(client: ReplicateClient, ref: str) -> str:
     return newest.id
 
 
-def _format_deployment(deployment: ReplicateDeployment, participle: str) -> str:
+def _format_deployment(deployment: Deployment, participle: str) -> str:
     lines = [f"{deployment.name} is {participle}: {deployment.model}:{deployment.version} on {deployment.hardware}."]
     if deployment.min_instances:
         instances = "an instance" if deployment.min_instances == 1 else f"{deployment.min_instances} instances"

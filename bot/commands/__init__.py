@@ -6,6 +6,13 @@ After a change run `python3 run.py generate`: README and the Slack manifest list
 from bot.commands.audit import Audit
 from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
+from bot.commands.deployments import (
+    DeploymentsCreate,
+    DeploymentsDelete,
+    DeploymentsList,
+    DeploymentsScale,
+    DeploymentsUse,
+)
 from bot.commands.edit import Edit, PaintedEdit, RemoveBackground, Restore
 from bot.commands.feedback import FeedbackExport, FeedbackGive, FeedbackList
 from bot.commands.help import Help
@@ -103,6 +110,11 @@ MENU: tuple[type[Command], ...] = (
     ModelUpdate,
     ModelRemove,
     Train,
+    DeploymentsList,
+    DeploymentsCreate,
+    DeploymentsScale,
+    DeploymentsUse,
+    DeploymentsDelete,
     Block,
     Unblock,
     WordsAdd,

@@ -1,9 +1,10 @@
 """The protocol of backends, with the configuration, runs, run events and inputs in its signatures."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -323,4 +324,88 @@ class ModelDirectory(Protocol):
 
     async def list_versions(self, ref: str, *, limit: int) -> Sequence[PublishedVersion]:
         """Return a model's versions, newest first."""
+        ...
+
+
+# Replicate's own bounds of instances (openapi.json, deployments.create).
+MAX_MIN_INSTANCES = 5
+MAX_INSTANCES = 20
+
+
+_CARD_USD_PER_SECOND = {
+    "gpu-t4": "0.000225",
+    "gpu-a40-small": "0.000575",
+    "gpu-a40-large": "0.000725",
+    "gpu-l40s": "0.000975",
+    "gpu-a100-large": "0.0014",
+    "gpu-h100": "0.001525",
+}
+HARDWARE_USD_PER_SECOND: Mapping[str, Decimal] = {
+    "cpu": Decimal("0.0001"),
+    **{name: Decimal(usd) for name, usd in _CARD_USD_PER_SECOND.items()},
+    **{f"{name}-{n}x": Decimal(usd) * n for name, usd in _CARD_USD_PER_SECOND.items() for n in (2, 4, 8)},
+}
+"""The price of a running instance (replicate.com/pricing, read on 2026-11-18): no API tells prices."""
+
+HARDWARE_READ_ON = date(2026, 11, 18)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A model's version on hardware of the owner's choice. `name` is `owner/name`; `min_instances` run all the time."""
+
+    name: str
+    model: str
+    version: str
+    hardware: str
+    min_instances: int
+    max_instances: int
+    release: int
+
+
+class Deployments(Protocol):
+    """The deployments of the owner's account. All methods raise a `BackendError`."""
+
+    def list(self) -> AsyncIterator[Deployment]:
+        """Yield all deployments."""
+        ...
+
+    async def find(self, name: str) -> Deployment:
+        """Return a deployment by `owner/name`, or by a name of the account. Raise `InputRefused` with the names."""
+        ...
+
+    async def create(
+        self, name: str, *, model: str, version: str, hardware: str, min_instances: int = 0, max_instances: int = 1
+    ) -> Deployment:
+        """Create a deployment. Raise `SubmitUnclear` if a broken create may have arrived."""
+        ...
+
+    async def update(
+        self,
+        name: str,
+        *,
+        version: str | None = None,
+        hardware: str | None = None,
+        min_instances: int | None = None,
+        max_instances: int | None = None,
+    ) -> Deployment:
+        """Change every argument that is not None."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete a deployment that was not used for a quarter of an hour."""
+        ...
+
+    async def check_hardware(self, sku: str) -> None:
+        """Raise `InputRefused` with the known hardware for any other."""
+        ...
+
+
+@runtime_checkable
+class DeploymentHost(Protocol):
+    """A backend that runs deployments."""
+
+    @property
+    def deployments(self) -> Deployments:
+        """Return the deployments of the owner's account."""
         ...

@@ -54,6 +54,16 @@ _SELECT_RECENT_IN_CHANNEL = (
 _SELECT_RECENT_IN_THREAD = _SELECT_RECENT_IN_CHANNEL.where(
     jobs.c.thread == bindparam("thread"), jobs.c.created_at >= bindparam("since")
 )
+# Young jobs have their words: the index of these jobs is the only one by time.
+_SELECT_USE = (
+    sa.select(jobs.c.id)
+    .where(
+        jobs.c.erased_at.is_(None),
+        jobs.c.created_at >= bindparam("since"),
+        jobs.c.model.in_(bindparam("models", expanding=True)),
+    )
+    .limit(1)
+)
 _SELECT_OPEN_IN_WORKSPACE = (
     _SELECT.where(*_IS_IN_WORKSPACE, sa.text(IS_OPEN)).order_by(jobs.c.created_at, jobs.c.id).limit(bindparam("most"))
 )
@@ -258,6 +268,10 @@ class JobStore:
         place = {"platform": channel.platform, "workspace": channel.workspace, "channel": channel.id}
         facts = {**place, "thread": channel.thread, "since": since, "most": limit}
         return _parse_all(await self._run(_SELECT_RECENT_IN_THREAD, facts))
+
+    async def was_used_since(self, models: Sequence[str], since: datetime) -> bool:
+        """Give whether a job of one of these models was accepted since a time."""
+        return (await self._run(_SELECT_USE, {"models": list(models), "since": since})).first() is not None
 
     async def unfinished(self, owner: str) -> list[str]:
         """List the ids of a worker's jobs with users still waiting for the result, oldest first."""

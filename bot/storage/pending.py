@@ -15,6 +15,11 @@ _insert = insert(pending)
 _UPSERT = _insert.on_conflict_do_update(
     index_elements=["id"], set_={name: _insert.excluded[name] for name in ("facts", "created_at", "expires_at")}
 )
+_PUT_DUE = _insert.on_conflict_do_update(
+    index_elements=["id"],
+    set_={name: _insert.excluded[name] for name in ("facts", "created_at", "expires_at")},
+    where=pending.c.expires_at <= _insert.excluded.created_at,
+)
 _SELECT = sa.select(pending).where(pending.c.id == bindparam("of_id"))
 _SELECT_BY_KIND = (
     sa.select(pending).where(pending.c.kind == bindparam("of_kind")).order_by(pending.c.created_at, pending.c.id)
@@ -46,6 +51,11 @@ class PendingStore:
         """Insert an action, or replace facts and times of the action with the same id."""
         row = {name: getattr(action, name) for name in PendingAction.__slots__}
         await self._run(_UPSERT, row | {"facts": dict(action.facts)})
+
+    async def put_due(self, action: PendingAction) -> bool:
+        """Insert an action unless one with the same id has not expired. Returns whether the action was inserted."""
+        row = {name: getattr(action, name) for name in PendingAction.__slots__}
+        return (await self._run(_PUT_DUE, row | {"facts": dict(action.facts)})).rowcount == 1
 
     async def get(self, action_id: str) -> PendingAction | None:
         """Read one action, expired or not."""

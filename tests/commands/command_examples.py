@@ -72,6 +72,8 @@ EXAMPLES: Mapping[str, CommandExample] = {
     "settings general": CommandExample({"keep_days": 5}),
     # The bound of a training is above a person's usual credits of a day.
     "train": CommandExample({"name": "our-style"}, before=(("quota grant", {"user": OTTO, "credits": 5_000.0}),)),
+    "deployments create": CommandExample({"name": "fast", "model": "owner/painter", "hardware": "gpu-t4"}),
+    "deployments scale": CommandExample({"name": "fast", "min": 1}),
     "video": CommandExample({"prompt": "a fox runs", "duration": 1, "quality": "draft"}),
     "undo": CommandExample(before=(("imagine", {"prompt": "a fox"}), ("edit", {"prompt": "in the snow"}))),
     "unblock": CommandExample(before=(("block", {"user": ANA}),)),

@@ -14,6 +14,7 @@ from PIL import Image
 from bot.core.backend import (
     BackendConfig,
     BackendKind,
+    Deployment,
     InputFile,
     Inputs,
     PredictionState,
@@ -87,6 +88,35 @@ _MAKE_CONTENT: Mapping[OutputKind, Callable[[], bytes]] = {
 }
 
 
+class ScriptedDeployments:
+    """One deployment, which every change leaves as it is."""
+
+    def __init__(self) -> None:
+        self.only = Deployment("owner/fast", "owner/painter", VERSION, "gpu-t4", 0, 1, 1)
+        self.error: Exception | None = None
+        """Raised by every update while set."""
+
+    async def list(self) -> AsyncIterator[Deployment]:
+        yield self.only
+
+    async def find(self, name: str) -> Deployment:
+        return self.only
+
+    async def create(self, name: str, **_: object) -> Deployment:
+        return self.only
+
+    async def update(self, name: str, **_: object) -> Deployment:
+        if self.error is not None:
+            raise self.error
+        return self.only
+
+    async def delete(self, name: str) -> None:
+        pass
+
+    async def check_hardware(self, sku: str) -> None:
+        pass
+
+
 @dataclass
 class RunScript:
     """The behaviour of the next runs."""
@@ -149,6 +179,7 @@ class ScriptedBackend:
         self.name = name
         self.config = BackendConfig(name, BackendKind.REPLICATE, "https://scripted.test", **config)
         self.finds_runs = True
+        self.deployments = ScriptedDeployments()
         self._clock = clock
         self.script = RunScript()
         self.answers: list[Sequence[str]] = []

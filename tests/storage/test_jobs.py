@@ -169,6 +169,16 @@ async def test_lists_are_newest_first_and_of_one_user_or_channel(database: Datab
         assert await tx.jobs.list_recent_in_channel("discord", "guild", "else", 9) == [elsewhere]
 
 
+async def test_the_use_of_a_model_is_found_since_a_time(database: Database) -> None:
+    await add(database, model="fast", created_at=after(1))
+    await add(database, model="other", created_at=after(5))
+
+    async with database.read() as tx:
+        assert await tx.jobs.was_used_since(["slow", "fast"], after(1))
+        assert not await tx.jobs.was_used_since(["fast"], after(2))
+        assert not await tx.jobs.was_used_since([], after(1))
+
+
 async def test_jobs_of_dead_workers_are_claimed_and_old_writes_are_fenced(database: Database) -> None:
     told = {"notified_at": NOON}
     waiting = [

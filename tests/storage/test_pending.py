@@ -38,3 +38,12 @@ async def test_actions_are_listed_removed_and_expire(database: Database) -> None
         await tx.pending.remove("e1")
         assert await tx.pending.get("q2") is None
         assert await tx.pending.list_by_kind("erasure") == []
+
+
+async def test_an_action_is_put_again_once_it_expired(database: Database) -> None:
+    async with database.write() as tx:
+        assert await tx.pending.put_due(make_action())
+        assert not await tx.pending.put_due(make_action(created_at=after(3_599), expires_at=after(9_000)))
+        later = make_action(created_at=after(3_600), expires_at=after(9_000))
+        assert await tx.pending.put_due(later)
+        assert await tx.pending.get("q1") == later

@@ -20,7 +20,15 @@ from bot.backends.replicate.trainings import DESTINATION, create_destination, fi
 from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.backends.run_errors import explain_failure, is_transient
-from bot.core.backend import BackendConfig, BackendKind, Inputs, RunEvent, RunNotificationHandler, RunSnapshot
+from bot.core.backend import (
+    BackendConfig,
+    BackendKind,
+    Deployments,
+    Inputs,
+    RunEvent,
+    RunNotificationHandler,
+    RunSnapshot,
+)
 from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendOutOfCredit, InputRefused, ModelFailed, ModelFlagged, PredictionGone
@@ -115,6 +123,11 @@ class ReplicateBackend:
     def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
         """Return the routes of Replicate's webhooks. `take` stores each webhook once."""
         return self._webhooks.routes(take)
+
+    @property
+    def deployments(self) -> Deployments:
+        """Return the deployments of the token's account."""
+        return self.client.deployments
 
     def admit(self) -> None:
         """Raise `BackendDown` while Replicate is away, except for one request at a time that probes."""
