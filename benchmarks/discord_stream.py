@@ -14,7 +14,7 @@ import statistics
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -23,6 +23,7 @@ from benchmarks.speech import (
     Speech,
     SpeechBackend,
     SpeechMeasurement,
+    SpeechRun,
     compute_percentile,
     make_code,
     make_prose,
@@ -43,6 +44,7 @@ LENGTHS = (300, 311, 322, 333, 289)
 ROLLING_LENGTHS = (258, 262, 270, 280, 300)
 """Words of seven characters with the space: from the word after which the message is full to forty words later."""
 WAYS = ("mention", "chat")
+CALL = '\n{"tool": "imagine", "prompt": "a fox in the deep snow"}'
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,24 @@ class DiscordStreamBench:
         parts = await (self._mention if way == "mention" else self._chat)(person, channel, question)
         await emulator.wait_for(lambda: is_done(parts()[-1]) and parts(), "the last word", PATIENCE_SECONDS)
         await self.town.wait_until_idle()  # the message before the last may be shortened after the last word
-        messages = parts()
-        return DiscordAnswer(
-            measure_speech(
-                telling, asked_at, [[(version.at, version.text) for version in one.versions] for one in messages]
-            ),
-            tuple(message.text for message in messages),
-            sum(len(message.versions) for message in messages),
-            "⚠" in messages[-1].text and "Try again" in messages[-1].button_labels,
-        )
+        return _read(telling, asked_at, parts())
+
+    async def ask_with_call(
+        self, way: str, speeches: tuple[Speech, Speech], person: DiscordPerson, channel: DiscordChannelState
+    ) -> list[DiscordAnswer]:
+        """Ask, and read the answer that ends with a call, and the answer after the picture."""
+        await self.town.set("tools", True)
+        emulator, question = self.town.emulator, f"question {next(self._numbers)}?"
+        before, asked_at = self.speaker.arrange(question, speeches[0]), emulator.clock.now()
+        after = self.speaker.arrange("[Result of the tool]", speeches[1])
+        parts = await (self._mention if way == "mention" else self._chat)(person, channel, question)
+
+        def find_ending() -> DiscordMessageState | None:
+            thread = next((one for one in emulator.state.channels.values() if one.is_thread and one.messages), None)
+            return thread.last_message if thread and after.ended_at and is_done(thread.last_message) else None
+
+        ending = await emulator.wait_for(find_ending, "the second answer", PATIENCE_SECONDS)
+        return [_read(before, asked_at, parts()[:1]), _read(after, asked_at, [ending])]
 
     async def _mention(
         self, person: DiscordPerson, channel: DiscordChannelState, question: str
@@ -110,6 +121,17 @@ class DiscordStreamBench:
             return await self.ask(way, speech, person, channel)
 
         return list(await asyncio.gather(*(one(n, *asker) for n, asker in enumerate(askers))))
+
+
+def _read(telling: SpeechRun, asked_at: float, messages: Sequence[DiscordMessageState]) -> DiscordAnswer:
+    return DiscordAnswer(
+        measure_speech(
+            telling, asked_at, [[(version.at, version.text) for version in one.versions] for one in messages]
+        ),
+        tuple(message.text for message in messages),
+        sum(len(message.versions) for message in messages),
+        "⚠" in messages[-1].text and "Try again" in messages[-1].button_labels,
+    )
 
 
 @asynccontextmanager
@@ -164,12 +186,19 @@ async def measure_failure(on: DiscordStreamBench, way: str, _: int) -> list[Disc
     return [await on.ask(way, make_prose(300, 50, fails_after=150), *on.people[0])]
 
 
+async def measure_call(on: DiscordStreamBench, way: str, run: int) -> list[DiscordAnswer]:
+    length = LENGTHS[run % len(LENGTHS)]
+    speeches = replace(make_prose(length, 50), call=CALL), make_prose(length, 50)
+    return await on.ask_with_call(way, speeches, *on.people[0])
+
+
 CASES: dict[str, tuple[str, Case]] = {
     "alone": ("1 conversation, some 300 tokens at 50/s", measure_alone),
     "rolls": ("1 conversation, some 270 words of 6 characters at 50/s, whose end rolls over", measure_rolling_over),
     "five": ("5 in 5 channels, 0.37 s apart, 400 tokens at 40/s", measure_five_channels),
     "one": ("4 in one channel, 0.37 s apart, some 300 tokens at 50/s", measure_one_channel),
     "code": ("a block of code, 1200 tokens at 150/s", measure_long_code),
+    "tool": ("some 300 tokens at 50/s, a call of 13 pieces, a picture, and some 300 tokens", measure_call),
     "cut": ("the model fails after 150 of 300 tokens", measure_failure),
 }
 
@@ -219,7 +248,12 @@ async def main() -> None:
                     runs.append(await case(on, way, run))
             load = os.getloadavg()[0]
             print(f"{title}, by {'/' if way == 'chat' else ''}{way}; {given.runs} runs, load {load:.1f}")
-            print_report(runs)
+            if name != "tool":
+                print_report(runs)
+                continue
+            for n, part in enumerate(("before the call", "after the picture")):
+                print(f" {part}")
+                print_report([[run[n]] for run in runs])
 
 
 if __name__ == "__main__":

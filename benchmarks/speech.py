@@ -14,8 +14,11 @@ from tests.fakes.backend import RunScript, ScriptedBackend
 
 FIRST_TOKEN_SECONDS = 0.4
 """Seconds until the first token of a warm model on Replicate."""
+PICTURE_SECONDS = 2.0
+"""Seconds of a picture that a tool draws, as FLUX schnell takes."""
 _NUMBER = re.compile(r"\bt(\d+)\b")
 _LINE, _PARAGRAPH = 12, 60
+_PIECE = 4
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Speech:
     tokens: tuple[str, ...]
     per_second: float
     fails_after: int | None = None
+    call: str = ""
+    """The call of a tool behind the tokens, in pieces of four characters."""
+
+    @property
+    def call_pieces(self) -> list[str]:
+        return [self.call[start : start + _PIECE] for start in range(0, len(self.call), _PIECE)]
 
     @property
     def delivered_tokens(self) -> tuple[str, ...]:
@@ -53,6 +62,8 @@ class SpeechRun:
     speech: Speech
     asked_at: float = 0.0
     token_times: list[float] = field(default_factory=list)
+    ended_at: float = 0.0
+    """The time of the last piece of the call, or of the last token."""
 
 
 class SpeechBackend(ScriptedBackend):
@@ -70,7 +81,14 @@ class SpeechBackend(ScriptedBackend):
 
     async def watch(self, model: Model, backend_id: str) -> AsyncGenerator[RunEvent, None]:
         run, now = self.runs[backend_id], self._now
-        telling = next(one for question, one in self._tellings.items() if question in run.words)
+        if not model.output.is_text:
+            yield RunStarted()
+            await asyncio.sleep(PICTURE_SECONDS)
+            async for event in super().watch(model, backend_id):
+                yield event
+            return
+        # The latest first: the words of a conversation hold the earlier questions too.
+        telling = next(one for question, one in reversed(self._tellings.items()) if question in run.words)
         speech, telling.asked_at = telling.speech, now()
         yield RunPending()
         await asyncio.sleep(FIRST_TOKEN_SECONDS)
@@ -80,8 +98,14 @@ class SpeechBackend(ScriptedBackend):
             await asyncio.sleep(begins + n / speech.per_second - now())
             telling.token_times.append(now())
             yield TextDelta(token)
+        for n, piece in enumerate(speech.call_pieces, len(speech.delivered_tokens)):
+            await asyncio.sleep(begins + n / speech.per_second - now())
+            yield TextDelta(piece)
+        telling.ended_at = now()
         has_failed = speech.fails_after is not None
-        run.script = RunScript(words=speech.delivered_tokens, error="out of memory" if has_failed else "")
+        run.script = RunScript(
+            words=(*speech.delivered_tokens, speech.call), error="out of memory" if has_failed else ""
+        )
         run.state = PredictionState.FAILED if has_failed else PredictionState.SUCCEEDED
         yield RunEnded(self._snapshot(run))
 
@@ -99,7 +123,7 @@ class SpeechMeasurement:
     first_seconds: float
     """Return seconds from the first token to the first words."""
     last_seconds: float
-    """Return seconds from the last token to the final version of the text."""
+    """Return seconds from the last token, also of a call, to the final version of the text."""
     asked_after_seconds: float
     """Return seconds from the question to the request to the model."""
 
@@ -122,7 +146,7 @@ def measure_speech(
         is_in_order=shown == sorted(set(shown)),
         longest_gap_seconds=max((later - earlier for earlier, later in pairwise(moments)), default=0.0),
         first_seconds=moments[0] - said[0],
-        last_seconds=max(versions[-1][0] for versions in parts) - said[-1],
+        last_seconds=max(versions[-1][0] for versions in parts) - telling.ended_at,
         asked_after_seconds=telling.asked_at - question_at,
     )
 

@@ -1,20 +1,15 @@
 """/edit, /removebg and /restore on each platform with the sandbox's models: the pixels that come back are looked at."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 
 import aiohttp
-import pytest
 from PIL import Image, ImageDraw
 
-from bot.app import App
-from bot.backends.replicate.backend import ReplicateBackend
-from bot.core.clock import SystemClock
-from bot.sandbox.server import SandboxOptions, SandboxThread
+from bot.sandbox.server import SandboxThread
 from tests.emulators.slack.forms import SlackFileUpload
+from tests.platforms.conftest import use_sandbox
 from tests.platforms.discord.town import finish, open_town
 from tests.platforms.slack.office import create_office
 from tests.platforms.web.page_bench import PAGE_HEADERS
@@ -22,25 +17,6 @@ from tests.platforms.web.web_bot import Browser, open_web_bot
 
 SIZE = (128, 64)
 RESTORE = {"scale": 2.0}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[SandboxThread]:
-    thread = SandboxThread(SandboxOptions(docs=(), speed=0))
-    thread.start()
-    yield thread
-    thread.stop()
-
-
-@asynccontextmanager
-async def use_sandbox(app: App, sandbox: SandboxThread) -> AsyncIterator[None]:
-    """Let the bot's models run on the sandbox, by the real client."""
-    backend = ReplicateBackend(sandbox.url, sandbox.token, SystemClock())
-    app.backends["replicate"] = backend  # type: ignore[index] # a dict, which the jobs share
-    try:
-        yield
-    finally:
-        await backend.close()
 
 
 def encode(picture: Image.Image) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 _NOUNS = ("fox", "owl", "sea", "hill", "snow", "rain", "tree", "night")
 _OTHERS = ("a", "the", "and", "in", "on", "of", "green", "blue", "sees", "near", "there")
 WORDS = (*(f"▁{word}" for word in (*_NOUNS, *_OTHERS)), ".", ",")
-CONTEXT_TOKENS = 1024
+CONTEXT_TOKENS = 4096
 _WIDTH, _HEADS, _BLOCKS, _FEED_FORWARD = 64, 4, 2, 128
 _BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
 _CONTROL, _UNKNOWN, _NORMAL, _BYTE = 3, 2, 1, 6

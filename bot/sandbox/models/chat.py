@@ -24,7 +24,14 @@ _TOKEN = re.compile(r"\s*\S+|\s+")
 _LIMIT_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _DEFAULT_MAX_TOKENS = 4096
 _RESULT = "[Result of the tool]"
-_CALLS = (("draw|paint|sketch", "imagine"), ("make it|turn it", "edit"))
+# Verbs, the tool, and the field for the words; an empty field takes a number in the words instead.
+_CALLS = (
+    ("draw|paint|sketch", "imagine", "prompt"),
+    ("repaint it|change it into|(?=(?:make|turn) it)", "edit", "prompt"),
+    ("enlarge|upscale", "upscale", ""),
+    ("look (?:at it|closely)", "caption", "question"),
+    ("say|read aloud", "speak", "text"),
+)
 _EFFORTS = ("minimal", "low", "medium", "high")
 
 _PROMPT = InputField("prompt", "string", "Prompt", default="")
@@ -139,10 +146,10 @@ async def _answer(run: SandboxRun, guide: Guide) -> None:
     if (picture := await run.read_file("image")) is not None:
         pictures.append(picture)
     try:
-        if pictures:
-            text = await run.run_in_worker(_describe_pictures, pictures, question)
-        elif (call := call_tool(question, str(run.input))) is not None:
+        if (call := call_tool(question, str(run.input))) is not None:
             text = call
+        elif pictures:
+            text = await run.run_in_worker(_describe_pictures, pictures, question)
         else:
             text = await run.run_in_worker(guide.answer, question)
     except UnreadablePicture as error:
@@ -165,12 +172,14 @@ def call_tool(question: str, inputs: str) -> str | None:
         return f"There it is. The tool said: {question.removeprefix(_RESULT).strip()}"
     if '"tool"' not in inputs and '\\"tool\\"' not in inputs:
         return None
-    for verbs, tool in _CALLS:
+    for verbs, tool, name in _CALLS:
         if wanted := re.match(
             rf"(?:please |can you |could you )*(?:{verbs})\b(.*)", question, re.IGNORECASE | re.DOTALL
         ):
-            words = (wanted[1].strip(" .!?") or "a fox") if tool == "imagine" else question
-            return f"With pleasure.\n{json.dumps({'tool': tool, 'prompt': words}, ensure_ascii=False)}"
+            # The bot's remarks about pictures follow in paragraphs of their own.
+            words = wanted[1].partition("\n\n")[0].strip(" .!?:")
+            fields = {name: words or "a fox"} if name else {"scale": 2}
+            return f"With pleasure.\n{json.dumps({'tool': tool, **fields}, ensure_ascii=False)}"
     return None
 
 
