@@ -243,9 +243,9 @@ _WAIT_CHARACTERS = {
     BoundaryLevel.SENTENCE: 200,
     BoundaryLevel.WORD: 600,
 }
-# Characters beyond a cut that were shown before, at most, to keep a fence's line or a mark whole. An appended text
-# cannot be taken back, and the next message repeats these characters.
-_SHOWN_BEYOND_CHARACTERS = 24
+# Characters beyond a cut that were shown before, at most, to keep a link, a mark or a fence's line whole: also at most
+# half of the message. An appended text cannot be taken back, and the next message repeats these characters.
+_MAX_SHOWN_BEYOND_CHARACTERS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +294,8 @@ def _ends_marked_text(fill: float, cut: int, end_from: int | None) -> bool:
 
 def find_last_fitting_cut(text: str, start: int, overflow: int, lines: list[TextLine], marks: PartMarks) -> int:
     """Return the last cut before `overflow`, for a message without a better boundary."""
-    return find_last_inner_cut(text[:overflow], start, lines, marks, window=_SHOWN_BEYOND_CHARACTERS)
+    window = min((overflow - start) // 2, _MAX_SHOWN_BEYOND_CHARACTERS)
+    return find_last_inner_cut(text[:overflow], start, lines, marks, window=window)
 
 
 def _iterate_cuts(

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bot.core.platform import MessageLimits
@@ -71,9 +71,13 @@ def read_parts(text: str, parts: list[TextPart], *, is_discord: bool = False) ->
     return found
 
 
+WORDS_BEFORE_A_LINK = f"**{'fox ' * 7}*{'snow. ' * 3}{'lighthouse, ' * 2}lighthouse,* {'fox ' * 6}fox** "
+
+
 @pytest.mark.parametrize("limits", SMALL)
 @settings(max_examples=60)
 @given(text=texts)
+@example(text=WORDS_BEFORE_A_LINK + "[the words](https://a.example/b_c)")
 def test_the_parts_have_the_words_and_marks_of_the_text(limits: MessageLimits, text: str) -> None:
     parts = split_text(text, limits)
 
