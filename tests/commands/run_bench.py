@@ -94,13 +94,18 @@ class RunBench:
         return ButtonPress(by, CHANNEL, button.action, button.job, button.n, f"web:run{next(self._keys)}", "")
 
 
+def write_short_catalogue(folder: Path) -> Path:
+    """Write a catalogue of one model, so that every other model needs an approval; return the file."""
+    path = folder / "models.toml"
+    text = BUILT_IN_PATH.read_text(encoding="utf-8")
+    entry = text[text.index("[flux-schnell]") : text.index("[flux-dev]")]
+    path.write_text(re.sub(r"^finish = .*$", "", entry, flags=re.MULTILINE), encoding="utf-8")
+    return path
+
+
 @asynccontextmanager
 async def open_run_bench(folder: Path) -> AsyncIterator[RunBench]:
     """Open the bot with a catalogue of one model; the person `owner` of the page owns the bot."""
-    catalogue = folder / "models.toml"
-    text = BUILT_IN_PATH.read_text(encoding="utf-8")
-    entry = text[text.index("[flux-schnell]") : text.index("[flux-dev]")]
-    catalogue.write_text(re.sub(r"^finish = .*$", "", entry, flags=re.MULTILINE), encoding="utf-8")
-    changes = {"catalogue_path": catalogue, "admin_users": (Owner("web", "page", "owner"),)}
+    changes = {"catalogue_path": write_short_catalogue(folder), "admin_users": (Owner("web", "page", "owner"),)}
     async with open_fault_bench(folder, changes=changes) as bench:
         yield RunBench(bench)
