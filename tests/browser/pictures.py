@@ -14,9 +14,12 @@ from PIL import Image
 from playwright.async_api import Browser, async_playwright
 
 from bot.cli.sandbox import find_documents
+from bot.platforms.web.auth import OWNER_ID
 from bot.sandbox.server import SandboxOptions, SandboxThread
+from bot.settings import Owner
 from tests.browser.demo import open_demo
 from tests.browser.visitor import PageVisitor, expect
+from tests.commands.run_bench import PAINTER, write_short_catalogue
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 SCREEN = {"viewport": {"width": 1200, "height": 880}}
@@ -79,6 +82,36 @@ async def audit(visitor: PageVisitor) -> None:
     await visitor.ask("/audit")
 
 
+async def switch_to(visitor: PageVisitor, user: str) -> None:
+    """Become another person of the demo."""
+    async with visitor.page.expect_navigation():
+        await visitor.page.locator("#person").select_option(user)
+    await expect(visitor.page.locator("#person")).to_have_value(user)
+
+
+async def run(visitor: PageVisitor) -> None:
+    """The form of a published model, drawn from its schema."""
+    await visitor.ask(f"/run {PAINTER} a red fox in fresh snow")
+    await visitor.button("Change inputs").click()
+    await expect(visitor.page.get_by_role("dialog")).to_be_visible()
+
+
+async def approval(visitor: PageVisitor) -> None:
+    """The request for a model, as the owner reads it."""
+    await switch_to(visitor, "mia")
+    await visitor.ask(f"/run {PAINTER} a red fox in fresh snow")
+    await visitor.button("Ask for approval").click()
+    await visitor.answer.get_by_text("I asked the moderators").wait_for()
+    await switch_to(visitor, "owner")
+    await visitor.page.locator("#channels a", has_text="asks to run").click()
+    await visitor.button("Approve here only").wait_for()
+
+
+async def model_show(visitor: PageVisitor) -> None:
+    """The inputs and the price of a published model."""
+    await visitor.ask("/model show nightmareai/real-esrgan")
+
+
 LOW = {"viewport": {"width": 1200, "height": 620}}
 VIEWS: list[tuple[Callable[[PageVisitor], Awaitable[None]], dict[str, Any]]] = [
     (page, {"viewport": {"width": 1200, "height": 944}}),
@@ -90,7 +123,13 @@ VIEWS: list[tuple[Callable[[PageVisitor], Awaitable[None]], dict[str, Any]]] = [
     (settings, SCREEN),
     (question, LOW),
     (audit, SCREEN),
+    (run, SCREEN),
+    (approval, LOW),
+    (model_show, LOW),
 ]
+
+UNLISTED = (run, approval, model_show)
+"""Views with a catalogue of one model: other models need an approval."""
 
 
 async def take_all(models: SandboxThread, names: Sequence[str]) -> None:
@@ -101,7 +140,9 @@ async def take_all(models: SandboxThread, names: Sequence[str]) -> None:
             if names and view.__name__ not in names:
                 continue
             with tempfile.TemporaryDirectory() as folder:
-                async with open_demo(Path(folder), models, daily_credits=100) as address:
+                changes: dict[str, Any] = {"admin_users": (Owner("web", "page", OWNER_ID),)}
+                changes |= {"catalogue_path": write_short_catalogue(Path(folder))} if view in UNLISTED else {}
+                async with open_demo(Path(folder), models, daily_credits=100, **changes) as address:
                     await take(browser, address, view, screen)
         await browser.close()
 

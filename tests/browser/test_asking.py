@@ -196,6 +196,9 @@ async def test_a_published_model_has_its_own_form(visitor: PageVisitor, tmp_path
     await expect(visitor.answer.locator(".words")).to_contain_text("Still needed: image.")
     await visitor.button("Change inputs").click()
     form = visitor.page.get_by_role("dialog")
+    bounds = "getBoundingClientRect()"
+    label, field = f"querySelector('[for=option-scale]').{bounds}", f"querySelector('#option-scale').{bounds}"
+    assert await form.evaluate(f"form => form.{label}.bottom <= form.{field}.top && form.offsetHeight < innerHeight")
     await form.get_by_label("scale").fill("3")
     (tmp_path / "flag.png").write_bytes(encode_picture("PNG", (320, 200)))
     await form.get_by_label("image").set_input_files(tmp_path / "flag.png")

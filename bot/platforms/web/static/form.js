@@ -26,7 +26,7 @@ export function openForm({ title, options }, press) {
 		submit.disabled = false;
 	};
 	const footer = el("footer", {}, el("button", { class: "press", onclick: close }, "Cancel"), submit);
-	const dialog = el("dialog", { class: "form", ariaLabel: title, onclose: close }, el("form", { onsubmit }, el("h2", {}, title), el("div", { class: "fields" }, ...fields.map(row)), footer));
+	const dialog = el("dialog", { class: "form", ariaLabel: title, onclose: close }, el("form", { onsubmit }, el("h2", {}, title), el("div", { class: "panel" }, ...fields.map(row)), footer));
 	document.body.append(dialog);
 	dialog.showModal();
 }

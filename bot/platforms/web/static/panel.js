@@ -100,7 +100,7 @@ const named = ({ name, question }) => ({ name, id: `option-${name}`, title: ques
 export function row(field) {
 	const { id, name, title, type } = field;
 	const label = el("label", { for: id, title }, name.replaceAll("_", " "));
-	return el("div", { class: type === "text" || name === "model" ? "wide" : "" }, label, field.hints, field, el("small", { id: `problem-${name}`, role: "alert" }));
+	return el("div", { class: /^text|file/.test(type) || name === "model" ? "wide" : "" }, label, field.hints, field, el("small", { id: `problem-${name}`, role: "alert" }));
 }
 
 function input(option) {
