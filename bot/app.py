@@ -43,6 +43,7 @@ from bot.dispatch.roles import Authorizer
 from bot.dispatch.seeing import Descriptions
 from bot.dispatch.tool_calls import ToolCalls
 from bot.dispatch.trained_models import TrainedModels
+from bot.dispatch.voice_answers import VoiceAnswers
 from bot.jobs.inbox import Inbox
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
@@ -137,6 +138,7 @@ class App:
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         job_services.follow_ups.add(TrainedModels(self.dispatcher).follow)
         job_services.follow_ups.add(Descriptions(self.dispatcher).follow)
+        job_services.follow_ups.add(VoiceAnswers(self.dispatcher).follow)
         self.idle_deployments = IdleDeployments(services.runs, catalogue, self.notices)
         self._stack = AsyncExitStack()
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from bot.conversations.conversations import Draft, Question
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, RequestRefused
-from bot.core.invocations import TOOL_RESULT, Attachment, EarlierMessage, Invocation, Link
+from bot.core.invocations import TOOL_RESULT, VOICE, Attachment, EarlierMessage, Invocation, Link
 from bot.core.jobs import Job
 from bot.core.models import Model, Task
 from bot.credits.pricing import estimate_cost
@@ -80,6 +80,7 @@ class Chat(Command):
             "system": self.system,
             **self._list_options(images),
             **_store_facts(invocation, question, earlier, settings),
+            **_store_speech(invocation, settings, parent),
         }
         if tools or invocation.action == TOOL_RESULT:
             # After the last call too: a model that goes on calling shows no call to people.
@@ -179,6 +180,16 @@ def _show_pictures(draft: Draft, images: Sequence[InputFile], earlier: EarlierPi
     question = draft.question.id
     shown = (*earlier.shown_by.get(question, ()), *(file.sha256 for file in images))
     return draft.show({**earlier.shown_by, question: shown})
+
+
+def _store_speech(invocation: Invocation, settings: WorkspaceSettings, parent: Job | None) -> dict[str, InputValue]:
+    """Return the options of an answer to speak: to a voice message, also after the calls of tools."""
+    if settings.voice != "speak":
+        return {}
+    is_of_voice = invocation.action == VOICE or (
+        invocation.action == TOOL_RESULT and parent is not None and bool(parent.options.get("spoken"))
+    )
+    return {"spoken": True, "roles": " ".join(sorted(invocation.user.roles))} if is_of_voice else {}
 
 
 def _store_facts(

@@ -143,6 +143,9 @@ class SettingsChat(Command):
     mention: str | None = option("How is a mention answered?", default=None, choices=("thread", "reply", "off"))
     tools: str | None = option("May models draw and edit for the asker?", default=None, choices=("on", "off"))
     channel: ChannelOption | None = option("In one channel alone (tools)?", default=None, max_length=100)
+    voice: str | None = option(
+        "How are voice messages answered? The asker pays.", default=None, choices=("off", "text", "speak")
+    )
     feedback: str | None = option("May people vote on answers (👍, 👎)?", default=None, choices=("on", "off"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
@@ -155,10 +158,20 @@ class SettingsChat(Command):
             channel = require_id(invocation.user.platform, self.channel, "channel") if self.channel else ""
             values[format_setting_key("tools", channel)] = self.tools == "on"
         values |= {format_setting_key("feedback"): self.feedback == "on"} if self.feedback else {}
+        values |= _validate_voice(services, self.voice) if self.voice else {}
         if not values:
-            raise BadOption("Say what to change: language, join, mention, tools or feedback.", option="language")
-        shown = ("language", "join", "mention", "tools", "feedback")
+            raise BadOption("Say what to change: language, join, mention, tools, voice or feedback.", option="language")
+        shown = ("language", "join", "mention", "tools", "voice", "feedback")
         return await change_and_reply(services, invocation.user, values, *shown)
+
+
+def _validate_voice(services: Services, voice: str) -> dict[str, JSON]:
+    """Return the policy of a setting of voice. Raise `BadOption` where no model on offer listens, or speaks."""
+    needed = {"off": (), "text": (Task.TRANSCRIBE,), "speak": (Task.TRANSCRIBE, Task.SPEAK)}[voice]
+    for task in needed:
+        if not services.catalogue.list_for_task(task):
+            raise BadOption(f"No model for /{task} is on offer here, which voice needs.", option="voice")
+    return {format_setting_key("voice"): voice}
 
 
 @command("settings pictures", rank=Rank.MODERATOR, private=True)

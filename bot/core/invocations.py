@@ -14,6 +14,9 @@ from bot.core.text import mend_file_name, mend_text, mend_texts
 TOOL, TOOL_RESULT = "tool", "tool_result"
 """The actions of a chat model's call and of the call's result, in the place of a button's action."""
 
+VOICE = "voice"
+"""The action of the answer to a transcribed voice message, and of the spoken answer."""
+
 
 class TurnRole(StrEnum):
     """The speaker of a turn."""
@@ -145,6 +148,8 @@ class Invocation:
     """Finds the file for a required option that was left out; None for a platform whose files the jobs know."""
     drawing_prompt: str = ""
     """The prompt of a chat message that may have been meant for /imagine: the answer offers to draw the prompt."""
+    voice_question: str | None = None
+    """The words beside a voice message that a chat answers after the transcription; None for any other request."""
     remark: str = ""
     """What the reply says about files that were not read whole."""
     rank: Rank = Rank.USER

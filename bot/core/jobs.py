@@ -87,9 +87,9 @@ class Job:
 
     @property
     def may_lead_on(self) -> bool:
-        """Whether another job may follow: tools were offered, a chat is behind this job, or a model was trained."""
-        is_linked = any(self.options.get(name) for name in ("tools", "called_by", "asks"))
-        return is_linked or self.command == Task.TRAIN
+        """Whether another job may follow: on tools or speech, on a job that a chat waits for, or on a training."""
+        is_linked = any(self.options.get(name) for name in ("tools", "called_by", "asks", "spoken"))
+        return is_linked or "voice_question" in self.options or self.command == Task.TRAIN
 
     @property
     def given_files(self) -> tuple[str, ...]:

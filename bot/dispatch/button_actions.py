@@ -253,6 +253,7 @@ class ButtonActions:
             press_key=f"{press.message_id}:{press.action}{press.n or ''}:{press.user.id}",
             parent_job=job.id,
             action=press.action,
+            voice_question=_get_voice_question(job) if command == job.command else None,
             placeholder=press.placeholder,
             is_private=press.is_private,
         )
@@ -273,6 +274,11 @@ class ButtonActions:
         if attachment is None:
             raise JobNotFound("That picture is not kept any more. Draw it again to work on it.")
         return attachment
+
+
+def _get_voice_question(job: Job) -> str | None:
+    question = job.options.get("voice_question")
+    return question if isinstance(question, str) else None
 
 
 def _drop_files(options: Mapping[str, object]) -> dict[str, OptionValue]:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from bot.core.clock import Clock
 from bot.core.errors import ConfirmationRequired, JobNotFound, NotAllowed
 from bot.core.ids import derive_id, new_id
-from bot.core.invocations import TOOL, TOOL_RESULT, Invocation, PendingAction
+from bot.core.invocations import TOOL, TOOL_RESULT, VOICE, Invocation, PendingAction
 from bot.core.json import JSON
 from bot.core.people import User
 from bot.core.replies import Button, MessageRef, Reply
@@ -54,9 +54,9 @@ class Confirmations:
             **store_invocation(invocation, confirmation.files),
         }
         key = (user.platform, user.workspace, channel.id, user.id)
-        # A kill may repeat the question of a tool, which no person repeats: equal buttons make one question of both.
-        is_of_tool = invocation.action in (TOOL, TOOL_RESULT)
-        question_id = derive_id(invocation.request_key) if is_of_tool else new_id()
+        # A kill may repeat the question of a chain, which no person repeats: equal buttons make one question of both.
+        is_of_chain = invocation.action in (TOOL, TOOL_RESULT, VOICE)
+        question_id = derive_id(invocation.request_key) if is_of_chain else new_id()
         pending = PendingAction(question_id, PENDING_KIND, *key, facts, now, now + CONFIRMATION_TIMEOUT)
         async with self.database.accept() as tx:
             await tx.pending.put(pending)

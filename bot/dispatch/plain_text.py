@@ -56,14 +56,13 @@ async def invocation_from_text(
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    Words about a picture ("make it winter", "undo") become /edit and /undo, see `_find_picture_request`.
-
-    The first file of the command's kinds goes to the option for files; text files join the words. Quoted are words and
-    files of a forwarded or shared message, and the files of the message replied to: the words join those of a chat, the
-    files count where `files` is empty, and a picture among them may be left out. `name_mentions` names people and
-    channels in words; options for people and channels take ids. `find_file` finds the last file of the place,
-    `read_replied` and `find_replied_job` the words and the job of the message replied to. Raise a `UserError` for an
-    empty message or a file of another kind.
+    Words about a picture ("make it winter", "undo") become /edit and /undo, see `_find_picture_request`; a recording
+    becomes /transcribe with a `voice_question`, where the workspace answers voice. The first file of the command's
+    kinds goes to the option for files; text files join the words. Quoted are words and files of a forwarded or shared
+    message, and the files of the message replied to: the words join those of a chat, the files count where `files` is
+    empty, and a picture among them may be left out. `name_mentions` names people and channels in words; options for
+    both take ids. `find_file` finds the place's last file, `read_replied` and `find_replied_job` the words and the job
+    of the message replied to. Raise a `UserError` for an empty message or a file of another kind.
     """
     is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
     if (found := await _find_picture_request(services, channel, text, files, find_file, find_replied_job)) is not None:
@@ -73,13 +72,14 @@ async def invocation_from_text(
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
     options, is_chat = convert_words(declaration, call.options, name_mentions), call.command == DEFAULT_COMMAND
+    words = str(options.get("message", ""))
+    if is_chat and not is_quoted and await _asks_by_voice(services, user, files):
+        return _ask_by_voice(user, channel, request_key, files[0], words, placeholder)
     if is_chat:
-        words = "\n\n".join(part for part in (str(options.get("message", "")), quoted_words) if part)
+        words = "\n\n".join(filter(None, (words, quoted_words)))
         if is_quoted and words:
             files, fitting, words = _leave_out_quoted(services, files, fitting, words)
-        message, remark = await _append_text_files(words, files, services, declaration)
-        _check_length(message, files, declaration)
-        options["message"] = message
+        options["message"], remark = await _append_text_files(words, files, services, declaration)
     else:
         options |= await _quote(declaration, options, quoted_words, read_replied)
         remark = ""
@@ -97,6 +97,28 @@ async def invocation_from_text(
         find_file=find_file,
         remark=remark,
     )
+
+
+def _ask_by_voice(
+    user: User, channel: Channel, request_key: str, recording: Attachment, words: str, placeholder: MessageRef | None
+) -> Invocation:
+    """Return the transcription of a recording, whose transcript becomes a question behind the typed words."""
+    return Invocation(
+        user=user,
+        channel=channel,
+        command=Task.TRANSCRIBE,
+        request_key=request_key,
+        attachments={"audio": recording},
+        placeholder=placeholder,
+        voice_question=words,
+    )
+
+
+async def _asks_by_voice(services: Services, user: User, files: Sequence[Attachment]) -> bool:
+    """Return whether the files are one recording, which the workspace takes for a question."""
+    if [file.kind for file in files] != [MediaKind.AUDIO]:
+        return False
+    return (await services.moderation.get_settings(user.platform, user.workspace)).voice != "off"
 
 
 async def _quote(
@@ -262,6 +284,8 @@ async def _append_text_files(
     """Return the text with the words of text files and PDFs, and the remark on pages and lines that did not fit.
 
     Text files share the room that a message has left, in equal parts; a part that a file does not need is for the next.
+
+    Raise `BadFile` for a file that is neither, and for words beyond the length of the command's option.
     """
     parts, remarks = [text] if text else [], []
     option = declaration.words_option
@@ -287,7 +311,9 @@ async def _append_text_files(
         return "What does this picture show?", ""
     if not parts:
         raise BadOption("You did not say anything. What would you like to know?", option="message")
-    return _PARTS_GAP.join(parts), " · ".join(remarks)
+    message = _PARTS_GAP.join(parts)
+    _check_length(message, files, declaration)
+    return message, " · ".join(remarks)
 
 
 def _quote_file(head: str, words: str) -> str:
@@ -315,8 +341,12 @@ def _is_pdf(file: Attachment) -> bool:
 
 def _advise(file: Attachment, menu: Menu) -> str:
     """Return a sentence with the first command that takes a file of that kind; empty without such a command."""
-    takers = (form.declaration for form in menu if form.declaration.task is not None)
-    taker = next((found for found in takers if file.kind in found.media), None)
+    takers = [
+        form.declaration for form in menu if form.declaration.task is not None and file.kind in form.declaration.media
+    ]
+    # A command about such files before a command that takes one beside its words.
+    takers.sort(key=lambda found: found.file_option is None or not found.file_option.is_required)
+    taker = next(iter(takers), None)
     return f" /{taker.name} takes a {file.kind.noun}." if taker is not None and file.kind in RECORDINGS else ""
 
 

@@ -47,6 +47,7 @@ def store_invocation(invocation: Invocation, files: Mapping[str, str]) -> dict[s
         "earlier": earlier,
         "drawing_prompt": invocation.drawing_prompt,
         "remark": remark,
+        "voice_question": invocation.voice_question,
     }
 
 
@@ -74,6 +75,7 @@ def restore_invocation(
         ),
         drawing_prompt=str(facts.get("drawing_prompt", "")),
         remark=str(facts.get("remark", "")),
+        voice_question=facts.get("voice_question"),
     )
 
 

@@ -43,10 +43,34 @@ def store_tools(tools: Sequence[str], calls: int, user: User) -> dict[str, Input
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCalls:
-    """Begins the links of the chains."""
+class JobChain:
+    """Begins jobs that follow on ended jobs, as requests of the person who asked first."""
 
     dispatcher: Dispatcher
+
+    async def handle(self, invocation: Invocation) -> Reply | None:
+        """Run an invocation as the dispatcher does. Raise `Unavailable` if the process stops accepting meanwhile."""
+        reply = await self.dispatcher.handle(invocation)
+        if reply is not None and not self.dispatcher.services.jobs.is_accepting:
+            raise Unavailable("I am restarting.")  # no refusal: the next process begins the link
+        return reply
+
+    async def find_channel(self, job: Job) -> Channel:
+        """Return the place of the job's conversation now: a thread may have opened on the first answer."""
+        conversation = await self.dispatcher.services.conversations.get(job.conversation)
+        if conversation is None:
+            return job.channel
+        return replace(job.channel, thread=conversation.thread, is_reply_chain=conversation.is_reply_chain)
+
+    async def post(self, invocation: Invocation, reply: Reply) -> None:
+        """Show a question or a refusal below the answer. A lost one must not begin the chain again."""
+        public = replace(reply, is_private=False)
+        await self.dispatcher.notices.post_for(invocation.user, invocation.channel, public, invocation.request_key)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalls(JobChain):
+    """Begins the jobs of tools, and the chats that go on with the results."""
 
     async def follow(self, job: Job) -> bool:
         """Begin what follows on an ended job; return False if this process begins nothing any more."""
@@ -83,18 +107,18 @@ class ToolCalls:
             return
         invocation = Invocation(
             user=user,
-            channel=await self._find_channel(job),
+            channel=await self.find_channel(job),
             command=call.tool,
             request_key=key,
             options=call.options,
             parent_job=job.id,
             action=TOOL,
         )
-        reply = await self._handle(invocation)
+        reply = await self.handle(invocation)
         if reply is None:
             return
         if reply.buttons:  # above `confirm_above`: the person decides
-            await self._post(invocation, reply)
+            await self.post(invocation, reply)
         else:
             await self._tell(job, f"{call.tool} was refused: {reply.text}", f"{key}:result", ())
 
@@ -109,7 +133,7 @@ class ToolCalls:
             result += " No tool is left for this question: answer in words."
         invocation = Invocation(
             user=restore_user(caller),
-            channel=await self._find_channel(caller),
+            channel=await self.find_channel(caller),
             command=Task.CHAT,
             request_key=request_key,
             options={
@@ -124,29 +148,10 @@ class ToolCalls:
             parent_job=caller.id,
             action=TOOL_RESULT,
         )
-        reply = await self._handle(invocation)
+        reply = await self.handle(invocation)
         if reply is not None:
             text = reply.text if reply.buttons else f"The answer does not go on. {reply.text}"
-            await self._post(invocation, replace(reply, text=text))
-
-    async def _handle(self, invocation: Invocation) -> Reply | None:
-        """Run an invocation as the dispatcher does. Raise `Unavailable` if the process stops accepting meanwhile."""
-        reply = await self.dispatcher.handle(invocation)
-        if reply is not None and not self.dispatcher.services.jobs.is_accepting:
-            raise Unavailable("I am restarting.")  # no refusal: the next process begins the link
-        return reply
-
-    async def _find_channel(self, job: Job) -> Channel:
-        """Return the place of the job's conversation now: a thread may have opened on the first answer."""
-        conversation = await self.dispatcher.services.conversations.get(job.conversation)
-        if conversation is None:
-            return job.channel
-        return replace(job.channel, thread=conversation.thread, is_reply_chain=conversation.is_reply_chain)
-
-    async def _post(self, invocation: Invocation, reply: Reply) -> None:
-        """Show a question or a refusal below the answer. A lost one must not begin the chain again."""
-        public = replace(reply, is_private=False)
-        await self.dispatcher.notices.post_for(invocation.user, invocation.channel, public, invocation.request_key)
+            await self.post(invocation, replace(reply, text=text))
 
 
 def restore_user(job: Job) -> User:

@@ -205,6 +205,10 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
         lambda settings, *_: "everyone" if settings.join == "everyone" else "who began it",
     ),
     "tools": ("Chat models draw, edit and speak for the asker", _format_tools_setting),
+    "voice": (
+        "A voice message is answered",
+        lambda settings, *_: {"off": "not at all", "text": "in words", "speak": "in words and aloud"}[settings.voice],
+    ),
     "feedback": ("People vote on answers", lambda settings, *_: "with 👍 and 👎" if settings.feedback else "nowhere"),
     "mention": (
         "A mention is answered",

@@ -195,6 +195,9 @@ class Acceptance:
         now = self.services.clock.now()
         if invocation.action == TOOL:
             options = {**options, "called_by": invocation.parent_job}
+        if invocation.voice_question is not None:
+            roles = " ".join(sorted(invocation.user.roles))
+            options = {**options, "voice_question": invocation.voice_question, "roles": roles}
         return Job(
             id=new_id(),
             request_key=invocation.request_key,

@@ -50,6 +50,8 @@ class WorkspaceSettings:
     """Whether chat models may draw and edit for the asker, by channel id; the entry `""` is for all other channels."""
     feedback: bool = True
     """Whether answers of chat models have 👍 and 👎, for the moderators of the workspace."""
+    voice: str = "off"
+    """The answer to voice messages: none (`off`), in words (`text`), or in words and aloud (`speak`)."""
     mention: str = "thread"
     """The reply to a mention: in a new `thread`, as a `reply`, or not at all (`off`)."""
     moderator_roles: frozenset[str] = frozenset()

@@ -1,0 +1,84 @@
+"""Voice messages on Discord and in Slack: transcript, answer, and the answer aloud, each where the question was."""
+
+from pathlib import Path
+
+from bot.core.models import Task
+from tests.emulators.slack.forms import SlackFileUpload
+from tests.fakes.backend import ScriptedBackend
+from tests.media.recordings import make_ogg, make_wav
+from tests.platforms.discord.dialogue import DiscordStaff, run_command
+from tests.platforms.discord.town import finish, is_done, open_town
+from tests.platforms.slack.dialogue import run_command as run_slack_command
+from tests.platforms.slack.office import create_office
+from tests.platforms.slack.test_chat import wait_for_answer
+
+
+def list_tasks(backend: ScriptedBackend) -> list[Task]:
+    return [run.model.task for run in backend.runs.values()]
+
+
+async def test_discord_answers_a_voice_message_in_the_bots_thread(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await run_command(DiscordStaff(town).mia, "settings chat", {"voice": "speak"})
+        town.backend.answers = [("Hello.",), ("Light in drops.",)]
+        await finish(await town.ana.use_command("chat", {"message": "hello"}, channel=town.general))
+        thread = await town.wait_until(lambda: town.general.last_message.thread)
+        town.backend.will(words=("What is a rainbow?",))
+
+        await town.ana.send_voice_message(make_ogg(2), 2, thread)
+        sound = await town.wait_until(
+            lambda: next(
+                (
+                    one
+                    for one in thread.messages
+                    if is_done(one) and any(file.filename.endswith(".wav") for file in one.attachments)
+                ),
+                None,
+            )
+        )
+
+        assert list_tasks(town.backend) == [Task.CHAT, Task.TRANSCRIBE, Task.CHAT, Task.SPEAK]
+        texts = [message.text for message in thread.messages]
+        assert any(text.startswith("What is a rainbow?") for text in texts)
+        assert any(text.startswith("Light in drops.") for text in texts)
+        assert town.backend.last_run.inputs["text"] == "Light in drops."
+        assert sound.attachments[0].data == make_wav(1)
+
+
+async def test_discord_answers_a_voice_message_in_direct_messages(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await run_command(DiscordStaff(town).mia, "settings chat", {"voice": "text"})
+        town.backend.will(words=("What is a rainbow?",))
+        town.backend.answers = [("Light in drops.",)]
+
+        await town.ana.send_voice_message(make_ogg(2), 2, town.ana.direct_channel)
+        await town.wait_until(lambda: len(town.ana.direct_channel.messages) == 3)
+        await town.ana.direct_channel.last_message.wait_until(is_done)
+
+        assert [message.text.partition("\n")[0] for message in town.ana.direct_channel.messages[1:]] == [
+            "What is a rainbow?",
+            "Light in drops.",
+        ]
+
+
+async def test_slack_answers_a_clip_in_its_thread(tmp_path: Path) -> None:
+    office = await (await create_office(tmp_path)).open()
+    await run_slack_command(office.otto, "/settings chat --voice text", office.general)
+    office.backend.will(words=("What is a rainbow?",))
+    office.backend.answers = [("Light in drops.",), ("Red.",)]
+
+    clip = SlackFileUpload("audio_message.m4a", make_wav(2))
+    message = await office.ana.say(f"{office.team.mention} briefly", office.general, files=[clip])
+    thread = office.general.get_thread(message)
+    await thread.wait_for_bot_message("What is a rainbow?")
+    answer = await thread.wait_for_bot_message("Light in drops.", condition=lambda one: "Delete" in one.button_labels)
+    first = office.backend.last_run.words
+    await office.ana.say("and its first colour?", thread=message)
+    await wait_for_answer(thread, after=answer)
+    await office.close()
+    await office.slack.stop()
+
+    assert list_tasks(office.backend) == [Task.TRANSCRIBE, Task.CHAT, Task.CHAT]
+    assert first.endswith("briefly\n\nWhat is a rainbow?")
+    assert "What is a rainbow?" in office.backend.last_run.words
+    assert office.slack.violations == []
