@@ -161,7 +161,7 @@ class Cancel(Command):
             jobs = await services.jobs.list_open(user)
             if not jobs:
                 raise JobNotFound("Nothing of yours is running.")
-            return jobs[0]
+            return next((job for job in jobs if not job.batch_id), jobs[0])
         job = await services.jobs.find(user, self.job)
         # The same error for another user's job: moderators have /jobs cancel.
         if job is None or (job.user.platform, job.user.workspace, job.user.id) != (

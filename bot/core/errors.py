@@ -234,11 +234,15 @@ class ConfirmationRequired(EaselError):
         options: Mapping[str, str | int | float | bool] | None = None,
         form_labels: Sequence[str] = (),
         is_complete: bool = True,
+        is_answer_public: bool = False,
+        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None = None,
     ):
         """`price_micros` is the price to confirm; `files` are the attachments already stored, SHA-256 by option.
 
         `options` replace those of the invocation. `form_labels` are the buttons of the question's form, one for each
-        step; a question that is not complete has no button to confirm until the form is filled.
+        step; a question that is not complete has no button to confirm until the form is filled. A public command has a
+        public result with `is_answer_public`. `alternative` is a second button that runs the command with its options
+        changed, as if it was asked that way.
         """
         super().__init__(question)
         self.button_label = button_label
@@ -247,6 +251,8 @@ class ConfirmationRequired(EaselError):
         self.options = None if options is None else dict(options)
         self.form_labels = tuple(form_labels)
         self.is_complete = is_complete
+        self.is_answer_public = is_answer_public or bool(form_labels)
+        self.alternative = alternative
 
 
 class SubmitUnclear(EaselError):

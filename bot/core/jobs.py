@@ -103,6 +103,17 @@ class Job:
         return [output for output in outputs if n is None or output.n == n]
 
     @property
+    def batch_jobs(self) -> tuple[str, ...]:
+        """The ids of a batch's jobs; empty for any other job. A batch itself runs nothing: its message shows them."""
+        ids = self.options.get("batch_jobs")
+        return tuple(str(job_id) for job_id in ids) if isinstance(ids, list) else ()
+
+    @property
+    def batch_id(self) -> str:
+        """The id of the batch that a job belongs to; such a job has no message of its own."""
+        return str(self.options.get("batch_id") or "")
+
+    @property
     def request_text(self) -> str:
         """The words of the request: prompt, message, question, words to speak, or a model's name; else empty."""
         words = (self.options.get(name) for name in ("prompt", "message", "question", "text", "name"))

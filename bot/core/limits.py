@@ -253,6 +253,10 @@ MAX_RUN_REQUESTS = 5
 MAX_PRESETS = 25
 """Presets of one person, and as many of one workspace: a list of them fits into a message."""
 
+MAX_BATCH_PICTURES = 24
+"""Pictures of one batch: a contact sheet of more is hard to read, and the batch is to leave room among the thirty
+requests that a person may have open."""
+
 # Webhooks of workspaces
 
 WEBHOOK_POST_SECONDS = 15.0

@@ -48,9 +48,11 @@ class Confirmations:
         user, channel = invocation.user, invocation.channel
         if confirmation.options is not None:
             invocation = replace(invocation, options=confirmation.options)
-        facts = {
+        alternative: dict[str, JSON] = {**confirmation.alternative[1]} if confirmation.alternative else {}
+        facts: dict[str, JSON] = {
             "question": str(confirmation),
             "micros": confirmation.price_micros,
+            "alternative": alternative,
             **store_invocation(invocation, confirmation.files),
         }
         key = (user.platform, user.workspace, channel.id, user.id)
@@ -61,10 +63,11 @@ class Confirmations:
         async with self.database.accept() as tx:
             await tx.pending.put(pending)
         # Also from the private answer to a form, a public command has a public result.
-        is_public = bool(confirmation.form_labels) and not invocation.is_private
-        confirm = Button(CONFIRM, confirmation.button_label, pending.id, is_answer_public=is_public)
+        is_public = confirmation.is_answer_public and not invocation.is_private
+        labels = [confirmation.button_label] if confirmation.is_complete else []
+        labels += [confirmation.alternative[0]] if confirmation.alternative else []
         buttons = (
-            *([confirm] if confirmation.is_complete else []),
+            *(Button(CONFIRM, label, pending.id, n, is_answer_public=is_public) for n, label in enumerate(labels)),
             *(Button(FILL, label, pending.id, n) for n, label in enumerate(confirmation.form_labels, 1)),
             Button(DECLINE, "No", pending.id),
         )
@@ -82,9 +85,9 @@ class Confirmations:
         return options
 
     async def take(
-        self, pending_id: str, user: User, request_key: str, placeholder: MessageRef | None = None
+        self, pending_id: str, user: User, request_key: str, placeholder: MessageRef | None = None, n: int = 0
     ) -> tuple[str, Invocation]:
-        """Return the question and its invocation, and delete the row.
+        """Return the question and its invocation, and delete the row. `n` is 1 for the alternative of the question.
 
         The invocation gets the press's `request_key` and `placeholder`. Raise `NotAllowed` for another user, and
         `JobNotFound` for an answered or expired question.
@@ -98,7 +101,10 @@ class Confirmations:
             if other is not None and other.kind == PENDING_KIND and other.user != user.id:
                 raise NotAllowed("Only the person who was asked can answer this.")
             raise JobNotFound(_OVER)
-        question = str(pending.facts["question"])
+        question, alternative = str(pending.facts["question"]), pending.facts.get("alternative")
         # The presser's roles of now count: a role may have been lost since the question.
         invocation = restore_invocation(pending.facts, user, request_key, self.media, placeholder)
+        if n == 1 and isinstance(alternative, dict) and alternative:  # another request, with a price of its own
+            options = {name: value for name, value in alternative.items() if isinstance(value, (str, int, float))}
+            return question, replace(invocation, options={**invocation.options, **options})
         return question, replace(invocation, confirmed_micros=int(str(pending.facts["micros"])), is_confirmed=True)

@@ -123,7 +123,7 @@ class Dispatcher:
 
     async def _answer_confirmation(self, press: ButtonPress) -> Reply | None:
         question, invocation = await self.confirmations.take(
-            press.job_id, press.user, press.request_key, press.placeholder
+            press.job_id, press.user, press.request_key, press.placeholder, press.n
         )
         await self._close_question(press, question)
         if press.action == confirmation.DECLINE:

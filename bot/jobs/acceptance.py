@@ -8,7 +8,7 @@ the same picture. A reusing job holds, costs and runs nothing.
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, isqrt
 
@@ -59,6 +59,8 @@ class AcceptedJob:
     messages: tuple[PostedMessage, ...] = ()
     """Messages posted by the platform already, waiting for this job's reply."""
     is_new: bool = True
+    batch_jobs: Sequence[Job] = ()
+    """The jobs of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +81,13 @@ class Acceptance:
         further_micros: int = 0,
     ) -> AcceptedJob:
         """Return the job of a request. Raise a `UserError`, and then nothing is stored or held; see `Jobs.start`."""
-        model, covered_micros = await self._route(invocation, model, options)
-        inputs = _add_seed(model, self.services.catalogue.build_inputs(model, options))
-        check_required(model, options)
-        check_output_size(model, options, inputs)
-        estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
-        check_agreed_price(model, estimate, self.services.credits.formatter)
-        if (existing := await self._check_backend(model, invocation.request_key)) is not None:
+        job, model = await self.prepare(invocation, model, options, stored_options)
+        if (existing := await self.check_backend(model, invocation.request_key)) is not None:
             return AcceptedJob(existing, is_new=False)
-        job = self._build_job(
-            invocation, model, encode_inputs(_name_files(stored_options)), encode_inputs(inputs), estimate
-        )
-        job = replace(job, max_micros=max(job.max_micros, covered_micros) + further_micros)
+        job = replace(job, max_micros=job.max_micros + further_micros)
         await self._require_confirmation(invocation, job, model, stored_options)
-        job = replace(job, reuse_key=reuse_key(job, model, options))
         try:
-            return await self._store(job, model, invocation.placeholder, _collect_text(stored_options), question)
+            return await self._commit_once(job, model, invocation.placeholder, collect_text(stored_options), question)
         except InsufficientFunds as error:
             await suggest_cheaper_model(error, self, job, model, options)
             raise
@@ -102,10 +95,11 @@ class Acceptance:
     async def accept_again(self, invocation: Invocation, source: Job, n: int) -> AcceptedJob:
         """Return a free job that shows the n-th output of a finished job as the newest result. Raise as `accept`."""
         model = self.services.catalogue.get(source.model)
-        # One picture is shown, also where the job made several.
-        options = {**{name: value for name, value in source.options.items() if name != "count"}, "shown": n}
+        # One picture is shown, also where the job made several, and in a message of its own after a batch.
+        left_out = ("count", "batch_id")
+        options = {**{name: value for name, value in source.options.items() if name not in left_out}, "shown": n}
         job = replace(
-            self._build_job(invocation, model, options, dict(source.inputs), Estimate(0, 0)),
+            self.build_job(invocation, model, options, dict(source.inputs), Estimate(0, 0)),
             command=source.command,
             backend=source.backend,
             model=source.model,
@@ -114,9 +108,9 @@ class Acceptance:
             # A private picture must not become public.
             is_private=invocation.is_private or source.is_private,
         )
-        return await self._store(job, model, invocation.placeholder, "", None)
+        return await self._commit_once(job, model, invocation.placeholder, "", None)
 
-    async def _store(
+    async def _commit_once(
         self, job: Job, model: Model, placeholder: MessageRef | None, text: str, question: Question | None
     ) -> AcceptedJob:
         """Commit a job, or return the job of the same request. Raise `InsufficientFunds` and `AlreadyRunning`."""
@@ -124,9 +118,24 @@ class Acceptance:
         try:
             return AcceptedJob(await self._commit(job, model, text, question, messages), messages)
         except DuplicateRequest:
-            return AcceptedJob(await self._get_existing_job(job.request_key), is_new=False)
+            return AcceptedJob(await self.get_existing_job(job.request_key), is_new=False)
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
+
+    async def prepare(
+        self, invocation: Invocation, model: Model, options: Options, stored_options: Options
+    ) -> tuple[Job, Model]:
+        """Return a request as a job, checked and priced but not stored, and the entry that answers first."""
+        model, covered_micros = await self._route(invocation, model, options)
+        inputs = _add_seed(model, self.services.catalogue.build_inputs(model, options))
+        check_required(model, options)
+        check_output_size(model, options, inputs)
+        estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
+        check_agreed_price(model, estimate, self.services.credits.formatter)
+        stored = encode_inputs(name_files(stored_options))
+        job = self.build_job(invocation, model, stored, encode_inputs(inputs), estimate)
+        job = replace(job, max_micros=max(job.max_micros, covered_micros))
+        return replace(job, reuse_key=reuse_key(job, model, options)), model
 
     async def _route(self, invocation: Invocation, model: Model, options: Options) -> tuple[Model, int]:
         """Return the entry that answers first, and the amount that covers the entries behind it too."""
@@ -151,7 +160,7 @@ class Acceptance:
             return False
         return await self.services.credits.is_model_allowed(job.user, job.channel, model.key)
 
-    async def _check_backend(self, model: Model, request_key: str) -> Job | None:
+    async def check_backend(self, model: Model, request_key: str) -> Job | None:
         """Raise `BackendDown` while the model's backend is away; return the job of a request accepted before."""
         try:
             self.services.backends[model.backend].admit()
@@ -173,18 +182,18 @@ class Acceptance:
         if not threshold_micros or job.max_micros <= max(threshold_micros, invocation.confirmed_micros):
             return
         # Run moderation and balance checks first, so no user confirms a job only to see a rejection.
-        refused_word = await self.moderation.find_refused_word(user, _collect_text(options))
+        refused_word = await self.moderation.find_refused_word(user, collect_text(options))
         async with self.services.database.read() as tx:
             await self.moderation.check_request(tx, user, invocation.channel, model, refused_word)
             if not await credits_.has_room(tx, job, model):
                 return  # the hold raises the error with the missing credits and a cheaper model
         price = credits_.formatter.format_estimate(Estimate(job.estimate_micros, job.max_micros))
-        files = {name: value.sha256 for name, value in _name_files(options).items() if isinstance(value, InputFile)}
+        files = {name: value.sha256 for name, value in name_files(options).items() if isinstance(value, InputFile)}
         raise ConfirmationRequired(
             f"This costs {price} with {model.title}. Go ahead?", price_micros=job.max_micros, files=files
         )
 
-    def _build_job(
+    def build_job(
         self,
         invocation: Invocation,
         model: Model,
@@ -192,6 +201,7 @@ class Acceptance:
         inputs: dict[str, JSON],
         estimate: Estimate,
     ) -> Job:
+        """Return the job of a request with stored options and inputs, not stored."""
         now = self.services.clock.now()
         if invocation.action == TOOL:
             options = {**options, "called_by": invocation.parent_job}
@@ -228,14 +238,21 @@ class Acceptance:
         refused_word = await self.moderation.find_refused_word(job.user, text)
         async with self.services.database.accept() as tx:
             await self.moderation.check_request(tx, job.user, job.channel, model, refused_word)
-            # Another process may have withdrawn the model a moment ago.
-            if model.key in self.services.catalogue.added and not await tx.models.is_active(model.key):
-                raise RequestRefused(f"{model.title} was withdrawn a moment ago. /models lists the models on offer.")
-            limits = await self.services.credits.policies.get_limits(tx, job.user)
-            job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=settings.reuse)
+            job = await self.store(tx, job, model, question, may_reuse=settings.reuse)
             for message in messages:
                 await tx.messages.put(message)
-            await self.services.credits.hold(tx, job, model)
+        return job
+
+    async def store(
+        self, tx: Transaction, job: Job, model: Model, question: Question | None = None, *, may_reuse: bool
+    ) -> Job:
+        """Insert a job with a hold on the user's credits; return the job as stored."""
+        # Another process may have withdrawn the model a moment ago.
+        if model.key in self.services.catalogue.added and not await tx.models.is_active(model.key):
+            raise RequestRefused(f"{model.title} was withdrawn a moment ago. /models lists the models on offer.")
+        limits = await self.services.credits.policies.get_limits(tx, job.user)
+        job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=may_reuse)
+        await self.services.credits.hold(tx, job, model)
         return job
 
     async def _insert(self, tx: Transaction, job: Job, question: Question | None, *, may_reuse: bool) -> Job:
@@ -256,7 +273,8 @@ class Acceptance:
     def _is_kept(self, sha256: str) -> bool:
         return self.services.media.find_path(sha256) is not None
 
-    async def _get_existing_job(self, request_key: str) -> Job:
+    async def get_existing_job(self, request_key: str) -> Job:
+        """Return the job of a request accepted before."""
         async with self.services.database.read() as tx:
             job = await tx.jobs.get_by_request_key(request_key)
         if job is None:
@@ -304,7 +322,7 @@ async def _estimate_max_micros(services: JobServices, model: Model, options: Opt
     return estimate_cost(model, inputs, await services.usual_times.get_seconds(model)).max_micros
 
 
-def _name_files(options: Options) -> Options:
+def name_files(options: Options) -> Options:
     """Return options with a name for each file of a tuple, as users give files and buttons read them."""
     named = dict(options)
     for name, value in options.items():
@@ -314,7 +332,7 @@ def _name_files(options: Options) -> Options:
     return named
 
 
-def _collect_text(options: Options) -> str:
+def collect_text(options: Options) -> str:
     """Return all text of a user's options for the word check, also system prompts and negative prompts.
 
     The model's name is left out: the bot itself fills in a default model.

@@ -1,9 +1,10 @@
 """The jobs service for commands and buttons: start, cancel, delete, find and render jobs."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile, list_input_files
@@ -16,8 +17,10 @@ from bot.core.models import Model
 from bot.core.money import Entry
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
+from bot.jobs import batches
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
-from bot.jobs.deletion import PersonalData, delete_job
+from bot.jobs.batches import BatchAcceptance, BatchRequest
+from bot.jobs.deletion import PersonalData, delete_job, forget_jobs
 from bot.jobs.lineage import Ancestor, find_parents, list_ancestors
 from bot.jobs.messages import load_result
 from bot.jobs.routing import estimate_wait_seconds
@@ -76,9 +79,30 @@ class Jobs:
         `UserError` if the request is rejected; then nothing is held.
         """
         stored = options if stored_options is None else stored_options
+        accept = partial(self._acceptance.accept, invocation, model, options, stored, question, further_micros)
+        return await self._start(invocation, _list_files(options, stored), accept)
+
+    async def start_batch(
+        self,
+        invocation: Invocation,
+        model: Model,
+        requests: Sequence[BatchRequest],
+        *,
+        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None = None,
+    ) -> Job:
+        """Accept several requests together and launch their jobs, after a question with count and price.
+
+        `alternative` is the label and the changed options of another button of the question. Raise as `start` does.
+        """
+        accept = partial(BatchAcceptance(self._acceptance).accept, invocation, model, requests, alternative)
+        return await self._start(invocation, _list_files(requests[0].options, requests[0].stored_options), accept)
+
+    async def _start(
+        self, invocation: Invocation, files: Sequence[InputFile], accept: Callable[[], Awaitable[AcceptedJob]]
+    ) -> Job:
         if not self.is_accepting:
-            self._services.media.release(_list_files(options, stored))
-        return await self._launch(lambda: self._accept(invocation, model, options, stored, question, further_micros))
+            self._services.media.release(files)
+        return await self._launch(lambda: self._accept(invocation, files, accept))
 
     async def undo(self, invocation: Invocation, job: Job) -> Job:
         """Show the picture from which a job's picture came as the newest result, free of charge; return the new job.
@@ -106,6 +130,8 @@ class Jobs:
             accepted = await accept()
             if accepted.is_new:
                 self._runner.launch(accepted.job, accepted.messages)
+            for job in accepted.batch_jobs:
+                self._runner.launch(job)
             return accepted.job
         finally:
             self._accepting_count -= 1
@@ -113,20 +139,14 @@ class Jobs:
                 self._all_accepted.set()
 
     async def _accept(
-        self,
-        invocation: Invocation,
-        model: Model,
-        options: Options,
-        stored: Options,
-        question: Question | None,
-        further_micros: int,
+        self, invocation: Invocation, files: Sequence[InputFile], accept: Callable[[], Awaitable[AcceptedJob]]
     ) -> AcceptedJob:
         """Accept a request and keep the files given with the request; delete new files if the request is refused."""
-        media, files = self._services.media, _list_files(options, stored)
+        media = self._services.media
         try:
             # In a separate transaction: a user refused for want of credits is recorded too, and can be granted some.
             await self.record_user(invocation.user)
-            accepted = await self._acceptance.accept(invocation, model, options, stored, question, further_micros)
+            accepted = await accept()
         except ConfirmationRequired:
             media.claim(files)  # for the answer
             raise
@@ -290,9 +310,12 @@ class Jobs:
         return [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
 
     async def cancel(self, job: Job, by: User) -> bool:
-        """Stop a job, also at the backend; return false if the job is over already."""
+        """Stop a job, also at the backend, or all jobs of a batch; return false if the job is over already."""
         if job.state not in OPEN_STATES:
             return False
+        # The jobs first: a batch whose own row says stopped has no running job.
+        for member in await batches.list_jobs(self._services, job):
+            await self.cancel(member, by)
         async with self._services.database.write(is_urgent=True) as tx:
             is_first = await tx.jobs.request_cancel(job.id, f"{by.platform}:{by.id}", self._services.clock.now())
             latest = None if is_first else await tx.jobs.get(job.id)
@@ -301,9 +324,15 @@ class Jobs:
         return is_first or (latest is not None and latest.state in OPEN_STATES)
 
     async def delete(self, job: Job, by: User, shown_in: MessageRef) -> None:
-        """Cancel a job if needed, and delete the job's messages and files, and the copy of a message `shown_in`."""
-        await self.cancel(job, by)
-        await delete_job(self._services, job, shown_in)
+        """Cancel a job if needed, and delete the job's messages and files, and the copy of a message `shown_in`.
+
+        A job of a batch goes with the whole batch, whose message shows the result.
+        """
+        batch = await self.get(job.batch_id) if job.batch_id else job
+        await self.cancel(batch or job, by)
+        await delete_job(self._services, batch or job, shown_in)
+        members = await batches.list_jobs(self._services, batch or job)
+        await forget_jobs(self._services, [member for member in members if member.notified_at is not None])
 
     async def get_history(self, job: Job) -> JobHistory | None:
         """Return all rows about a job; None if the job is deleted."""
@@ -323,8 +352,12 @@ class Jobs:
         """Return a job's message as of now, with working buttons."""
         work = Work(self._services, job, self._services.catalogue.get(job.model))
         if job.state in OPEN_STATES:
+            if job.batch_jobs:
+                return await batches.render_progress(work)
             stage = Stage.RUNNING if job.state is JobState.RUNNING else Stage.QUEUED
             return self._services.presenter.render_progress(job, work.model, Progress(stage))
+        if job.batch_jobs:
+            return (await batches.render(self._services, job))[0]
         return self._services.presenter.render_result(job, work.model, await load_result(work))
 
     async def _upsert_user(self, user: User) -> None:

@@ -35,6 +35,9 @@ MAX_EXACT_POSITION = 10
 
 async def post_placeholder(work: Work) -> None:
     """Post the placeholder; fail the job and release the hold if the platform cannot show messages there."""
+    if work.job.batch_id:
+        await _join_queue(work, [])
+        return
     reply = work.services.presenter.render_progress(work.job, work.model, Progress(Stage.QUEUED))
     # The platform may have posted a message already, such as a deferred interaction: the reply fills that message.
     placeholder = work.posted[0].ref if work.posted else None
@@ -44,13 +47,18 @@ async def post_placeholder(work: Work) -> None:
     except MessageLost as error:
         await fail(work, UserError(str(error) or "I cannot post there."))
         return
-    message = PostedMessage(work.job.id, 0, ref)
     # The address is stored before a backend can bill: after a crash the paid result must find the message.
+    await _join_queue(work, [PostedMessage(work.job.id, 0, ref)])
+
+
+async def _join_queue(work: Work, posted: list[PostedMessage]) -> None:
+    """Move a job, accepted → queued, and store its message."""
     async with work.services.database.write(is_urgent=True) as tx:
-        await tx.messages.put(message)
+        for message in posted:
+            await tx.messages.put(message)
         slot = work.services.queues.slot_for_run(work.job, work.model)
         moved = await work.move(tx, JobState.QUEUED, queue_time=slot.finish_time)
-    work.job, work.posted = moved, [message]
+    work.job, work.posted = moved, posted
 
 
 async def wait_for_slot(work: Work, slot: QueueSlot) -> None:
@@ -104,12 +112,12 @@ async def deliver(work: Work) -> None:
     except Exception as error:  # an SDK may raise anything, and the editor has retried several times
         reason = str(error) if isinstance(error, MessageLost) else repr(error)
         log.warning("job.undeliverable", extra={"job": work.job.id, "reason": reason})
-        await _record_delivery(work, [], is_delivered=False)
+        await record_delivery(work, [], is_delivered=False)
         return
     # Before the job counts as delivered: after a kill in between, the next process begins what follows, once.
     if work.job.may_lead_on and not await work.services.follow_ups.run(work.job):
         return
-    await _record_delivery(work, shown, is_delivered=True)
+    await record_delivery(work, shown, is_delivered=True)
     log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
 
 
@@ -138,7 +146,8 @@ def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
     return isinstance(max_tokens, int) and length_bytes >= max_tokens * 4
 
 
-async def _record_delivery(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -> None:
+async def record_delivery(work: Work, shown: list[PostedMessage], *, is_delivered: bool) -> None:
+    """Store the end of a job with its messages."""
     now = work.services.clock.now()
     webhooks = work.services.webhooks
     is_posted = await webhooks.wants(work.job)

@@ -1,7 +1,7 @@
 """Renders a job's message: progress, result and buttons. `dispatch.button_actions` acts on the presses of buttons."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.models import Model, OutputKind, Task
-from bot.core.replies import Button, LivePreview, Picture, Progress, Reply, ResultFile, Tone
+from bot.core.replies import Button, LivePreview, Picture, Progress, Reply, ResultFile, Stage, Tone
 from bot.core.time_format import format_length
 from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.streaming.safety import sanitize_text
@@ -106,14 +106,63 @@ class Presenter:
             note=self._format_note(job, model, result),
             buttons=(
                 *self._build_buttons(job, model, result),
-                Button("delete", "Delete", job.id),
+                # The message of a batch is deleted and reported as a whole.
+                *([] if job.batch_id else [Button("delete", "Delete", job.id)]),
                 # Only a result visible to others can be reported.
-                *([Button("report", "Report", job.id)] if result.kept_count and not job.is_private else []),
+                *([Button("report", "Report", job.id)] if self._may_report(job, result) else []),
             ),
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=job.is_private,
             is_visual=model.output is OutputKind.PICTURES,
             request_summary=_format_request(job, model),
+        )
+
+    def _may_report(self, job: Job, result: Result) -> bool:
+        return bool(result.kept_count) and not job.is_private and not job.batch_id
+
+    def render_batch_progress(self, batch: Job, model: Model, ended_count: int) -> Reply:
+        """Return the message of an open batch."""
+        total = len(batch.batch_jobs)
+        micros = batch.options.get("batch_micros")
+        price = self.credit_format.format(micros if isinstance(micros, int) else 0)
+        return Reply(
+            progress=Progress(Stage.RUNNING, round(100 * ended_count / total)),
+            note=_join_facts(model.title, f"{ended_count} of {total} done", f"at most {price} credits"),
+            buttons=(Button("cancel", "Stop all", batch.id),),
+            tone=Tone.WORKING,
+            is_private=batch.is_private,
+            is_visual=True,
+            request_summary=_format_request(batch, model),
+        )
+
+    def render_batch(self, batch: Job, model: Model, sheet: Result, items: Sequence["BatchItem"]) -> Reply:
+        """Return the final message of a batch with the contact sheet alone, or the reason for the lack of a sheet."""
+        lines, n = [], 1
+        for item in items if sheet.pictures else ():
+            count = len(item.result.pictures)
+            lines.append(_format_batch_line(n, count, item))
+            n += count
+        micros = sum(item.job.cost_micros or 0 for item in items)
+        has_failed = batch.state is JobState.FAILED
+        return Reply(
+            text="\n".join(lines) or _format_ending(batch),
+            pictures=tuple(
+                replace(_build_picture(batch, output, sheet), name="contact-sheet.jpg") for output in sheet.pictures
+            ),
+            note=_join_facts(
+                model.title,
+                f"{n - 1} picture{'s' if n != 2 else ''}" if lines else "",
+                f"{self.credit_format.format(micros)} credits",
+                self.badge if batch.backend == BUILT_IN_BACKEND else f"on {batch.backend}",
+            ),
+            buttons=(
+                Button("delete", "Delete all", batch.id),
+                *([Button("report", "Report", batch.id)] if sheet.pictures and not batch.is_private else []),
+            ),
+            tone=Tone.ERROR if has_failed else Tone.DONE,
+            is_private=batch.is_private,
+            is_visual=True,
+            request_summary=_format_request(batch, model),
         )
 
     def _build_result_file(self, job: Job, output: Output, result: Result) -> ResultFile:
@@ -237,6 +286,72 @@ def _format_trained(job: Job, result: Result) -> str:
         f"**{name}** is trained: `/imagine a picture of {trigger} --model {name}` draws with it here. A test picture "
         "follows."
     )
+
+
+_MAX_BATCH_LINE = 60
+MESSAGE_PICTURES = 10
+"""Pictures of one message: Discord's galleries show ten (docs.discord.com, components/reference)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchItem:
+    """One ended job of a batch, with its result."""
+
+    job: Job
+    result: Result
+
+
+def split_galleries(
+    presenter: Presenter, batch: Job, model: Model, sheet: Result, items: Sequence[BatchItem]
+) -> list[Reply]:
+    """Return the messages of an ended batch: the contact sheet and the first pictures, then ten pictures each."""
+    numbered = list(_number_pictures(items))
+    head = presenter.render_batch(batch, model, sheet, items)
+    own = MESSAGE_PICTURES - len(head.pictures)
+    first = _build_gallery(numbered[:own])
+    # The sheet stands before the numbered pictures, and has no buttons.
+    sheets = tuple(replace(picture, n=len(numbered) + 1) for picture in head.pictures)
+    replies = [replace(head, pictures=(*sheets, *first.pictures), buttons=(*first.buttons, *head.buttons))]
+    for start in range(own, len(numbered), MESSAGE_PICTURES):
+        gallery = _build_gallery(numbered[start : start + MESSAGE_PICTURES])
+        text = f"Pictures {start + 1} to {start + len(gallery.pictures)} of {len(numbered)}"
+        replies.append(replace(gallery, text=text, is_private=batch.is_private))
+    return replies
+
+
+def _number_pictures(items: Sequence[BatchItem]) -> Iterator[tuple[Picture, Button | None]]:
+    """Yield the pictures of a batch, each job's first with the button that shows the job."""
+    number = 0
+    for item in items:
+        first, count = number + 1, len(item.result.pictures)
+        label = f"Show {first}–{first + count - 1}" if count > 1 else f"Show {first}"
+        for n, output in enumerate(item.result.pictures):
+            number += 1
+            picture = _build_picture(item.job, output, item.result)
+            button = None if n else Button("show", label, item.job.id, number)
+            yield replace(picture, name=f"{number}-{picture.name}", n=number), button
+
+
+def _build_gallery(numbered: Sequence[tuple[Picture, Button | None]]) -> Reply:
+    return Reply(
+        pictures=tuple(picture for picture, _ in numbered),
+        buttons=tuple(button for _, button in numbered if button is not None),
+        tone=Tone.DONE,
+        is_visual=True,
+    )
+
+
+def _format_batch_line(n: int, count: int, item: BatchItem) -> str:
+    """Return the line of one request under the contact sheet: the numbers of its pictures, or why there is none."""
+    words = _shorten(" ".join(sanitize_text(item.job.request_text).split()), _MAX_BATCH_LINE)
+    if not count:
+        reason = "stopped" if item.job.state is JobState.CANCELLED else item.job.error or "nothing was drawn"
+        return f"⚠ {words}: {_shorten(reason, _MAX_BATCH_LINE)}"
+    return f"{n}–{n + count - 1}. {words}" if count > 1 else f"{n}. {words}"
+
+
+def _shorten(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
 
 def _format_request(job: Job, model: Model) -> str:

@@ -10,7 +10,7 @@ from bot.core.backend import PredictionState
 from bot.core.errors import BackendError, EaselError, InternalError, Unavailable, UserError, new_reference
 from bot.core.jobs import OPEN_STATES, Job, JobState, PostedMessage
 from bot.core.models import Task
-from bot.jobs import completion, messages, routing, submitting, watching
+from bot.jobs import batches, completion, messages, routing, submitting, watching
 from bot.jobs.job_queues import QueueSlot
 from bot.jobs.work import JobLost, JobServices, Work
 from bot.telemetry import metrics
@@ -95,7 +95,7 @@ class Runner:
     def _create_slot(self, job: Job) -> QueueSlot:
         slot = self._services.queues.slot_for_run(job, self._services.catalogue.get(job.model))
         # Recovered jobs join now, not in the tasks: recovery launches jobs in the order of the old queue.
-        if job.state is JobState.QUEUED and not job.reuses:
+        if job.state is JobState.QUEUED and not job.reuses and not job.batch_jobs:
             slot.join()
         elif job.state in (JobState.SUBMITTING, JobState.RUNNING):
             slot.occupy()
@@ -154,13 +154,16 @@ class Runner:
         await self._run_stage(work, messages.post_placeholder, JobState.ACCEPTED)
         if work.job.reuses:
             await self._run_stage(work, completion.finish_reusing_job, JobState.QUEUED)
+        elif work.job.batch_jobs:
+            await self._run_stage(work, batches.watch, JobState.QUEUED)
         elif work.job.state is JobState.QUEUED:
             await messages.wait_for_slot(work, slot)
         await self._run_stage(work, self._submit, JobState.QUEUED)
         await self._run_until_completed(work, slot)
         slot.leave()
         if work.job.notified_at is None:
-            await self._run_stage(work, messages.deliver, work.job.state)
+            deliver = batches.deliver if work.job.batch_jobs else messages.deliver
+            await self._run_stage(work, deliver, work.job.state)
 
     async def _run_until_completed(self, work: Work, slot: QueueSlot) -> None:
         # A loop: a retried run moves the job from `running` back to `submitting`, once, and so does each next server.

@@ -21,7 +21,7 @@ from bot.media.media import Media
 from bot.moderation.moderation import WorkspaceSettings
 from bot.storage.database import Database, Transaction
 from bot.storage.job_rows import JobChanges
-from bot.streaming.editor import MessageEditor
+from bot.streaming.editor import MessageEditor, SilentEditor
 
 CACHE_SECONDS = 60.0
 
@@ -138,11 +138,15 @@ class Work:
         )
 
     @property
-    def editor(self) -> MessageEditor:
+    def editor(self) -> MessageEditor | SilentEditor:
         """The only writer of this job's message, created at the first use."""
+        if self.job.batch_id:
+            return SilentEditor()
         if self._editor is None:
+            # Further parts of a batch are galleries, not more of one text.
+            parts = [message for message in self.posted if not self.job.batch_jobs or message.part == 0]
             self._editor = MessageEditor(
-                self.platform, self.destination, self.posted, record=self._record_message, clock=self.services.clock
+                self.platform, self.destination, parts, record=self.record_message, clock=self.services.clock
             )
         return self._editor
 
@@ -170,6 +174,7 @@ class Work:
         if self._editor is not None:
             await self._editor.aclose()
 
-    async def _record_message(self, message: PostedMessage) -> None:
+    async def record_message(self, message: PostedMessage) -> None:
+        """Store a message of the job."""
         async with self.services.database.write(is_urgent=True) as tx:
             await tx.messages.put(message)

@@ -375,15 +375,17 @@ class Media:
             return None
         return self._previews[sha256]
 
-    async def keep_contact_sheet(self, hashes: Sequence[str]) -> KeptFile:
+    async def keep_contact_sheet(self, hashes: Sequence[str], *, is_output: bool = False) -> KeptFile:
         """Store a contact sheet of pictures; the place of a picture that is not kept any more stays empty.
 
-        The next sweep of the retention takes the sheet: a copy of a picture must not outlive the picture for long.
+        The next sweep of the retention takes a sheet that is no output of a job: a copy of a picture must not outlive
+        the picture for long.
         """
         small = [await self._load_small(sha256) for sha256 in hashes]
         sheet = await asyncio.to_thread(draw_contact_sheet, small)
         kept = await self._save([sheet.data], sheet.facts, Line.OUTPUTS)
-        self._store.mark_unused(kept.sha256)
+        if not is_output:
+            self._store.mark_unused(kept.sha256)
         return kept
 
     async def _load_small(self, sha256: str) -> bytes:

@@ -367,3 +367,16 @@ class MessageEditor:
         if not message.is_recorded:
             await self._record(row)
             message.is_recorded = True
+
+
+class SilentEditor:
+    """Shows nothing: the editor of a job whose result another job's message shows."""
+
+    shows_previews = False
+
+    def show(self, reply: Reply | Callable[[], Reply]) -> None:
+        """Show nothing."""
+
+    async def finish(self, reply: Reply) -> list[PostedMessage]:
+        """Return no message."""
+        return []

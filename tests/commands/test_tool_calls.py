@@ -246,7 +246,7 @@ async def test_a_question_of_a_tool_is_asked_once(tools: Bench, monkeypatch: pyt
     await tools.say("/settings model imagine flux-dev", by=MODERATOR)
     tools.backend.answers = [DRAW, ("There.",)]
     with monkeypatch.context() as patch:
-        patch.setattr("bot.jobs.messages._record_delivery", _break)
+        patch.setattr("bot.jobs.messages.record_delivery", _break)
         await tools.say("/chat draw me a fox")
     await tools.advance_time(LEASE_SECONDS)
     assert len(tools.platform.messages) == 2

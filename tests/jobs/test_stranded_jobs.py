@@ -91,7 +91,7 @@ async def test_a_commit_that_succeeded_with_an_error_is_not_repeated(
 
 
 async def test_an_error_while_recording_a_delivery_is_recovered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    remaining_errors = fail_next_calls(monkeypatch, messages, "_record_delivery", InternalError("disk I/O error"))
+    remaining_errors = fail_next_calls(monkeypatch, messages, "record_delivery", InternalError("disk I/O error"))
 
     await bench.say("/imagine a fox")
     await bench.advance_time(10)
@@ -122,7 +122,7 @@ async def test_recovery_continues_after_an_error(bench: Bench, monkeypatch: pyte
     remaining_errors = fail_next_calls(monkeypatch, JobStore, "unfinished", InternalError("disk I/O error"))
     await bench.advance_time(6)
     assert remaining_errors == []
-    fail_next_calls(monkeypatch, messages, "_record_delivery", InternalError("disk I/O error"))
+    fail_next_calls(monkeypatch, messages, "record_delivery", InternalError("disk I/O error"))
 
     await bench.say("/imagine a fox")
     await bench.advance_time(10)

@@ -191,8 +191,10 @@ def _group_buttons(reply: Reply) -> list[list[Button]]:
     if len(reply.pictures) < 2:
         return [shown] if shown else []
     # A picture's number counts the job's other files too.
-    numbers = (*(picture.n for picture in reply.pictures), 0)
-    rows = [[button for button in shown if button.n == n] for n in numbers]
+    rows = [[button for button in shown if button.n == picture.n] for picture in reply.pictures]
+    if all(len(row) < 2 for row in rows):  # a gallery of many pictures has one button for each
+        rows = [[button for row in rows for button in row]]
+    rows.append([button for button in shown if button.n == 0])
     return [row for row in rows if row]
 
 

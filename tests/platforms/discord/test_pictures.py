@@ -362,7 +362,7 @@ async def test_a_reply_to_a_deleted_picture_takes_no_other_picture(town: Town) -
 async def test_the_request_above_a_picture_is_cut_and_notifies_no_user(town: Town) -> None:
     prompt = f"a fox\nfor {town.ben.user.mention} [here](https://evil.example) {'x' * 400}"
 
-    message = await draw_picture(town.ana, prompt=prompt)
+    message = await draw_picture(town.ana, prompt=prompt, batch=False)
 
     first = message.text.splitlines()[0]
     assert first.startswith("-# Ana: /imagine a fox for @Ben [here] (https://evil.example)")
@@ -402,3 +402,23 @@ async def test_a_preset_gives_its_options_to_a_picture(town: Town) -> None:
     assert "SDXL · seed " in message.text
     refused = await read_answer(town.ben, "imagine", {"prompt": "a fox", "preset": "ours"})
     assert refused == "There is no preset called “ours”. /preset list shows them, and /preset save adds one."
+
+
+async def test_a_batch_is_asked_privately_and_shown_in_galleries(town: Town) -> None:
+    interaction = await town.ana.use_command("imagine", {"prompt": "{a|b|c|d|e|f} fox, {dawn|dusk}"})
+    question = await interaction.wait_for_private_message()
+    assert question.text.startswith("12 pictures with FLUX schnell cost 36 credits. Go ahead?")
+    assert question.button_labels == ["Draw 12", "As one prompt", "No"]
+
+    message = await finish(await town.ana.press(question, "Draw 12"))
+    await town.wait_until_idle()
+
+    further = town.general.messages[-1]
+    assert not message.is_ephemeral
+    assert [picture.filename for picture in message.pictures][:2] == ["contact-sheet.jpg", "1-a-fox-dawn.png"]
+    assert [len(one.pictures) for one in (message, further)] == [10, 3]
+    assert further.text == "Pictures 10 to 12 of 12"
+    shown = await (await town.ben.press(further, "Show 11")).wait_for_private_message()
+    assert [picture.filename for picture in shown.pictures] == ["f-fox-dawn.png"]
+    await town.ana.press(message, "Delete all")
+    await town.wait_until(lambda: not {message, further} & set(town.general.messages))

@@ -256,3 +256,19 @@ async def test_a_preset_gives_its_options_to_a_form_left_as_it_opened(office: Of
 
     picture = await general.wait_for_bot_message("SDXL", condition=lambda one: "Report" in one.button_labels)
     assert len(picture.files) == 2
+
+
+async def test_a_batch_is_asked_privately_and_shown_in_galleries(any_office: Office) -> None:
+    ana, general = any_office.ana, any_office.general
+    await ana.use_command("/imagine", "{a|b|c|d|e|f} fox, {dawn|dusk}", general)
+    question = await ana.wait_for_private_message("Go ahead?")
+    assert question.button_labels == ["Draw 12", "As one prompt", "No"]
+    assert question.visible_text.startswith("12 pictures with FLUX schnell cost 36 credits. Go ahead?")
+
+    await ana.press(question, "Draw 12")
+
+    first = await general.wait_for_bot_message(condition=lambda one: "Delete all" in one.button_labels)
+    further = await general.wait_for_bot_message("Pictures 10 to 12", condition=lambda one: one.files)
+    assert [len(one.files) for one in (first, further)] == [10, 3]
+    assert first.button_labels == [*(f"Show {n}" for n in range(1, 10)), "Delete all", "Report"]
+    assert further.button_labels == ["Show 10", "Show 11", "Show 12"]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tests.platforms.web.web_bot import open_web_bot
 
+BATCH_NAMES = ["1-red-fox.png", "2-blue-fox.png"]
+
 
 async def test_a_record_holds_steps_request_prediction_price_and_ledger_entries(tmp_path: Path) -> None:
     async with open_web_bot(tmp_path) as web_bot:
@@ -72,3 +74,17 @@ async def test_an_unknown_job_is_not_found(tmp_path: Path) -> None:
         user = web_bot.open_browser()
 
         assert [await user.get(f"/api/jobs/{name}") for name in ("0" * 20, "x", "..%2f", "'")] == [404] * 4
+
+
+async def test_a_batch_is_asked_confirmed_and_shown_on_the_page(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as web_bot:
+        user = web_bot.open_browser()
+        question = await user.ask("/imagine {red|blue} fox")
+        assert question["text"].startswith("2 pictures with FLUX schnell cost 6 credits. Go ahead?")
+        draw = next(button for button in question["buttons"] if button["label"] == "Draw 2")
+
+        await user.post("/api/press", {**draw, "message": question["id"]})
+        batch = await user.wait_for_result(after=question["id"])
+
+    assert [picture["name"] for picture in batch["pictures"]] == ["contact-sheet.jpg", *BATCH_NAMES]
+    assert [button["label"] for button in batch["buttons"]] == ["Show 1", "Show 2", "Delete all"]
