@@ -142,6 +142,8 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"language": "German"}, "**They answer in**: German"),
     ("chat", {"join": "starter"}, "**Who may go on with a conversation**: who began it"),
     ("chat", {"tools": "off"}, "**Chat models draw, edit and speak for the asker**: off"),
+    ("chat", {"voice": "text"}, "**A voice message is answered**: in words"),
+    ("chat", {"feedback": "off"}, "**People vote on answers**: nowhere"),
     ("chat", {"mention": "reply"}, "**A mention is answered**: with a reply"),
     ("pictures", {"adult": "off"}, "**Models for adults**: nowhere"),
     ("pictures", {"flagged": "refuse"}, "**Pictures that the model flags**: refused"),

@@ -149,6 +149,8 @@ SETTINGS = [
     ("chat --language German", "**They answer in**: German"),
     ("chat --join starter", "**Who may go on with a conversation**: who began it"),
     ("chat --tools off", "**Chat models draw, edit and speak for the asker**: off"),
+    ("chat --voice text", "**A voice message is answered**: in words"),
+    ("chat --feedback off", "**People vote on answers**: nowhere"),
     ("chat --mention reply", "**A mention is answered**: with a reply"),
     ("pictures --adult off", "**Models for adults**: nowhere"),
     ("pictures --flagged refuse", "**Pictures that the model flags**: refused"),
@@ -165,7 +167,7 @@ SETTINGS = [
 ]
 NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "system_prompt", "language", "join"]
 NAMES += ["tools", "mention", "adult", "flagged", "reuse", "recipes", "time_zone", "retention_days"]
-NAMES += ["confirm_above_credits", "run"]
+NAMES += ["confirm_above_credits", "run", "voice", "feedback"]
 
 
 async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> None:
