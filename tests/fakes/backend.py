@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import functools
 import io
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -56,6 +57,7 @@ VERSION = "5" * 64
 TRANSIENT_ERROR = "Service is currently unavailable due to high demand (E003)"
 
 
+@functools.lru_cache(maxsize=64)
 def make_png(width: int = 32, height: int = 24, colour: str = "teal") -> bytes:
     """Return a small real picture."""
     buffer = io.BytesIO()

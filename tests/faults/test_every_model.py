@@ -1,5 +1,6 @@
 """Every priced model of the catalogue on the sandbox's twin, through the real client: message, ledger and file."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -100,6 +101,13 @@ async def check_model(bench: FaultBench, model: Model) -> None:
     assert bench.app.dispatcher.services.credits.formatter.format(cost) in reply.note
 
 
+MAKE_FILE: dict[str, Callable[[], bytes]] = {
+    "audio": lambda: make_wav(3),
+    "video": lambda: shoot(FilmOrder("a fox", 1, 2)),
+    "image": lambda: make_png(96, 64),
+}
+
+
 def choose_files(model: Model) -> dict[str, bytes]:
     """Return the files that the model's task requires, and those that the model itself requires."""
     files: dict[str, bytes] = {}
@@ -107,10 +115,12 @@ def choose_files(model: Model) -> dict[str, bytes]:
         files["image"] = make_png(96, 64)
     if "mask" in model.inputs:
         files["mask"] = make_png(96, 64, "white")
-    made = {"audio": make_wav(3), "video": shoot(FilmOrder("a fox", 1, 2)), "image": make_png(96, 64)}
     if model.task is Task.TRANSCRIBE:
         files["audio"] = make_wav(61)
-    return files | {name: made[name] for name, rule in model.inputs.items() if rule.is_required and name not in files}
+    for name, rule in model.inputs.items():
+        if rule.is_required and name not in files:
+            files[name] = MAKE_FILE[name]()
+    return files
 
 
 def check_output(bench: FaultBench, model: Model) -> None:

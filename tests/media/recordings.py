@@ -15,9 +15,9 @@ def make_wav(seconds: float = 1, *, hertz: int = 8_000, comment: bytes = b"") ->
         sound.setnchannels(1)
         sound.setsampwidth(2)
         sound.setframerate(hertz)
-        sound.writeframes(
-            b"".join(struct.pack("<h", 8_000 if n // 20 % 2 else -8_000) for n in range(round(seconds * hertz)))
-        )
+        count = round(seconds * hertz)
+        wave_of_40 = struct.pack("<h", -8_000) * 20 + struct.pack("<h", 8_000) * 20
+        sound.writeframes((wave_of_40 * (count // 40 + 1))[: 2 * count])
     data = buffer.getvalue()
     if not comment:
         return data
