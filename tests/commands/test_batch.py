@@ -132,7 +132,10 @@ async def test_a_picture_of_a_batch_comes_back_in_a_message_of_its_own(bench: Be
 
     await bench.say("/undo")
 
-    assert bench.last_message.reply.pictures[0].alt == "blue fox (drawn by FLUX schnell)"
+    # All pictures of the scripted backend are the same file: either job of the batch may be the one before.
+    assert bench.last_message.reply.pictures[0].alt.endswith(" fox (drawn by FLUX schnell)")
+    assert len(bench.platform.messages) == 3
+    assert (await bench.get_job()).batch_id == ""
 
 
 async def test_a_lost_message_leaves_the_result_for_show(bench: Bench) -> None:
