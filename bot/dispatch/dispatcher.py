@@ -27,6 +27,7 @@ from bot.dispatch.parsing import find_command
 from bot.dispatch.roles import Authorizer
 from bot.dispatch.run_questions import draft_run_form, read_run_form
 from bot.dispatch.run_requests import REQUEST_ACTIONS, RunRequests
+from bot.dispatch.thread_pictures import TRAINING_CONSENT_ACTIONS, TrainingConsents
 
 log = logging.getLogger(__name__)
 
@@ -118,6 +119,8 @@ class Dispatcher:
         if press.action in REQUEST_ACTIONS:
             rank = await self.authorizer.get_rank(press.user)
             return await RunRequests(self.services.for_user(press.user)).decide(press, rank)
+        if press.action in TRAINING_CONSENT_ACTIONS:
+            return await TrainingConsents(self.services).decide(press)
         invocation = await self._actions.resolve(press)
         return await self._answer(invocation) if isinstance(invocation, Invocation) else invocation
 

@@ -305,6 +305,24 @@ class Jobs:
             found += [(job, sha256) for sha256 in files]
         return found
 
+    async def list_pictures_by_maker(self, user: User, channel: Channel) -> dict[User, list[str]]:
+        """Return the SHA-256s of the pictures that jobs made in a channel or thread, by maker, newest first.
+
+        Only pictures that a user may see count.
+        """
+        found: dict[User, list[str]] = {}
+        makers: dict[str, User] = {}
+        async for job in self._iterate_recent(user, channel):
+            pictures = [
+                output.sha256
+                for output in await self.list_outputs(job)
+                if output.kind is MediaKind.PICTURE and output.sha256 and not output.is_flagged
+            ]
+            if pictures:
+                # The name of the newest job: people rename themselves.
+                found.setdefault(makers.setdefault(job.user.id, job.user), []).extend(pictures)
+        return found
+
     async def _list_made_files(self, job: Job) -> list[str]:
         """Return the SHA-256s of the files that a job made, without flagged ones."""
         return [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]

@@ -22,7 +22,7 @@ from bot.sandbox.prediction_store import SandboxPrediction
 from bot.settings import Owner
 from tests.commands.run_bench import RunBench
 from tests.fakes.backend import make_png
-from tests.fakes.samples import ANA, ELSEWHERE, MODERATOR
+from tests.fakes.samples import ANA, BEN, CHANNEL, CLEO, ELSEWHERE, MODERATOR
 from tests.faults.bench import open_fault_bench
 from tests.media.pictures import make_png_bomb
 from tests.media.zips import make_bomb, make_picture_zip, make_zip
@@ -122,7 +122,7 @@ MISTAKES = (
     ("/train SDXL", make_picture_zip(), "There is a model called sdxl already."),
     ("/train mine --trigger two-words", make_picture_zip(), "The word for prompts is one word"),
     ("/train mine --steps 5000", make_picture_zip(), "SDXL training takes steps from 100 to 2000, not 5000."),
-    ("/train mine", b"", "A training needs at least 4 different pictures"),
+    ("/train mine", b"", "There are no pictures here to train on."),
 )
 
 
@@ -133,6 +133,33 @@ async def test_bad_input_is_one_sentence_and_nothing_is_spent(bench: RunBench) -
 
     assert await bench.say(LINE, file=make_picture_zip()) == "/train is for a moderator of this workspace."
     assert (await list_jobs(bench), list_trainings(bench)) == ([], [])
+
+
+async def test_the_pictures_of_a_thread_are_used_where_their_makers_agree(bench: RunBench) -> None:
+    for person, count in ((MODERATOR, 2), (ANA, 2), (BEN, 1)):
+        await bench.say(f"/imagine a fox --count {count}", by=person)
+        await bench.bench.wait_until_done()
+
+    assert await bench.say(LINE, by=MODERATOR) == (
+        "I asked Ben and Ana. Type the command again after the answers: pictures without a yes are left out."
+    )
+    asked = bench.bench.last.reply
+    assert asked.text == (
+        "Mo wants to train the model `our-style` on the pictures made here. Ben and Ana: may your pictures be used? "
+        "Your answer holds here for a week, and for Mo alone."
+    )
+    assert (await bench.press("allow_training", by=CLEO, on=asked)).startswith("That question is for the makers")
+    too_few = "A training needs at least 4 different pictures, and here are 2 different pictures."
+    assert (await bench.say(LINE, by=MODERATOR)).startswith(too_few)
+    assert await bench.press("allow_training", by=ANA, on=asked) == "Noted: your pictures here may be used."
+    assert await bench.press("deny_training", by=BEN, on=asked) == "Noted: your pictures here stay out."
+    question = await bench.say(LINE, by=MODERATOR)
+    assert question.startswith(
+        "Train `our-style` on 4 pictures, with the word FOXY? Left out are those of Ben. A test picture follows"
+    )
+    assert (await bench.say("/train mine", by=MODERATOR, channel=replace(CHANNEL, id="c2"))).startswith(
+        "There are no pictures here to train on."
+    )
 
 
 async def test_stop_ends_the_training_and_offers_no_model(bench: RunBench) -> None:
