@@ -39,8 +39,8 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
+from bot.dispatch.preparations import Preparations
 from bot.dispatch.roles import Authorizer
-from bot.dispatch.seeing import Descriptions
 from bot.dispatch.tool_calls import ToolCalls
 from bot.dispatch.trained_models import TrainedModels
 from bot.dispatch.voice_answers import VoiceAnswers
@@ -137,7 +137,7 @@ class App:
         self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         job_services.follow_ups.add(TrainedModels(self.dispatcher).follow)
-        job_services.follow_ups.add(Descriptions(self.dispatcher).follow)
+        job_services.follow_ups.add(Preparations(self.dispatcher).follow)
         job_services.follow_ups.add(VoiceAnswers(self.dispatcher).follow)
         self.idle_deployments = IdleDeployments(services.runs, catalogue, self.notices)
         self._stack = AsyncExitStack()

@@ -12,13 +12,8 @@ from bot.core.models import Model, Task
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
 from bot.dispatch.plain_text import may_continue_conversation
-from bot.dispatch.seeing import (
-    DESCRIPTION_ROOM_CHARACTERS,
-    EarlierPictures,
-    begin_description,
-    leave_out_unaffordable,
-    load_earlier_pictures,
-)
+from bot.dispatch.preparations import DESCRIPTION_ROOM_CHARACTERS, begin_description, begin_summary
+from bot.dispatch.seeing import EarlierPictures, leave_out_unaffordable, load_earlier_pictures
 from bot.dispatch.tool_calls import count_calls, list_tools, store_tools
 from bot.moderation.moderation import WorkspaceSettings
 
@@ -58,6 +53,12 @@ class Chat(Command):
         draft = await self._draft_question(invocation, services, model, settings, parent, earlier_messages)
         # Rendered before any picture is fetched: a question that does not fit downloads nothing.
         question = await self._render(services, draft, model, tools)
+        if settings.summaries and await self._needs_summary(invocation, services, draft, model):
+            most = self._estimate_micros(services, model, question)
+            await begin_summary(
+                self._keep_model(invocation, model), services, self.images, model, self.system or "", most
+            )
+            return
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
         earlier = EarlierPictures()
         try:
@@ -166,11 +167,25 @@ class Chat(Command):
         draft = await self._draft_question(invocation, services, model, settings, None, invocation.earlier_messages)
         longest = "x" * (count * DESCRIPTION_ROOM_CHARACTERS)
         question = await self._render(services, draft, model, note=longest)
+        most = self._estimate_micros(services, model, question)
+        await begin_description(self._keep_model(invocation, model), services, self.images, model, most)
+
+    async def _needs_summary(self, invocation: Invocation, services: Services, draft: Draft, model: Model) -> bool:
+        """Return whether a summary comes first: not of a conversation that a button or a private answer continues."""
+        if invocation.action or invocation.is_private:
+            return False
+        return await services.conversations.needs_summary(
+            draft, model, system=self.system or "", max_tokens=self.max_tokens
+        )
+
+    def _estimate_micros(self, services: Services, model: Model, question: Question) -> int:
+        """Return the most that a question without pictures costs."""
         options = {**question.options, **self._list_options(())}
-        most = estimate_cost(model, services.catalogue.build_inputs(model, options)).max_micros
-        # The question goes on with the same model, though the default may change meanwhile.
-        chosen = replace(invocation, options={**invocation.options, "model": model.key})
-        await begin_description(chosen, services, self.images, model, most)
+        return estimate_cost(model, services.catalogue.build_inputs(model, options)).max_micros
+
+    def _keep_model(self, invocation: Invocation, model: Model) -> Invocation:
+        """Return a question that waits with its model: the default may change meanwhile."""
+        return replace(invocation, options={**invocation.options, "model": model.key})
 
 
 def _show_pictures(draft: Draft, images: Sequence[InputFile], earlier: EarlierPictures) -> Draft:

@@ -147,6 +147,7 @@ class SettingsChat(Command):
         "How are voice messages answered? The asker pays.", default=None, choices=("off", "text", "speak")
     )
     feedback: str | None = option("May people vote on answers (👍, 👎)?", default=None, choices=("on", "off"))
+    summaries: str | None = option("Sum up long conversations, at a price?", default=None, choices=("on", "off"))
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         values: dict[str, JSON] = validate_language(self.language) if self.language else {}
@@ -159,9 +160,10 @@ class SettingsChat(Command):
             values[format_setting_key("tools", channel)] = self.tools == "on"
         values |= {format_setting_key("feedback"): self.feedback == "on"} if self.feedback else {}
         values |= _validate_voice(services, self.voice) if self.voice else {}
+        values |= {format_setting_key("summaries"): self.summaries == "on"} if self.summaries else {}
+        shown = ("language", "join", "mention", "tools", "voice", "feedback", "summaries")
         if not values:
-            raise BadOption("Say what to change: language, join, mention, tools, voice or feedback.", option="language")
-        shown = ("language", "join", "mention", "tools", "voice", "feedback")
+            raise BadOption(f"Say what to change: {', '.join(shown[:-1])} or {shown[-1]}.", option="language")
         return await change_and_reply(services, invocation.user, values, *shown)
 
 

@@ -10,7 +10,7 @@ from bot.core.clock import Clock
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.ids import new_id, new_ordered_id
 from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
-from bot.core.jobs import Job
+from bot.core.jobs import Job, JobState
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
@@ -18,6 +18,18 @@ from bot.storage.database import Database
 
 MAX_TURNS_READ = 200
 """The latest turns read for a prompt; the model's context usually holds fewer."""
+
+SUMMARY_REQUEST = (
+    "Summarise our conversation so far in at most 400 words, for yourself: names, facts, decisions, open questions. "
+    "The conversation goes on from the summary."
+)
+SUMMARY_TOKENS = 1_024
+_FULL_SHARE = 0.6
+"""The share of a context, or of the turns read, from which on a conversation is summarised: all turns still fit."""
+
+_LEAST_SUMMARISED_TURNS = 4
+
+_WHOLE_STATES = (JobState.FINISHED, JobState.DELIVERED, JobState.UNDELIVERABLE)
 
 _TEMPLATE_TOKENS = 64
 """Tokens added around the turns by a prompt template."""
@@ -185,11 +197,11 @@ class Conversations:
     ) -> Question:
         """Return the question with the newest turns that fit beside an answer of `max_tokens`.
 
-        `system` overrides the conversation's system prompt, `tools` are offered to the model, and `note` stands below
-        the question without being stored. Older turns make room for `picture_tokens`. Raise `BadOption` if the
-        question does not fit whole.
+        A summary stands for the turns before it. `system` overrides the conversation's system prompt, `tools` are
+        offered to the model, and `note` stands below the question without being stored. Older turns make room for
+        `picture_tokens`. Raise `BadOption` if the question does not fit whole.
         """
-        turns = await self._name_authors(draft.conversation, draft.turns)
+        turns = await self._name_authors(draft.conversation, await self._skip_summarised(draft.turns))
         if note:
             turns[-1] = replace(turns[-1], text=f"{turns[-1].text}\n\n{note}")
         is_native = "tools" in model.inputs
@@ -213,6 +225,28 @@ class Conversations:
             tuple(draft.turns[: draft.opening_count]),
             left_out_count=0 if was_told else len(turns) - len(kept),
         )
+
+    async def needs_summary(self, draft: Draft, model: Model, *, system: str = "", max_tokens: int) -> bool:
+        """Return whether the turns before a question fill most of the room that the model has for them."""
+        earlier = (await self._skip_summarised(draft.turns))[:-1]
+        if len(earlier) < _LEAST_SUMMARISED_TURNS or draft.opening_count:
+            return False
+        budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
+        room_tokens = budget_tokens - count_tokens(system or draft.conversation.system)
+        tokens = sum(count_tokens(turn.text) for turn in earlier)
+        return tokens > room_tokens * _FULL_SHARE or len(earlier) > MAX_TURNS_READ * _FULL_SHARE
+
+    async def _skip_summarised(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        """Return the turns from the last whole summary on."""
+        for n in range(len(turns) - 2, -1, -1):
+            if turns[n].text != SUMMARY_REQUEST or turns[n + 1].role is not TurnRole.ASSISTANT:
+                continue
+            async with self._database.read() as tx:
+                job = await tx.jobs.get(turns[n + 1].job)
+            # A stopped summary lacks what it did not come to; a person's own request is none of these jobs.
+            if job is not None and job.options.get("asks") and job.state in _WHOLE_STATES:
+                return turns[n:]
+        return turns
 
     async def _name_authors(self, conversation: Conversation, turns: Sequence[Turn]) -> list[Turn]:
         """Return the turns with the authors' names before the words if several people speak."""

@@ -13,6 +13,8 @@ from bot.core.text import mend_file_name, mend_text, mend_texts
 
 TOOL, TOOL_RESULT = "tool", "tool_result"
 """The actions of a chat model's call and of the call's result, in the place of a button's action."""
+PREPARED = "prepared"
+"""The action of a question after a summary of its conversation."""
 
 VOICE = "voice"
 """The action of the answer to a transcribed voice message, and of the spoken answer."""

@@ -6,13 +6,17 @@ from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import available_timezones
 
+from bot.conversations.conversations import SUMMARY_TOKENS
+from bot.core.backend import InputValue
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
+from bot.core.models import Model, Task
 from bot.core.people import Channel, Rank, User
 from bot.core.platform_syntax import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.replies import Reply
 from bot.credits.policies import PolicyTarget
+from bot.credits.pricing import BYTES_PER_TOKEN, estimate_cost, get_field_name
 from bot.dispatch.declaration import MAX_CHOICES, Choice, OptionValue, Services
 from bot.moderation.moderation import WorkspaceSettings, format_setting_key
 
@@ -174,6 +178,21 @@ def _format_tools_setting(settings: WorkspaceSettings, by: User, services: Servi
     return ", ".join(["on" if settings.may_use_tools("") else "off", *channels])
 
 
+def _estimate_summary_micros(model: Model) -> int:
+    """Return the usual cost of the summary of a conversation that fills a model's context."""
+    words = "x" * (model.context_tokens * BYTES_PER_TOKEN)
+    inputs: dict[str, InputValue] = {"prompt": words, get_field_name(model, "max_tokens"): SUMMARY_TOKENS}
+    return estimate_cost(model, inputs).expected_micros
+
+
+def _format_summaries(settings: WorkspaceSettings, by: User, services: Services) -> str:
+    if not settings.summaries:
+        return "lose their oldest messages, and the answer says so"
+    model = services.catalogue.choose(Task.CHAT, preferred_key=settings.get_default_model(Task.CHAT))
+    most = services.credits.formatter.format(_estimate_summary_micros(model))
+    return f"are summed up for the asker, for up to about {most} credits each time with {model.title}"
+
+
 def _format_confirmation(settings: WorkspaceSettings, by: User, services: Services) -> str:
     amount = settings.confirm_above_credits
     return f"above {amount:g} credits" if amount else "never"
@@ -209,6 +228,7 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
         "A voice message is answered",
         lambda settings, *_: {"off": "not at all", "text": "in words", "speak": "in words and aloud"}[settings.voice],
     ),
+    "summaries": ("Conversations that outgrow the model", _format_summaries),
     "feedback": ("People vote on answers", lambda settings, *_: "with 👍 and 👎" if settings.feedback else "nowhere"),
     "mention": (
         "A mention is answered",

@@ -48,6 +48,8 @@ class WorkspaceSettings:
     """The users with the right to continue a conversation: `everyone`, or the `starter` alone."""
     tools: Mapping[str, bool] = field(default_factory=dict)
     """Whether chat models may draw and edit for the asker, by channel id; the entry `""` is for all other channels."""
+    summaries: bool = False
+    """Whether a chat model summarises a conversation that outgrows its context, at the cost of the person who asks."""
     feedback: bool = True
     """Whether answers of chat models have 👍 and 👎, for the moderators of the workspace."""
     voice: str = "off"

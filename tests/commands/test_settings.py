@@ -19,7 +19,7 @@ async def say_as_moderator(bench: Bench, line: str) -> str:
 async def test_settings_show_lists_all_settings(bench: Bench) -> None:
     text = await say_as_moderator(bench, "/settings show")
 
-    assert len(text.splitlines()) == 21
+    assert len(text.splitlines()) == 22
     assert "- **Time zone**: UTC *(default)*" in text
     assert "- **What was asked is kept**: 30 days *(default)*" in text
 
@@ -117,7 +117,7 @@ async def test_adult_models_can_be_turned_off(bench: Bench) -> None:
         ("/settings general --keep_days 0", "keep_days must be from 1 to 3,650, not 0."),
         ("/settings general --confirm_above -1", "confirm_above must be from 0 to 1,000,000, not -1."),
         ("/settings general", "Say what to change: time_zone, keep_days or confirm_above."),
-        ("/settings chat", "Say what to change: language, join, mention, tools, voice or feedback."),
+        ("/settings chat", "Say what to change: language, join, mention, tools, voice, feedback or summaries."),
         ("/settings chat --join nobody", "join must be one of everyone, starter, not “nobody”."),
         ("/settings chat --language 7", "language is the name of a language, such as German or Português."),
         ("/settings pictures", "Say what to change: adult, flagged, reuse or recipes."),

@@ -457,6 +457,26 @@ async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(tmp_p
     assert refusal.text.startswith("Your message is too long for Llama 3 8B: about 8,0")
 
 
+async def test_a_long_conversation_is_summed_up_before_the_next_answer(tmp_path: Path) -> None:
+    story = DiscordFileUpload("story.txt", b"A fox ran. " * 700)
+
+    async with open_town(tmp_path, catalogue_path=write_catalogue(tmp_path, default="llama-3-8b")) as town:
+        await town.set("summaries", True)
+        await town.wait_until_ready()
+        direct = town.ana.direct_channel
+        for n in range(2):
+            await town.ana.send_direct_message("read this", files=[story])
+            await wait_for_answer(town, direct, 2 * n + 1)
+        town.backend.answers = [("A summary.",), ("It ran.",)]
+        await town.ana.send_direct_message("what did it do?")
+        answer = await wait_for_answer(town, direct, 6)
+        prompt = await read_prompt(town, answer)
+
+    assert [message.content.split("\n")[0] for message in direct.messages[-2:]] == ["A summary.", "It ran."]
+    assert "A summary." in prompt
+    assert "A fox ran." not in prompt
+
+
 async def test_messages_between_users_are_ignored(town: Town) -> None:
     answer = await finish(await town.ana.use_command("chat", {"message": "hello"}))
     thread = await town.wait_until(lambda: answer.thread)

@@ -133,6 +133,7 @@ async def test_spending_is_listed_and_exported_privately(town: Town, staff: Disc
 # Settings.
 
 WEBHOOK = {"url": "https://8.8.8.8/in?key=mine", "secret": "whsec_" + "c2Vj" * 10}
+SUMMED_UP = "are summed up for the asker, for up to about 13.8 credits each time with GPT-5 nano"
 SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("model", {"task": "imagine", "model": "sdxl"}, "**Models where nobody names one**: /imagine SDXL"),
     ("channel", {"channel": "#studio"}, "**Channels I may be used in**: {studio}"),
@@ -143,6 +144,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("chat", {"join": "starter"}, "**Who may go on with a conversation**: who began it"),
     ("chat", {"tools": "off"}, "**Chat models draw, edit and speak for the asker**: off"),
     ("chat", {"voice": "text"}, "**A voice message is answered**: in words"),
+    ("chat", {"summaries": "on"}, f"**Conversations that outgrow the model**: {SUMMED_UP}"),
     ("chat", {"feedback": "off"}, "**People vote on answers**: nowhere"),
     ("chat", {"mention": "reply"}, "**A mention is answered**: with a reply"),
     ("pictures", {"adult": "off"}, "**Models for adults**: nowhere"),

@@ -140,6 +140,7 @@ async def test_spending_is_shown_and_exported_to_the_moderator_alone(office: Off
 
 # Settings.
 
+SUMMED_UP = "are summed up for the asker, for up to about 13.8 credits each time with GPT-5 nano"
 SETTINGS = [
     ("model imagine sdxl", "**Models where nobody names one**: /imagine SDXL"),
     ("channel {studio}", "**Channels I may be used in**: {studio}"),
@@ -150,6 +151,7 @@ SETTINGS = [
     ("chat --join starter", "**Who may go on with a conversation**: who began it"),
     ("chat --tools off", "**Chat models draw, edit and speak for the asker**: off"),
     ("chat --voice text", "**A voice message is answered**: in words"),
+    ("chat --summaries on", f"**Conversations that outgrow the model**: {SUMMED_UP}"),
     ("chat --feedback off", "**People vote on answers**: nowhere"),
     ("chat --mention reply", "**A mention is answered**: with a reply"),
     ("pictures --adult off", "**Models for adults**: nowhere"),
@@ -167,7 +169,7 @@ SETTINGS = [
 ]
 NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "system_prompt", "language", "join"]
 NAMES += ["tools", "mention", "adult", "flagged", "reuse", "recipes", "time_zone", "retention_days"]
-NAMES += ["confirm_above_credits", "run", "voice", "feedback"]
+NAMES += ["confirm_above_credits", "run", "voice", "summaries", "feedback"]
 
 
 async def test_each_setting_is_changed_shown_and_reset(staff: SlackStaff) -> None:
