@@ -133,8 +133,7 @@ class App:
         self.retention = Retention(job_services, self.jobs.personal_data, _make_retention_limits(settings))
 
         services = self._create_services(catalogue, moderation)
-        confirmations = Confirmations(self.database, self.clock, self.media)
-        self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices, confirmations)
+        self.dispatcher = Dispatcher(services, Authorizer(all_owners, moderation), self.notices)
         job_services.follow_ups.add(ToolCalls(self.dispatcher).follow)
         job_services.follow_ups.add(TrainedModels(self.dispatcher).follow)
         job_services.follow_ups.add(Preparations(self.dispatcher).follow)
@@ -183,6 +182,7 @@ class App:
             list_menu(has_public_page=settings.public_url is not None),
             ModelRuns(self.added_models, directory, self.database, self.clock),
             self.webhooks,
+            Confirmations(self.database, self.clock, self.media),
         )
 
     async def open(self, *platforms: Platform, connections: Sequence[PlatformConnection] = ()) -> int:

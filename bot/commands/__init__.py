@@ -26,6 +26,7 @@ from bot.commands.privacy import PrivacyDelete, PrivacyExport
 from bot.commands.quota.budget import QuotaBudgetSet, QuotaBudgetShow, QuotaExport
 from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop
 from bot.commands.quota.tiers import QuotaChannelClear, QuotaChannelSet, QuotaRoleClear, QuotaRoleSet, QuotaRoleShow
+from bot.commands.recipe import ReadRecipe
 from bot.commands.run import Run
 from bot.commands.settings import (
     SettingsChannel,
@@ -56,6 +57,7 @@ MENU: tuple[type[Command], ...] = (
     Restore,
     Upscale,
     CaptionPicture,
+    ReadRecipe,
     Video,
     Speak,
     Transcribe,

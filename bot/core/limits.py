@@ -104,7 +104,7 @@ MAX_LIVE_PREVIEW_PIXELS = 512 * 512
 """The same picture's size: previews of models are no larger."""
 
 MAX_RECIPE_BYTES = 1024 * 1024
-"""A workflow in a picture's file: large ones have some 100 kB; a longer text is left out."""
+"""A workflow or recipe in a picture's file, unpacked: large ones have some 100 kB; a longer text is left out."""
 
 MAX_ANCESTORS = 12
 """Pictures of a contact sheet: three rows of four stay readable on a phone; older ancestors are left out."""

@@ -44,24 +44,15 @@ class Confirmations:
 
     async def ask(self, invocation: Invocation, confirmation: ConfirmationRequired) -> Reply:
         """Store the invocation and return the question with both buttons."""
-        now = self.clock.now()
-        user, channel = invocation.user, invocation.channel
         if confirmation.options is not None:
             invocation = replace(invocation, options=confirmation.options)
-        alternative: dict[str, JSON] = {**confirmation.alternative[1]} if confirmation.alternative else {}
-        facts: dict[str, JSON] = {
-            "question": str(confirmation),
-            "micros": confirmation.price_micros,
-            "alternative": alternative,
-            **store_invocation(invocation, confirmation.files),
-        }
-        key = (user.platform, user.workspace, channel.id, user.id)
-        # A kill may repeat the question of a chain, which no person repeats: equal buttons make one question of both.
-        is_of_chain = invocation.action in (TOOL, TOOL_RESULT, VOICE)
-        question_id = derive_id(invocation.request_key) if is_of_chain else new_id()
-        pending = PendingAction(question_id, PENDING_KIND, *key, facts, now, now + CONFIRMATION_TIMEOUT)
-        async with self.database.accept() as tx:
-            await tx.pending.put(pending)
+        pending = await self._store(
+            invocation,
+            str(confirmation),
+            confirmation.price_micros,
+            confirmation.files,
+            confirmation.alternative[1] if confirmation.alternative else {},
+        )
         # Also from the private answer to a form, a public command has a public result.
         is_public = confirmation.is_answer_public and not invocation.is_private
         labels = [confirmation.button_label] if confirmation.is_complete else []
@@ -72,6 +63,41 @@ class Confirmations:
             Button(DECLINE, "No", pending.id),
         )
         return Reply(text=str(confirmation), buttons=buttons, is_private=True)
+
+    async def offer(
+        self, invocation: Invocation, text: str, label: str, n: int, *, price_micros: int, files: Mapping[str, str]
+    ) -> Button:
+        """Store an invocation and return the n-th button of a message, which runs the invocation once.
+
+        `text` is the message, `price_micros` the price on the button; `files` are the stored attachments, SHA-256 by
+        option.
+        """
+        pending = await self._store(invocation, text, price_micros, files, {})
+        return Button(CONFIRM, label, pending.id, n, is_answer_public=not invocation.is_private)
+
+    async def _store(
+        self,
+        invocation: Invocation,
+        question: str,
+        price_micros: int,
+        files: Mapping[str, str],
+        alternative: Mapping[str, JSON],
+    ) -> PendingAction:
+        now, user = self.clock.now(), invocation.user
+        facts: dict[str, JSON] = {
+            "question": question,
+            "micros": price_micros,
+            "alternative": dict(alternative),
+            **store_invocation(invocation, files),
+        }
+        key = (user.platform, user.workspace, invocation.channel.id, user.id)
+        # A kill may repeat the question of a chain, which no person repeats: equal buttons make one question of both.
+        is_of_chain = invocation.action in (TOOL, TOOL_RESULT, VOICE)
+        question_id = derive_id(invocation.request_key) if is_of_chain else new_id()
+        pending = PendingAction(question_id, PENDING_KIND, *key, facts, now, now + CONFIRMATION_TIMEOUT)
+        async with self.database.accept() as tx:
+            await tx.pending.put(pending)
+        return pending
 
     async def peek(self, pending_id: str, user: User) -> Mapping[str, JSON]:
         """Return the options of an open question without an answer to it. Raise as `take` does."""

@@ -39,6 +39,7 @@ from bot.core.people import Rank, User, Workspace
 from bot.core.replies import Reply
 from bot.credits.credits import Credits
 from bot.credits.pricing import estimate_cost
+from bot.dispatch.confirmation import Confirmations
 from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
@@ -302,6 +303,7 @@ class Services:
     menu: Sequence[type[Command]]
     runs: ModelRuns
     webhooks: Webhooks
+    confirmations: Confirmations
 
     def for_user(self, user: User) -> "Services":
         """Return the services with the catalogue of the user's workspace."""

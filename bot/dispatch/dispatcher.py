@@ -41,7 +41,6 @@ class Dispatcher:
     services: Services
     authorizer: Authorizer
     notices: Notices
-    confirmations: Confirmations
 
     async def handle(self, invocation: Invocation) -> Reply | None:
         """Run an invocation. Return a reply to show now, or None after the start of a job."""
@@ -176,6 +175,11 @@ class Dispatcher:
         # The question stays private with its form; the result is as private as the command was.
         changed = replace(invocation, attachments=files, options=changes.options)
         return replace(changed, is_confirmed=False, confirmed_micros=0)
+
+    @property
+    def confirmations(self) -> Confirmations:
+        """The open questions."""
+        return self.services.confirmations
 
     @property
     def _actions(self) -> ButtonActions:

@@ -17,6 +17,7 @@ from bot.media.file_kinds import is_picture
 
 DEFAULT_COMMAND = "chat"
 UNDO_COMMAND = "undo"
+RECIPE_COMMAND = "recipe"
 MAX_TEXT_FILE_BYTES = 1_000_000
 _PARTS_GAP = "\n\n"
 _HEAD_CHARACTERS = 80
@@ -56,7 +57,7 @@ async def invocation_from_text(
 ) -> Invocation:
     """Return the invocation of the command at the beginning of the text ("imagine: a fox"), or of /chat.
 
-    Words about a picture ("make it winter", "undo") become /edit and /undo, see `_find_picture_request`; a recording
+    Words about a picture ("undo") and a picture with a recipe alone: see `_find_picture_request`; a recording
     becomes /transcribe with a `voice_question`, where the workspace answers voice. The first file of the command's
     kinds goes to the option for files; text files join the words. Quoted are words and files of a forwarded or shared
     message, and the files of the message replied to: the words join those of a chat, the files count where `files` is
@@ -64,7 +65,7 @@ async def invocation_from_text(
     both take ids. `find_file` finds the place's last file, `read_replied` and `find_replied_job` the words and the job
     of the message replied to. Raise a `UserError` for an empty message or a file of another kind.
     """
-    is_quoted, files = not files, [await _identify(file) for file in files or quoted_files]
+    is_quoted, files = not files, [await _identify(file, text) for file in files or quoted_files]
     if (found := await _find_picture_request(services, channel, text, files, find_file, find_replied_job)) is not None:
         wished = {name: name_mentions(value) for name, value in found[1].items()}
         return Invocation(user, channel, found[0], request_key, wished, found[2], placeholder=placeholder)
@@ -227,11 +228,15 @@ async def _find_picture_request(
 ) -> tuple[str, dict[str, str], dict[str, Attachment]] | None:
     """Return command, options and pictures of words that ask for a change of a picture or take one back.
 
+    A picture without words whose file tells how it was made becomes /recipe.
     The picture comes with the words, is in the message replied to, or is the thread's last. Return None for talk.
     """
     if is_undo(text):
         job = await find_replied_job() if find_replied_job is not None else ""
         return UNDO_COMMAND, {"job": job} if job else {}, {}
+    is_picture_alone = not text.strip() and [file.kind for file in files] == [MediaKind.PICTURE]
+    if is_picture_alone and (await services.media.read_recipe(files[0]))[1] is not None:
+        return RECIPE_COMMAND, {}, {"image": files[0]}
     wish = find_edit_wish(text)
     if wish is None or not services.catalogue.list_for_task(Task.EDIT):
         return None
@@ -259,9 +264,13 @@ def _has_unknown_type(file: Attachment) -> bool:
     return file.mime.partition(";")[0].strip() in _UNKNOWN_MIMES and not is_text_file(file)
 
 
-async def _identify(file: Attachment) -> Attachment:
-    """Return a file that the platform does not know with the kind that the bytes tell."""
-    if not _has_unknown_type(file) or file.size_bytes > MAX_ATTACHMENT_BYTES:
+async def _identify(file: Attachment, text: str) -> Attachment:
+    """Return a file that the platform does not know with the kind that the bytes tell.
+
+    A picture without words is in memory: its recipe is read before the picture.
+    """
+    is_picture_alone = file.kind is MediaKind.PICTURE and not text.strip()
+    if not (_has_unknown_type(file) or is_picture_alone) or file.size_bytes > MAX_ATTACHMENT_BYTES:
         return file
     data = await file.read()
 

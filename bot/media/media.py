@@ -60,7 +60,7 @@ from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
 from bot.media.pdf_text import PdfText, read_pdf
-from bot.media.recipes import add_recipe, read_recipe
+from bot.media.recipes import GivenRecipe, add_recipe, find_given_recipe, read_recipe
 from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
 from bot.media.training_sets import ZIP_MIME, TrainingSet, is_zip, pack_pictures, read_zip_pictures
@@ -256,6 +256,25 @@ class Media:
         # Each file that waits for its decoding is in memory: further files wait before they are read.
         async with self._taking:
             return await self._keep_upload(await self._read_source(attachment), rule)
+
+    async def read_recipe(self, source: Attachment | Link) -> tuple[Attachment, GivenRecipe | None]:
+        """Return a person's picture, as an attachment that may be read again, and what its file says of its making.
+
+        Raise `BadFile`, `UnsafeAddress` or `Unavailable` for a file that cannot be fetched or is too large.
+        """
+        if isinstance(source, Link):
+            data = (await self.download(source.url)).data
+        else:
+            self._check_size(source.size_bytes)
+            data = await source.read()
+            self._check_size(len(data))
+
+        async def read() -> bytes:
+            return data
+
+        name, mime = (source.name, source.mime) if isinstance(source, Attachment) else ("picture", "image/png")
+        recipe = await asyncio.to_thread(find_given_recipe, data)
+        return Attachment(name, mime, len(data), read), recipe
 
     async def read_pdf(self, attachment: Attachment) -> PdfText:
         """Return the text of a person's PDF. Raise `BadFile` as `pdf_text.read_pdf` does, and for a file too large."""

@@ -1,13 +1,23 @@
-"""The workflow that ComfyUI writes into its PNG files: kept where a workspace wants files that can be opened there."""
+"""Recipes in picture files: the workflow of ComfyUI, and what people's files say about how they were made.
+
+A workflow stays in a file where a workspace wants files that ComfyUI can open. A recipe in a person's file is the claim
+of a stranger: bounded, read without trust, and never kept with the picture.
+"""
 
 import json
+import re
 import struct
+import zlib
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from bot.core.errors import BadFile
+from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.limits import MAX_RECIPE_BYTES
 from bot.core.workflows import Workflow, parse_workflow
-from bot.media.stripping import Buffer, iterate_png_chunks, make_png_chunk
+from bot.media.decoding import detect_kind
+from bot.media.stripping import Buffer, iterate_png_chunks, make_png_chunk, read_exif_texts
 
 _KEYWORD = b"prompt"
 _HEADER_END = 8 + 25
@@ -28,3 +38,126 @@ def add_recipe(png: bytes, recipe: Workflow) -> bytes:
     """Return a cleaned PNG with a workflow, written anew: no other words of the server's file come along."""
     text = json.dumps(recipe).encode("ascii")
     return png[:_HEADER_END] + b"".join(make_png_chunk(b"tEXt", _KEYWORD + b"\0" + text)) + png[_HEADER_END:]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRecipe:
+    """The words, the model and the settings that a file claims; empty or None where the file says nothing."""
+
+    prompt: str
+    negative: str = ""
+    model: str = ""
+    seed: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+
+
+_MAX_LINKS = 20
+"""Nodes between a sampler of ComfyUI and its words; a chain of more, or a ring, ends there."""
+_PASSED_ON = ("conditioning", "positive", "conditioning_1", "text")
+_MAX_NAME_CHARACTERS = 80
+_COMFYUI_MARK = "prompt:"
+# "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Model: xl" (AUTOMATIC1111's infotext).
+_SETTING = re.compile(r"(Steps|CFG scale|Seed|Model): ([^,\n]{1,200})")
+_NEGATIVE = "Negative prompt:"
+
+
+def find_given_recipe(data: bytes) -> GivenRecipe | None:
+    """Return the recipe in a PNG, JPEG or WebP by A1111 or ComfyUI; None without one, and for a broken file."""
+    with suppress(BadFile, struct.error, IndexError, ValueError, RecursionError, zlib.error):
+        kind = detect_kind(data)
+        for keyword, text in _iterate_texts(data, kind):
+            if keyword == "prompt":
+                recipe = _read_graph(parse_workflow(json.loads(text), "the file"))
+            else:
+                recipe = _read_parameters(text)
+            if recipe is not None and recipe.prompt:
+                return recipe
+    return None
+
+
+def _iterate_texts(data: bytes, kind: str) -> Iterator[tuple[str, str]]:
+    """Yield keyword and text of each text that may hold a recipe: `parameters` of A1111, `prompt` of ComfyUI."""
+    if kind != "PNG":
+        for text in read_exif_texts(data, kind):
+            is_graph = text.startswith(_COMFYUI_MARK)
+            if len(text) <= MAX_RECIPE_BYTES:
+                yield ("prompt", text.removeprefix(_COMFYUI_MARK)) if is_graph else ("parameters", text)
+        return
+    for name, content in iterate_png_chunks(memoryview(data)):
+        if name in (b"tEXt", b"zTXt", b"iTXt") and len(content) <= MAX_RECIPE_BYTES:
+            keyword, text = _read_png_text(name, bytes(content))
+            if keyword in ("parameters", "prompt"):
+                yield keyword, text
+
+
+def _read_png_text(name: bytes, content: bytes) -> tuple[str, str]:
+    """Return keyword and text of a chunk (www.w3.org/TR/png-3, 11.3.3). Raise `ValueError` or `zlib.error`."""
+    keyword, _, rest = content.partition(b"\0")
+    if name == b"tEXt":
+        return keyword.decode("latin-1"), rest.decode("latin-1")
+    if name == b"zTXt":
+        return keyword.decode("latin-1"), _unpack(rest[1:]).decode("latin-1")
+    is_packed, (_language, _translated, text) = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
+    return keyword.decode("latin-1"), (_unpack(text) if is_packed else text).decode("utf-8")
+
+
+def _unpack(packed: bytes) -> bytes:
+    return zlib.decompressobj().decompress(packed, MAX_RECIPE_BYTES)
+
+
+def _read_parameters(text: str) -> GivenRecipe | None:
+    """Return the recipe in A1111's text: words, negative words, and a last line of settings."""
+    head, mark, tail = text.strip().rpartition("\nSteps: ")
+    if not mark:
+        return None
+    prompt, _, negative = head.partition(_NEGATIVE)
+    settings = dict(_SETTING.findall(f"Steps: {tail}"))
+    return GivenRecipe(
+        prompt.strip(),
+        negative.strip(),
+        settings.get("Model", "").strip()[:_MAX_NAME_CHARACTERS],
+        _read_whole(settings.get("Seed")),
+        _read_whole(settings.get("Steps")),
+        _read_number(settings.get("CFG scale")),
+    )
+
+
+def _read_graph(nodes: Workflow) -> GivenRecipe | None:
+    """Return the recipe in a workflow of ComfyUI: of the first node that samples, with the words that it links to."""
+    inputs = [get_object(node, "inputs") for node in nodes.values()]
+    sampler = next((given for given in inputs if "positive" in given and "negative" in given), None)
+    if sampler is None:
+        return None
+    names = (given.get(name) for given in inputs for name in ("ckpt_name", "unet_name"))
+    seed = sampler.get("seed", sampler.get("noise_seed"))
+    return GivenRecipe(
+        _follow_words(nodes, sampler["positive"]),
+        _follow_words(nodes, sampler["negative"]),
+        next((name for name in names if isinstance(name, str)), "")[:_MAX_NAME_CHARACTERS],
+        _read_whole(seed),
+        _read_whole(sampler.get("steps")),
+        _read_number(sampler.get("cfg")),
+    )
+
+
+def _follow_words(nodes: Workflow, link: JSON) -> str:
+    """Return the text of the node behind a link `[node, slot]`, through nodes that only pass conditioning on."""
+    for _ in range(_MAX_LINKS):
+        if not isinstance(link, list) or not link:
+            return ""
+        inputs = get_object(as_object(nodes.get(str(link[0]))), "inputs")
+        if text := get_text(inputs, "text"):
+            return text.strip()
+        link = next((inputs[name] for name in _PASSED_ON if name in inputs), None)
+    return ""
+
+
+def _read_whole(value: object) -> int | None:
+    number = _read_number(value)
+    return int(str(value)) if number is not None and re.fullmatch(r"\d{1,18}", str(value).strip()) else None
+
+
+def _read_number(value: object) -> float | None:
+    text = str(value).strip()
+    return float(text) if re.fullmatch(r"\d{1,18}(?:\.\d{1,18})?", text) else None

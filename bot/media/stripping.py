@@ -495,6 +495,58 @@ def _skip_gif_blocks(data: memoryview, position: int, left: int) -> tuple[int, i
     return position + 1, left - 1
 
 
+# EXIF: cipa.jp/std/documents/download_e.html?DC-008-Translation-2023-E, 4.6.
+
+_EXIF_DIRECTORY_TAG, _USER_COMMENT_TAG, _LONG = 0x8769, 0x9286, 4
+_TEXT_TAGS = (0x010E, 0x010F, 0x0110)
+"""Description, maker and model, where ComfyUI's nodes for WebP write their texts."""
+_UNICODE = b"UNICODE\x00"
+
+
+def read_exif_texts(data: Buffer, kind: str) -> list[str]:
+    """Return the description, maker, model and comment in the EXIF of a JPEG or WebP. Raise `BadFile` as a reader."""
+    view = memoryview(data)
+    blocks: list[bytes] = []
+    if kind == "JPEG":
+        segments = ((marker, bytes(view[start + 4 : end])) for marker, start, end in _iterate_jpeg_segments(view))
+        blocks = [block for marker, block in segments if marker == _JPEG_EXIF and block.startswith(_EXIF_NAME)]
+    elif kind == "WEBP":
+        blocks = [bytes(content) for name, content in _iterate_webp_chunks(view) if name == b"EXIF"]
+    exif = blocks[0].removeprefix(_EXIF_NAME) if blocks else b""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None:
+        return []
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", exif, 4)
+        entries = _read_exif_directory(exif, order, directory)
+        if _EXIF_DIRECTORY_TAG in entries:
+            (directory,) = struct.unpack_from(f"{order}I", entries[_EXIF_DIRECTORY_TAG])
+            entries = {**_read_exif_directory(exif, order, directory), **entries}
+    except struct.error:
+        return []
+    texts = [entries[tag].rstrip(b"\0").decode("utf-8", "replace") for tag in _TEXT_TAGS if tag in entries]
+    comment = entries.get(_USER_COMMENT_TAG, b"")
+    if comment.startswith(_UNICODE):
+        # A1111 writes the high byte first in files of either order.
+        encoding = "utf-16-le" if comment[9:10] == b"\0" else "utf-16-be"
+        texts.append(comment[8:].decode(encoding, "replace"))
+    elif comment:
+        texts.append(comment[8:].rstrip(b"\0").decode("utf-8", "replace"))
+    return texts
+
+
+def _read_exif_directory(exif: bytes, order: str, directory: int) -> dict[int, bytes]:
+    """Return the values of the texts, bytes and offsets of a directory by tag. Raise `struct.error`."""
+    values: dict[int, bytes] = {}
+    (count,) = struct.unpack_from(f"{order}H", exif, directory)
+    for entry in range(min(count, _MOST_EXIF_ENTRIES)):
+        at = directory + 2 + 12 * entry
+        tag, kind, length, value = struct.unpack_from(f"{order}HHII", exif, at)
+        size = length * (4 if kind == _LONG else 1)
+        values.setdefault(tag, exif[at + 8 : at + 8 + size] if size <= 4 else exif[value : value + size])
+    return values
+
+
 # Orientation.
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from bot.core.file_types import MediaKind
 from bot.dispatch.declaration import Declaration, Option, OptionKind, OptionValue
 from tests.fakes.backend import make_png
+from tests.media.pictures import make_recipe_picture
 from tests.media.recordings import make_wav
 from tests.media.zips import make_picture_zip
 
@@ -94,9 +95,14 @@ def get_example(declaration: Declaration) -> CommandExample:
 
 
 def make_required_files(declaration: Declaration) -> dict[str, bytes]:
-    """Return a small file for each required option for a file, of the option's first kind; a zip for a training."""
+    """Return a small file for each required option for a file, of the option's first kind.
+
+    A training gets a zip, /recipe a picture with a recipe.
+    """
     if declaration.name == "train":
         return {"file": make_picture_zip()}
+    if declaration.name == "recipe":
+        return {"image": make_recipe_picture()}
     return {
         option.name: make_wav() if MediaKind.AUDIO in option.media else make_png()
         for option in declaration.options

@@ -9,7 +9,6 @@ from bot.catalogue.catalogue import Catalogue
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.replies import Reply
 from bot.dispatch.button_actions import ButtonPress
-from bot.dispatch.confirmation import Confirmations
 from bot.dispatch.declaration import Choice, Command, OptionValue, Services, command, option
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
@@ -93,6 +92,5 @@ def make_scripted_dispatcher(script: DispatcherScript) -> ScriptedDispatcher:
         _create_services(),
         Authorizer((), NO_MODERATION),
         Notices({}, NO_MODERATION, ()),
-        cast(Confirmations, None),
         script,
     )

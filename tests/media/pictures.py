@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 GPS_TAG, MAKE_TAG, ORIENTATION_TAG = 0x8825, 0x010F, 0x0112
 SECRET = b"Secret Camera 3000"
@@ -18,6 +19,13 @@ def encode_picture(kind: str, size: tuple[int, int] = (60, 40), mode: str = "RGB
     encoded = BytesIO()
     picture.save(encoded, kind, **options)
     return encoded.getvalue()
+
+
+def make_recipe_picture(settings: str = "Seed: 5", prompt: str = "a fox in the snow") -> bytes:
+    """Return a PNG with the text of A1111."""
+    info = PngInfo()
+    info.add_text("parameters", f"{prompt}\nNegative prompt: blurry\nSteps: 20, {settings}")
+    return encode_picture("PNG", pnginfo=info)
 
 
 def make_16_bit_grey(size: tuple[int, int], grey: int, **options: Any) -> bytes:

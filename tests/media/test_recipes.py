@@ -1,7 +1,9 @@
-"""The workflow in a picture of ComfyUI: kept when wanted, and no other text of the file with it."""
+"""Recipes in files: ComfyUI's workflow is kept when wanted; recipes of given files are read, not kept."""
 
 import io
 import json
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from bot.core.limits import MAX_RECIPE_BYTES
 from bot.media.media import Media
+from bot.media.recipes import GivenRecipe, find_given_recipe
+from bot.media.stripping import make_png_chunk
 
 GRAPH = {"6": {"class_type": "CLIPTextEncode", "inputs": {"text": "ein Füchslein \ud83e"}}}
 
@@ -46,3 +50,91 @@ async def test_only_a_workflow_is_kept_and_only_when_wanted(
     assert list(picture.info) == kept
     assert not kept or json.loads(picture.info["prompt"]) == GRAPH
     await media.close()
+
+
+A1111 = """a fox in the snow, (detailed:1.2)
+two lines
+Negative prompt: blurry, text
+Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 123456789012345678, Model: dreamshaper_8, Version: v1.10"""
+COMFYUI = {
+    "3": {
+        "class_type": "KSampler",
+        "inputs": {"seed": 7, "steps": 30, "cfg": 8, "positive": ["9", 0], "negative": ["7", 0], "model": ["4", 0]},
+    },
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd/xl.safetensors"}},
+    "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "ein Füchslein"}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry"}},
+    "9": {"class_type": "ConditioningSetArea", "inputs": {"conditioning": ["6", 0]}},
+}
+FROM_A1111 = GivenRecipe(
+    *("a fox in the snow, (detailed:1.2)\ntwo lines", "blurry, text", "dreamshaper_8"),
+    *(123456789012345678, 20, 7.5),
+)
+FROM_COMFYUI = GivenRecipe("ein Füchslein", "blurry", "sd/xl.safetensors", 7, 30, 8.0)
+
+
+def encode_with_exif(kind: str, texts: Mapping[int, str], comment: bytes = b"") -> bytes:
+    exif = Image.Exif()
+    exif.update(texts)
+    if comment:
+        exif.get_ifd(0x8769)[0x9286] = comment
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 6), "teal").save(buffer, kind, exif=exif)
+    return buffer.getvalue()
+
+
+def make_text_picture(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a PNG with further chunks after the header."""
+    png = make_picture()
+    return png[:33] + b"".join(piece for chunk in chunks for piece in make_png_chunk(*chunk)) + png[33:]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (make_picture(parameters=A1111), FROM_A1111),
+        (make_text_picture((b"iTXt", b"parameters\0\0\0en\0\0" + A1111.encode())), FROM_A1111),
+        (make_text_picture((b"iTXt", b"parameters\0\1\0\0\0" + zlib.compress(A1111.encode()))), FROM_A1111),
+        (make_text_picture((b"zTXt", b"parameters\0\0" + zlib.compress(A1111.encode()))), FROM_A1111),
+        (make_picture(workflow="{}", prompt=json.dumps(COMFYUI)), FROM_COMFYUI),
+        (encode_with_exif("JPEG", {}, b"UNICODE\0" + A1111.encode("utf-16-be")), FROM_A1111),
+        (encode_with_exif("WEBP", {}, b"UNICODE\0" + A1111.encode("utf-16-le")), FROM_A1111),
+        (encode_with_exif("JPEG", {}, b"ASCII\0\0\0" + A1111.encode()), FROM_A1111),
+        (encode_with_exif("WEBP", {0x0110: f"prompt:{json.dumps(COMFYUI)}"}), FROM_COMFYUI),
+    ],
+)
+def test_the_recipe_of_a_given_file_is_read(data: bytes, expected: GivenRecipe) -> None:
+    assert find_given_recipe(data) == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xff\xd8\xff\xe1\0\x10Exif\0\0MM\0*\0\0\0\xff",
+        make_picture(),
+        make_picture(parameters="a fox"),
+        make_picture(parameters="\nSteps: 5"),
+        make_picture(prompt="[" * 100_000),
+        make_picture(prompt=json.dumps({"6": COMFYUI["6"]})),
+        # A ring of nodes, a link to nowhere, and words that are no text.
+        make_picture(prompt=json.dumps({**COMFYUI, "9": {"class_type": "Area", "inputs": {"conditioning": ["9", 0]}}})),
+        make_picture(prompt=json.dumps({"3": COMFYUI["3"]})),
+        make_picture(prompt=json.dumps({**COMFYUI, "9": {"class_type": "Area", "inputs": {"text": 5}}})),
+        make_text_picture((b"zTXt", b"parameters\0\0" + zlib.compress(b"x" * 50_000_000))),
+        make_text_picture((b"iTXt", b"parameters\0\1")),
+        make_text_picture((b"iTXt", b"parameters\0\1\0\0\0no zlib")),
+        make_picture(parameters="x" * MAX_RECIPE_BYTES + "\nSteps: 5"),
+        encode_with_exif("JPEG", {0x010E: "a boat"}, b"UNICODE\0\xd8"),
+        make_picture()[:60],
+    ],
+    ids=range(16),
+)
+def test_hostile_files_and_files_without_a_recipe_give_none(data: bytes) -> None:
+    assert find_given_recipe(data) is None
+
+
+def test_numbers_out_of_their_form_are_left_out() -> None:
+    text = "a fox\nSteps: many, CFG scale: 1e99, Seed: -1, Model: " + "m" * 300
+
+    assert find_given_recipe(make_picture(parameters=text)) == GivenRecipe("a fox", model="m" * 80)

@@ -10,6 +10,7 @@ from tests.emulators.discord import message_payloads
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.fakes.backend import make_png
+from tests.media.pictures import make_recipe_picture
 from tests.media.test_heif import make_heic
 from tests.platforms.discord.dialogue import draw_picture, read_answer, run_command
 from tests.platforms.discord.town import Town, finish, is_done
@@ -227,6 +228,17 @@ async def test_a_phones_picture_and_one_without_a_name_ending_are_read(town: Tow
 
     pictures = [run.picture.partition(";")[0] for run in town.backend.runs.values()]
     assert pictures == ["data:image/jpeg", "data:image/jpeg", "data:image/png"]
+
+
+async def test_a_picture_alone_with_a_recipe_is_drawn_again_by_a_button(town: Town) -> None:
+    picture = make_recipe_picture("Seed: 5, Model: flux-schnell")
+    await town.ana.send_direct_message("", files=[DiscordFileUpload("fox.png", picture)])
+    shown = await town.wait_until(lambda: town.ana.direct_channel.messages[1:] and town.ana.direct_channel.last_message)
+
+    assert "a fox in the snow" in shown.text
+    await finish(await town.ana.press(shown, "Again · FLUX schnell, 3 credits"))
+
+    assert town.backend.last_run.inputs["seed"] == 5
 
 
 async def test_a_file_that_is_no_picture_is_named(town: Town) -> None:

@@ -8,6 +8,7 @@ from tests.emulators.slack.forms import SlackFileUpload
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.state import SlackThreadState
 from tests.fakes.backend import make_png
+from tests.media.pictures import make_recipe_picture
 from tests.media.test_heif import make_heic
 from tests.platforms.slack.dialogue import SlackStaff, read_answer
 from tests.platforms.slack.office import Office, create_office
@@ -275,6 +276,18 @@ async def test_a_phones_picture_and_one_without_a_name_ending_are_read(office: O
 
     pictures = [run.picture.partition(";")[0] for run in office.backend.runs.values()]
     assert pictures == ["data:image/jpeg", "data:image/png"]
+
+
+async def test_a_picture_alone_with_a_recipe_is_drawn_again_by_a_button(office: Office) -> None:
+    picture = make_recipe_picture("Seed: 5, Model: flux-schnell")
+    asked = await office.ana.say("", files=[SlackFileUpload("fox.png", picture)])
+    thread = office.ana.direct_channel.get_thread(asked)
+    shown = await thread.wait_for_bot_message("a fox in the snow")
+
+    await office.ana.press(shown, "Again · FLUX schnell, 3 credits")
+
+    await thread.wait_for_bot_message("seed 5", after=shown, condition=lambda one: one.files)
+    assert office.backend.last_run.inputs["seed"] == 5
 
 
 async def test_a_file_that_is_no_picture_is_named(office: Office) -> None:
