@@ -20,6 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks.speech import (
+    CALL,
     Speech,
     SpeechBackend,
     SpeechMeasurement,
@@ -44,7 +45,6 @@ LENGTHS = (300, 311, 322, 333, 289)
 ROLLING_LENGTHS = (258, 262, 270, 280, 300)
 """Words of seven characters with the space: from the word after which the message is full to forty words later."""
 WAYS = ("mention", "chat")
-CALL = '\n{"tool": "imagine", "prompt": "a fox in the deep snow"}'
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from benchmarks.speech import (
+    CALL,
     FIRST_TOKEN_SECONDS,
     Speech,
     SpeechBackend,
@@ -37,6 +38,7 @@ from benchmarks.speech import (
 from bot.cli.run import freeze_startup_objects
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.people import SlackPerson
+from tests.platforms.slack.dialogue import run_command
 from tests.platforms.slack.office import Office, create_office, create_options
 
 ROUND_TRIP_SECONDS = 0.1
@@ -86,6 +88,20 @@ class SlackStreamBench:
             condition=lambda one: "Delete" in one.button_labels, timeout_seconds=PATIENCE_SECONDS
         )
         return read_answer(telling, asked_at, thread.bot_messages)
+
+    async def ask_with_call(self, before: Speech, after: Speech, person: SlackPerson) -> list[SlackAnswer]:
+        """Mention the bot, and read the answer that ends with a call, and the answer after the picture."""
+        office, question = self.office, f"question {next(self._numbers)}?"
+        await run_command(office.otto, "/settings chat --tools on", office.general)
+        asked_at = office.slack.clock.now()
+        first, second = self.speaker.arrange(question, before), self.speaker.arrange("[Result of the tool]", after)
+        thread = office.general.get_thread(await person.say(f"{office.team.mention} {question}", office.general))
+        ending = await thread.wait_for_bot_message(
+            condition=lambda one: second.ended_at and "Regenerate" in one.button_labels and one.files == [],
+            after=await thread.wait_for_bot_message(condition=lambda one: one.files, timeout_seconds=PATIENCE_SECONDS),
+            timeout_seconds=PATIENCE_SECONDS,
+        )
+        return [read_answer(first, asked_at, thread.bot_messages[:1]), read_answer(second, asked_at, [ending])]
 
     async def ask_at_once(self, speech: Speech, count: int) -> list[SlackAnswer]:
         return list(await asyncio.gather(*(self.ask(speech, person) for person in self.people[:count])))
@@ -220,12 +236,27 @@ async def append_tokens(telling: SpeechRun, tokens: asyncio.Queue[str]) -> None:
     tokens.put_nowait("")
 
 
+async def measure_before_call(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    return (await measure_call(on, run))[:1]
+
+
+async def measure_after_call(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    return (await measure_call(on, run))[1:]
+
+
+async def measure_call(on: SlackStreamBench, run: int) -> list[SlackAnswer]:
+    speech = make_even_speech(LENGTHS[run % len(LENGTHS)])
+    return await on.ask_with_call(replace(speech, call=CALL), speech, on.people[0])
+
+
 CASES: dict[str, tuple[str, Case]] = {
     "alone": ("1 conversation, some 400 tokens at 50/s", measure_alone),
     "four": ("4 at once, some 400 tokens at 50/s", measure_four),
     "ten": ("10 at once, some 400 tokens at 50/s", measure_ten),
     "code": ("a block of code of 20,000 characters, 170 tokens a second", measure_long_code),
     "old": (f"an answer of over five minutes, the clocks {HURRY} times as fast", measure_old_messages),
+    "tool": ("some 400 tokens at 50/s, then a call of 13 pieces", measure_before_call),
+    "result": ("some 400 tokens at 50/s, after the call and its picture", measure_after_call),
     "commands": (f"{COMMANDS_PER_SECOND} commands a second beside 10 answers", measure_commands),
     "helper": ("baseline: chat_stream, 1 conversation, some 400 tokens at 50/s", measure_helper),
     "helpers": ("baseline: chat_stream, 4 at once, some 400 tokens at 50/s", measure_four_helpers),

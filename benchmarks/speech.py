@@ -14,6 +14,7 @@ from tests.fakes.backend import RunScript, ScriptedBackend
 
 FIRST_TOKEN_SECONDS = 0.4
 """Seconds until the first token of a warm model on Replicate."""
+CALL = '\n{"tool": "imagine", "prompt": "a fox in the deep snow"}'
 PICTURE_SECONDS = 2.0
 """Seconds of a picture that a tool draws, as FLUX schnell takes."""
 _NUMBER = re.compile(r"\bt(\d+)\b")
