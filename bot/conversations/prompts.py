@@ -15,6 +15,8 @@ _TOKENS_PER_CHARACTER = (1 / 3, 1 / 2, 1.0, 3.0)
 
 def count_tokens(text: str) -> int:
     """Return about how many tokens a text has, rather more than fewer."""
+    if text.isascii():
+        return ceil(len(text) * _TOKENS_PER_CHARACTER[0])
     size_bytes, ascii_count = len(text.encode()), len(text.encode("ascii", "ignore"))
     long_count = len(text.encode("utf-16-le")) // 2 - len(text)
     between = len(text) - ascii_count - long_count

@@ -48,7 +48,7 @@ def measure_request(model: Model, inputs: Inputs, metric: Metric, usual_seconds:
             usual = model.usual_seconds if usual_seconds is None else usual_seconds
             return Amount(min(usual, model.max_seconds), model.max_seconds)
         case Metric.TOKEN_INPUT_COUNT:
-            size_bytes, pictures = sum(len(text.encode()) for text in _list_texts(inputs)), len(list_pictures(inputs))
+            size_bytes, pictures = sum(map(_count_bytes, _list_texts(inputs))), len(list_pictures(inputs))
             return Amount(
                 size_bytes / BYTES_PER_TOKEN + pictures * USUAL_PICTURE_TOKENS,
                 size_bytes + pictures * MAX_PICTURE_TOKENS,
@@ -207,16 +207,24 @@ def _parse_number(value: InputValue) -> float | None:
     return float(found[0]) if found else None
 
 
-def _list_texts(value: object) -> Iterator[str]:
-    """Yield every text at any depth, except of files."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping) and not _is_stored_file(value):
-        for inner in value.values():
-            yield from _list_texts(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _list_texts(inner)
+def _count_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
+def _list_texts(value: object) -> list[str]:
+    """Return every text at any depth, in no order, except of files."""
+    # A loop, since a conversation has hundreds of messages and is measured four times for each answer.
+    found: list[str] = []
+    pending = [value]
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, str):
+            found.append(inner)
+        elif isinstance(inner, list | tuple):
+            pending += inner
+        elif isinstance(inner, Mapping) and not _is_stored_file(inner):
+            pending += inner.values()
+    return found
 
 
 def _list_sizes(value: object) -> Iterator[tuple[int, int]]:
