@@ -73,7 +73,7 @@ async def invocation_from_text(
     declaration = find_command(services.menu, call.command).declaration
     fitting = [file for file in files if file.kind in declaration.media]
     options, is_chat = convert_words(declaration, call.options, name_mentions), call.command == DEFAULT_COMMAND
-    words = str(options.get("message", ""))
+    words, remark = str(options.get("message", "")), ""
     if is_chat and not is_quoted and await _asks_by_voice(services, user, files):
         return _ask_by_voice(user, channel, request_key, files[0], words, placeholder)
     if is_chat:
@@ -83,7 +83,7 @@ async def invocation_from_text(
         options["message"], remark = await _append_text_files(words, files, services, declaration)
     else:
         options |= await _quote(declaration, options, quoted_words, read_replied)
-        remark = ""
+        files = await _take_prompts(declaration, options, files)
     return Invocation(
         user=user,
         channel=channel,
@@ -120,6 +120,17 @@ async def _asks_by_voice(services: Services, user: User, files: Sequence[Attachm
     if [file.kind for file in files] != [MediaKind.AUDIO]:
         return False
     return (await services.moderation.get_settings(user.platform, user.workspace)).voice != "off"
+
+
+async def _take_prompts(
+    declaration: Declaration, options: dict[str, OptionValue], files: Sequence[Attachment]
+) -> list[Attachment]:
+    """Add the lines of text files to the prompt of /imagine, where each line is a prompt; return the other files."""
+    lists = [file for file in files if is_text_file(file)] if declaration.task is Task.IMAGINE else []
+    if lists:
+        typed = str(options.get("prompt", ""))
+        options["prompt"] = "\n".join(filter(None, [typed, *[await _read_text(file) for file in lists]]))
+    return [file for file in files if file not in lists]
 
 
 async def _quote(

@@ -134,6 +134,18 @@ async def read_files(bench: Bench, words: str, **files: str) -> Invocation:
     return await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, words, "web:1", files=given)
 
 
+async def test_each_line_of_a_text_file_is_a_prompt(bench: Bench) -> None:
+    prompts = make_attachment(b"a fox\na hare\n", "prompts.txt", "text/plain")
+    services = bench.app.dispatcher.services
+
+    invocation = await invocation_from_text(services, ANA, CHANNEL, "imagine: an owl", "web:1", files=[prompts])
+    question = await bench.app.dispatcher.handle(invocation)
+
+    assert (invocation.command, dict(invocation.attachments)) == ("imagine", {})
+    assert question is not None
+    assert question.text.splitlines()[1:] == ["1. an owl", "2. a fox", "3. a hare"]
+
+
 async def test_of_long_text_files_the_first_lines_are_read_and_the_rest_is_named(bench: Bench) -> None:
     rows = "\n".join(f"{n},fox" for n in range(4_000))
 
