@@ -82,7 +82,7 @@ async def invocation_from_text(
             files, fitting, words = _leave_out_quoted(services, files, fitting, words)
         options["message"], remark = await _append_text_files(words, files, services, declaration)
     else:
-        options |= await _quote(declaration, options, quoted_words, read_replied)
+        options |= await quote_words(declaration, options, quoted_words, read_replied)
         files = await _take_prompts(declaration, options, files)
     return Invocation(
         user=user,
@@ -133,7 +133,7 @@ async def _take_prompts(
     return [file for file in files if file not in lists]
 
 
-async def _quote(
+async def quote_words(
     declaration: Declaration, options: Mapping[str, OptionValue], quoted_words: str, read_replied: ReadWords | None
 ) -> dict[str, OptionValue]:
     """Return the option that was left out with the words of another message, where the command takes such words."""

@@ -1,6 +1,7 @@
 """/transcribe, /speak, /music, /video and Animate, at the bench: inputs, prices, files, and refusals in a sentence."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, MODERATOR, OWNER
 from tests.media.recordings import make_mp4, make_ogg, make_wav, make_webm
+from tests.platforms.web.web_bot import open_web_bot
 
 PASSAGES = (Passage(0, 30, "Hello Ben.", "A"), Passage(31, 61, "Hello Ana.", "B"))
 
@@ -215,3 +217,15 @@ async def test_a_model_that_gives_nothing_is_not_paid(bench: Bench) -> None:
 
     assert bench.last_message.reply.text == "⚠ The model gave no video. You were not charged."
     assert await bench.balance() == bench.starting_credits
+
+
+async def test_the_page_speaks_the_answer_before(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path, is_demo=True) as bot:
+        browser = bot.open_browser()
+        await browser.post("/api/say", {"text": "/speak"})
+        missing = await browser.get_last_message()
+        await browser.ask("What do foxes eat?")
+        await browser.ask("/speak")
+
+    assert missing["text"] == "text is missing: What should be said?"
+    assert [run.inputs["text"] for run in bot.backend.runs.values() if "text" in run.inputs] == ["A short answer."]

@@ -97,6 +97,12 @@ class WebPlatform:
             return [_build_gap(shown[0]), *shown]
         return shown
 
+    async def read_last_answer(self, channel: str) -> str:
+        """Return the words of the last finished answer in a channel, empty without one."""
+        messages = reversed(await self.list_messages(channel))
+        answers = (one.reply.text for one in messages if one.is_from_bot and one.reply.tone is Tone.DONE)
+        return next(filter(None, answers), "")
+
     async def find_message(self, channel: str, message_id: str) -> PageMessage | None:
         """Return a message of the channel in the current state."""
         message = await self._find(channel, message_id)

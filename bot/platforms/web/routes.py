@@ -21,6 +21,8 @@ from bot.core.token_bucket import TokenBucket
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.confirmation import FILL
 from bot.dispatch.dispatcher import Dispatcher, format_error
+from bot.dispatch.parsing import find_command
+from bot.dispatch.plain_text import quote_words
 from bot.media.media import FindPath, MakePreview, make_no_preview
 from bot.platforms.web import commands, files, request_parsing
 from bot.platforms.web.auth import NAME, NO_STORE, Access, Authenticator, Route
@@ -240,9 +242,16 @@ class PageRoutes:
 
     async def _dispatch(self, request: MessageRequest, user: User, channel: Channel) -> Reply | None:
         try:
-            invocation = commands.build_invocation(request, self._dispatcher.services.menu, user, channel)
+            menu = self._dispatcher.services.menu
+            invocation = commands.build_invocation(request, menu, user, channel)
+            declaration = find_command(menu, invocation.command).declaration
         except UserError as error:
             return format_error(error)
+        # The page has no replies to a message: the answer before is meant.
+        quoted = await quote_words(
+            declaration, invocation.options, "", lambda: self._platform.read_last_answer(channel.id)
+        )
+        invocation = replace(invocation, options={**invocation.options, **quoted})
         return await self._dispatcher.handle(invocation)
 
     async def _handle_press(self, press: ButtonPress) -> web.Response:
