@@ -63,10 +63,10 @@ class Catalogue:
     ) -> None:
         self._file_models = {model.key: model for model in models}
         # Each picture's buttons list models: reading the prices of all models each time would take a fifth of a job.
-        self._offered: dict[Task, list[Model]] = {}
+        self._offered_keys: dict[Task, list[str]] = {}
         for model in self._file_models.values():
             if not model.price.objection:
-                self._offered.setdefault(model.task, []).append(model)
+                self._offered_keys.setdefault(model.task, []).append(model.key)
         self.added: dict[str, AddedModel] = {} if added is None else added
         """`AddedModels` keeps this mapping current, removed models included: their jobs still need prices."""
         self._place = place
@@ -110,7 +110,7 @@ class Catalogue:
     def list_for_task(self, task: Task) -> list[Model]:
         """Return the models of a task on offer, the default first: without models whose price needs the owner's yes."""
         added = [model for model in self._list_added() if model.task is task and not model.price.objection]
-        return [*self._offered.get(task, ()), *added]
+        return [*(self._file_models[key] for key in self._offered_keys.get(task, ())), *added]
 
     def list_all(self) -> list[Model]:
         """Return all models of the place, those of the file first."""
