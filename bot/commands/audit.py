@@ -137,7 +137,7 @@ class _RowFormatter:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if "micros" in name and isinstance(value, int):
-            return f"{self.form.format(value)} credits"
+            return self.form.format_amount(value)
         if isinstance(value, float):
             return f"{value:g}"
         return ", ".join(map(str, value)) if isinstance(value, list) else self._format_text(name, str(value))

@@ -159,7 +159,7 @@ class DeploymentsUse(Command):
         target = await self._draft(services, deployment)
         amount = services.credits.formatter
         if not invocation.is_confirmed:
-            price = format_price(target.model.price, lambda micros: f"{amount.format(micros)} credits")
+            price = format_price(target.model.price, amount.format_amount)
             raise ConfirmationRequired(
                 f"Offer `{deployment.name}` in all workspaces for /{target.model.task}? People pay {price}; Replicate "
                 f"bills you starting and idling too. {format_deployment(deployment)}",

@@ -55,7 +55,7 @@ async def _format_open_job(n: int, job: Job, services: Services) -> str:
     minutes, seconds = divmod(max(int((services.jobs.now() - job.created_at).total_seconds()), 0), 60)
     span = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
     state = "runs" if job.state is JobState.RUNNING else "waits"
-    price = f"at most {services.credits.formatter.format(job.max_micros)} credits"
+    price = f"at most {services.credits.formatter.format_amount(job.max_micros)}"
     title = services.catalogue.get(job.model).title
     return f"{n}. {job.user.name}: /{job.command} {words} · {title} · {state}, {span} · {price} · `{job.id}`"
 

@@ -53,7 +53,7 @@ class ModelShow(Command):
         target = await services.runs.find(services.catalogue, self.model)
         model, published = target.model, target.published
         amount = services.credits.formatter
-        price = format_price(model.price, lambda micros: f"{amount.format(micros)} credits")
+        price = format_price(model.price, amount.format_amount)
         facts = [
             f"**{model.title}** · {model.ref}{'' if target.is_approved else ' · not approved here'}",
             model.description,
@@ -137,8 +137,8 @@ class ModelAdd(Command):
 
 def _format_offer(services: Services, target: RunTarget, most_micros: int, *, everywhere: bool) -> str:
     amount = services.credits.formatter
-    price = format_price(target.model.price, lambda micros: f"{amount.format(micros)} credits")
-    bound = f", and a run at most {amount.format(most_micros)} credits" if most_micros else ""
+    price = format_price(target.model.price, amount.format_amount)
+    bound = f", and a run at most {amount.format_amount(most_micros)}" if most_micros else ""
     version = f" at version {target.model.version[:12]}…" if target.model.version else ""
     warning = f" The model {target.model.price.objection}." if target.model.price.objection else ""
     where = "everywhere" if everywhere else "here"
@@ -203,7 +203,7 @@ def _ask_for_update(
         f"Update {added.model.ref} to {target.model.version[:12] or 'the schema of now'}?",
         *(f"- {change}" for change in changes[:_MAX_SHOWN_FIELDS]),
         *([] if changes else ["- The inputs stay the same."]),
-        f"- A run costs at most {amount.format(most_micros)} credits; {before} were agreed to.",
+        f"- A run costs at most {amount.format_amount(most_micros)}; {before} were agreed to.",
     ]
     # The very version: a newer one that appears before the press is another question.
     options = {"model": added.model.key, "version": target.model.version}

@@ -43,7 +43,7 @@ def _format_summary(services: Services, default: Model, count: int) -> str:
     form, others = services.credits.formatter, f"{count - 1} more" if count > 1 else "no other"
     expected = estimate_cost(default, services.catalogue.build_inputs(default, {})).expected_micros
     # The length of a text or of a recording decides the price of some models: an empty request costs nothing there.
-    price = f"usually {form.format(expected)} credits" if expected else format_model_price(default, form)
+    price = f"usually {form.format_amount(expected)}" if expected else format_model_price(default, form)
     return f"- **/{default.task}** {default.title} (`{default.key}`), {price}; {others}"
 
 
@@ -62,4 +62,4 @@ def format_model_price(model: Model, form: CreditFormatter) -> str:
         estimate = estimate_cost(model, {})
         expected, most = form.format(estimate.expected_micros), form.format(estimate.max_micros)
         return f"about {expected} credits a run, at most {most}"
-    return format_price(model.price, lambda micros: f"{form.format(micros)} credits")
+    return format_price(model.price, form.format_amount)

@@ -85,7 +85,7 @@ async def _offer(services: Services, asked: Invocation, model: Model, text: str,
     given: dict[str, InputValue] = {name: value for name, value in asked.options.items() if name in model.inputs}
     estimate = estimate_cost(model, services.catalogue.build_inputs(model, given))
     about = "" if estimate.expected_micros == estimate.max_micros else "about "
-    price = f"{about}{services.credits.formatter.format(estimate.expected_micros)} credits"
+    price = f"{about}{services.credits.formatter.format_amount(estimate.expected_micros)}"
     return await services.confirmations.offer(
         replace(asked, options={**asked.options, "model": model.key}),
         text,

@@ -80,7 +80,7 @@ async def _format_steps(by: User, services: Services) -> str:
     if status.limit_micros is None:
         budget = f"none of its own, so it shares the whole bot's. {format_command('budget', '5000')} gives it one"
     else:
-        budget = f"{form.format(status.limit_micros)} credits a month, {form.format(status.spent_micros)} spent"
+        budget = f"{form.format_amount(status.limit_micros)} a month, {form.format(status.spent_micros)} spent"
 
     def format_step(name: str, advice: str) -> str:
         text = format_settings(settings, by, services, only=frozenset({name}))[0][2:].replace(" *(default)*", "")

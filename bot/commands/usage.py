@@ -57,5 +57,5 @@ def _format_month(statement: Statement, form: CreditFormatter, zone: str) -> lis
         f"Spent this month: **{form.format(statement.spent_this_month_micros)}** credits. The next begins {refill}."
     ]
     for model, jobs, micros in statement.usage_by_model:
-        lines.append(f"- {model}: {jobs} {'time' if jobs == 1 else 'times'}, {form.format(micros)} credits")
+        lines.append(f"- {model}: {jobs} {'time' if jobs == 1 else 'times'}, {form.format_amount(micros)}")
     return lines

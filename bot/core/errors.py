@@ -120,24 +120,24 @@ class InsufficientFunds(UserError):
 class OutOfCredits(InsufficientFunds):
     """The user's wallets do not cover the maximum cost."""
 
-    def __init__(self, *, missing_credits: str, refill_time: str, available_micros: int) -> None:
-        """`refill_time` is empty where waiting for the refill does not help."""
+    def __init__(self, *, missing: str, refill_time: str, available_micros: int) -> None:
+        """`missing` is "3 credits"; `refill_time` is empty where waiting for the refill does not help."""
         refill = f" They refill {refill_time}." if refill_time else " Ask a moderator for more."
-        super().__init__(f"You are {missing_credits} credits short.{refill}", available_micros=available_micros)
+        super().__init__(f"You are {missing} short.{refill}", available_micros=available_micros)
 
 
 class BudgetExceeded(InsufficientFunds):
     """A budget of the user, the workspace or the bot does not cover the maximum cost."""
 
-    def __init__(self, *, budget_name: str, missing_credits: str, refill_time: str, available_micros: int) -> None:
-        """`refill_time` is empty where even the full budget would not cover the cost."""
+    def __init__(self, *, budget_name: str, missing: str, refill_time: str, available_micros: int) -> None:
+        """`missing` is "3 credits"; `refill_time` is empty where even the full budget would not cover the cost."""
         advice = (
             f"It refills {refill_time}."
             if refill_time
             else "Even all of it would not do: ask a moderator, or for something smaller."
         )
         super().__init__(
-            f"{budget_name} has no room for this: {missing_credits} credits short. {advice}",
+            f"{budget_name} has no room for this: {missing} short. {advice}",
             available_micros=available_micros,
         )
 

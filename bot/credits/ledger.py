@@ -168,7 +168,7 @@ class Ledger:
         granted_micros = sum(account.available_micros for account in accounts if account.scope == "granted")
         does_refill_help = amount_micros <= limits.allowance_micros + granted_micros
         raise OutOfCredits(
-            missing_credits=self._formatter.format_rounded_up(amount_micros - drawn_micros),
+            missing=self._formatter.format_rounded_up(amount_micros - drawn_micros),
             refill_time=format_weekday(get_next_day_start(now), limits.time_zone) if does_refill_help else "",
             available_micros=_compute_available_micros(accounts),
         )
@@ -183,7 +183,7 @@ class Ledger:
                 does_refill_help = amount_micros <= budget.granted_micros
                 raise BudgetExceeded(
                     budget_name=_BUDGET_NAMES[budget.scope],
-                    missing_credits=self._formatter.format_rounded_up(amount_micros - budget.available_micros),
+                    missing=self._formatter.format_rounded_up(amount_micros - budget.available_micros),
                     refill_time=format_date(budget.expires_at, limits.time_zone) if does_refill_help else "",
                     available_micros=_compute_available_micros(accounts),
                 )

@@ -363,6 +363,10 @@ def format_price(price: Price, format_amount: Callable[[Fraction], str]) -> str:
     return " + ".join(parts) if any(tier.micros for tier in price.tiers) else "free"
 
 
+def _add_unit(number: str) -> str:
+    return "1 credit" if number == "1" else f"{number} credits"
+
+
 @dataclass(frozen=True, slots=True)
 class CreditFormatter:
     """Formats amounts in credits for users. `micros_per_credit` is the setting `CREDIT_USD` in micros."""
@@ -376,9 +380,13 @@ class CreditFormatter:
             return "less than 0.1"
         return f"{tenths / 10:,.1f}".removesuffix(".0")
 
+    def format_amount(self, micros: float | Fraction) -> str:
+        """Return an amount with the unit: "1 credit", "3 credits", "less than 0.1 credits"."""
+        return _add_unit(self.format(micros))
+
     def format_rounded_up(self, micros: int) -> str:
-        """Return an amount in credits, rounded up: for missing credits, where a rounded down amount would not do."""
-        return f"{ceil(micros * 10 / self.micros_per_credit) / 10:,.1f}".removesuffix(".0")
+        """Return an amount with the unit, rounded up: for missing credits, where a rounded down one would not do."""
+        return _add_unit(f"{ceil(micros * 10 / self.micros_per_credit) / 10:,.1f}".removesuffix(".0"))
 
     def to_micros(self, amount_credits: float) -> int:
         """Return the micros of an amount in credits, as a user types amounts."""
@@ -386,5 +394,6 @@ class CreditFormatter:
 
     def format_estimate(self, estimate: Estimate) -> str:
         """Return the price before the run: "3 credits", or "about 5, at most 59 credits"."""
-        expected, maximum = self.format(estimate.expected_micros), self.format(estimate.max_micros)
-        return f"{maximum} credits" if expected == maximum else f"about {expected}, at most {maximum} credits"
+        expected = self.format(estimate.expected_micros)
+        most = self.format_amount(estimate.max_micros)
+        return most if expected == self.format(estimate.max_micros) else f"about {expected}, at most {most}"

@@ -92,7 +92,7 @@ class Wallets:
             raise BadOption(text, option="credits")
 
     def _explain_room(self, left_micros: int, promised_micros: int) -> str:
-        text = f"This workspace has {self._formatter.format(left_micros)} credits left this month"
+        text = f"This workspace has {self._formatter.format_amount(left_micros)} left this month"
         if not promised_micros:
             return f"{text}: you cannot give away more."
         rest_micros = max(left_micros - promised_micros, 0)

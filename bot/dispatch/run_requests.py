@@ -99,7 +99,7 @@ class RunRequests:
             *([f"- Runs by everybody: {published.run_count:,}"] if published and published.run_count else []),
             *([f"- License: {published.license_url}"] if published and published.license_url else []),
             *([f"- Version: {target.model.version[:12]}…"] if target.model.version else []),
-            f"- A run costs at most {self.services.credits.formatter.format(bound_micros)} credits"
+            f"- A run costs at most {self.services.credits.formatter.format_amount(bound_micros)}"
             f" and takes at most {target.model.max_seconds} s",
         ]
         if target.model.price.objection:

@@ -286,7 +286,7 @@ def check_agreed_price(model: Model, estimate: Estimate, form: CreditFormatter) 
     """Raise `RequestRefused` if a run may cost more than the approver of a model added at run time agreed to."""
     if model.agreed_micros is not None and estimate.max_micros > model.agreed_micros:
         raise RequestRefused(
-            f"This may cost {form.format(estimate.max_micros)} credits, and {form.format(model.agreed_micros)} were "
+            f"This may cost {form.format_amount(estimate.max_micros)}, and {form.format(model.agreed_micros)} were "
             f"agreed to for {model.title}. Ask for less, or ask a moderator to approve more."
         )
 
@@ -307,7 +307,7 @@ async def suggest_cheaper_model(
     if affordable:
         price, best = max(affordable, key=lambda offer: offer[0])
         error.suggest(
-            f"{best.title} (`{best.key}`) would do: {services.credits.formatter.format(price)} credits at most."
+            f"{best.title} (`{best.key}`) would do: {services.credits.formatter.format_amount(price)} at most."
         )
 
 

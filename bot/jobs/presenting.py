@@ -73,7 +73,7 @@ class Presenter:
         self, job: Job, model: Model, progress: Progress, text: str = "", preview: LivePreview | None = None
     ) -> Reply:
         """Return the placeholder, or a later step of an open job."""
-        price = f"{self.credit_format.format(job.max_micros)} credits"
+        price = self.credit_format.format_amount(job.max_micros)
         if job.estimate_micros != job.max_micros:
             about, at_most = self.credit_format.format(job.estimate_micros), self.credit_format.format(job.max_micros)
             price = f"about {about}, at most {at_most} credits"
@@ -152,7 +152,7 @@ class Presenter:
             note=_join_facts(
                 model.title,
                 f"{n - 1} picture{'s' if n != 2 else ''}" if lines else "",
-                f"{self.credit_format.format(micros)} credits",
+                self.credit_format.format_amount(micros),
                 self.badge if batch.backend == BUILT_IN_BACKEND else f"on {batch.backend}",
             ),
             buttons=(
@@ -195,7 +195,7 @@ class Presenter:
             *lengths,
             f"{result.seconds:.1f} s" if result.seconds else "",
             _format_free_reason(job)
-            or (f"{self.credit_format.format(job.cost_micros)} credits" if job.cost_micros is not None else ""),
+            or (self.credit_format.format_amount(job.cost_micros) if job.cost_micros is not None else ""),
             f"{withheld} withheld by the model's safety filter" if withheld else "",
             _format_missing_options(job, model),
             _format_left_out(job),
@@ -250,7 +250,7 @@ class Presenter:
         """Return the price on a button: "25 credits", or "about 6 credits" for a model paid by the second."""
         estimate = estimate_cost(model, self.catalogue.build_inputs(model, options))
         about = "" if estimate.expected_micros == estimate.max_micros else "about "
-        return f"{about}{self.credit_format.format(estimate.expected_micros)} credits"
+        return f"{about}{self.credit_format.format_amount(estimate.expected_micros)}"
 
     def _build_picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
         number = f" {output.n}" if len(result.pictures) > 1 else ""

@@ -57,7 +57,7 @@ async def test_the_owner_runs_a_model_on_hardware_of_their_own(bench: RunBench) 
     assert "keeps 2 running" in await bench.press("confirm", by=OWNER)
     assert "- `sandbox/fast` runs stability-ai/sdxl" in await bench.say("/deployments list", by=OWNER)
 
-    assert "People pay 1 credits a second" in await bench.say("/deployments use fast", by=OWNER)
+    assert "People pay 1 credit a second" in await bench.say("/deployments use fast", by=OWNER)
     assert await bench.press("confirm", by=OWNER) == (
         "`sandbox/fast` is on offer, as `fast` for /imagine. `/model remove fast` withdraws it."
     )

@@ -197,7 +197,7 @@ async def test_a_person_is_limited_and_reset(bench: Bench) -> None:
     limits = "at most 5 credits a day · at most 80 credits a month · 1 job at once · 9 jobs a minute"
     assert text == f"Limits of Ana: {limits}."
     assert refused.startswith(
-        "Your budget has no room for this: 1 credits short. It refills on 02 January at 00:00 UTC."
+        "Your budget has no room for this: 1 credit short. It refills on 02 January at 00:00 UTC."
     )
     assert f"Own limits: {limits}." in shown
     assert "Limit for 2026-01-01: **2** of 5 credits left." in shown
@@ -475,7 +475,7 @@ async def test_a_model_outside_the_tier_is_not_suggested(tmp_path: Path) -> None
 async def test_without_a_cheaper_model_a_refusal_suggests_none(tmp_path: Path) -> None:
     bench = await Bench.open(tmp_path, daily_credits=2)
 
-    assert await read_reply(bench, "/imagine a fox", ANA) == "You are 1 credits short. Ask a moderator for more."
+    assert await read_reply(bench, "/imagine a fox", ANA) == "You are 1 credit short. Ask a moderator for more."
     await bench.close()
 
 

@@ -222,7 +222,8 @@ def test_amounts_are_formatted_as_credits() -> None:
         "less than 0.1",
         "1,234.6",
     ]
-    assert FORMATTER.format_rounded_up(1) == "0.1"
+    assert FORMATTER.format_rounded_up(1) == "0.1 credits"
+    assert FORMATTER.format_amount(1_000) == "1 credit"
     assert FORMATTER.format_estimate(Estimate(3_000, 3_000)) == "3 credits"
     assert FORMATTER.format_estimate(Estimate(5_850, 58_500)) == "about 5.8, at most 58.5 credits"
     assert FORMATTER.to_micros(2.5) == 2_500

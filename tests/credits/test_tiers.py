@@ -91,7 +91,7 @@ async def test_a_new_limit_counts_earlier_spending(credits_bench: CreditsBench, 
 
     await credits_bench.set_person(ANA, {key: 75})
 
-    with pytest.raises(BudgetExceeded, match="Your budget has no room for this: 1 credits short."):
+    with pytest.raises(BudgetExceeded, match="Your budget has no room for this: 1 credit short."):
         await credits_bench.submit(ANA, 6)
     await credits_bench.spend(ANA, 5)
     await credits_bench.close_job(open_job, 10)

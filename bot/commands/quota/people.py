@@ -85,7 +85,7 @@ class QuotaGrant(Command):
         is_owner = invocation.rank >= Rank.OWNER
         # The request key: a platform may deliver one command twice.
         left = await wallets.grant(invocation.user, user, micros, invocation.request_key, is_owner=is_owner)
-        text = f"{user.name} got {form.format(micros)} credits, and has {form.format(left)} extra credits now."
+        text = f"{user.name} got {form.format_amount(micros)}, and has {form.format(left)} extra credits now."
         return Reply(text=text, is_private=True)
 
 
@@ -101,7 +101,7 @@ class QuotaTake(Command):
         micros = parse_micros(self.credits, form, "credits")
         user = await wallets.find_user(invocation.user, self.user)
         left = await wallets.take(invocation.user, user, micros, invocation.request_key)
-        text = f"Took {form.format(micros)} credits from {user.name}, who has {form.format(left)} extra credits now."
+        text = f"Took {form.format_amount(micros)} from {user.name}, who has {form.format(left)} extra credits now."
         return Reply(text=text, is_private=True)
 
 
@@ -192,4 +192,4 @@ def _format_spender(spender: Spender, form: CreditFormatter) -> str:
     if not spender.failed_micros:
         return text
     runs = "1 failed run" if spender.failed_runs == 1 else f"{spender.failed_runs:,} failed runs"
-    return f"{text}, and {runs} for {form.format(spender.failed_micros)} credits at the bot's cost"
+    return f"{text}, and {runs} for {form.format_amount(spender.failed_micros)} at the bot's cost"

@@ -180,7 +180,7 @@ async def test_a_link_stays_a_link(bench: ConsoleBench) -> None:
 
 
 async def refuse(_: Invocation) -> Reply:
-    return format_error(OutOfCredits(missing_credits="4.2", refill_time="", available_micros=0))
+    return format_error(OutOfCredits(missing="4.2 credits", refill_time="", available_micros=0))
 
 
 @pytest.mark.parametrize(
