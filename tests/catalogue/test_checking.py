@@ -211,7 +211,8 @@ def test_the_table_of_options_matches_the_commands() -> None:
         OptionKind.FLAG: FieldKind.BOOLEAN,
         OptionKind.FILE: FieldKind.FILE,
     }
-    excluded = {"model", "message", "system"}  # the bot's own options; /chat builds its prompt from message and system
+    # The bot's own options; /chat builds its prompt from message and system.
+    excluded = {"model", "preset", "batch", "message", "system"}
     for form in MENU:
         if (task := form.declaration.task) is None:
             continue
