@@ -102,8 +102,10 @@ async def test_a_command_above_the_rank_is_refused_and_audited(
 
 
 async def test_discord_shows_members_no_command_above_their_rank(town: Town) -> None:
+    # Discord hides a command with all its subcommands or none: `/feedback list` stands beside `/feedback give`.
+    for_members = {form.declaration.name.split()[0] for form in MENU if form.declaration.rank is Rank.USER}
     for declaration in ABOVE:
-        if not declaration.works_anywhere:
+        if not declaration.works_anywhere and declaration.name.split()[0] not in for_members:
             with pytest.raises(ActionNotAvailable):
                 await town.ben.use_command(declaration.name, {})
 

@@ -19,7 +19,7 @@ async def test_a_cut_acknowledgement_is_sent_again(town: Town) -> None:
     message = await finish(interaction)
 
     assert message.pictures
-    assert interaction.acknowledgement_seconds < 1.0
+    assert not interaction.is_late
 
 
 async def test_an_acknowledgement_with_a_lost_answer_counts_as_ours(town: Town) -> None:
@@ -40,18 +40,18 @@ async def test_an_acknowledgement_survives_a_storm_of_errors(town: Town) -> None
     message = await finish(interaction)
 
     assert message.pictures
-    assert interaction.acknowledgement_seconds < 1.5
+    assert not interaction.is_late
 
 
 async def test_a_slow_acknowledgement_is_repeated_in_time(town: Town) -> None:
-    town.emulator.faults.delay("POST", CALLBACK, 2.0)
+    town.emulator.faults.delay("POST", CALLBACK, 2.8)
 
     interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
     message = await finish(interaction)
 
     assert message.pictures
     await asyncio.sleep(0)
-    assert interaction.acknowledgement_seconds < 2.0
+    assert interaction.acknowledgement_seconds < 2.6
     await town.wait_until(lambda: any("acknowledged twice" in one for one in town.emulator.violations))
 
 
@@ -63,7 +63,7 @@ async def test_a_rate_limited_acknowledgement_is_sent_again(town: Town, with_via
     message = await finish(interaction)
 
     assert message.pictures
-    assert interaction.acknowledgement_seconds < 1.5
+    assert not interaction.is_late
 
 
 @pytest.mark.parametrize("told", [{}, {"interaction": None}, {"interaction": {"id": "1", "type": 2}}])

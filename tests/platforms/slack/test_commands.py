@@ -17,7 +17,7 @@ async def test_a_command_is_acknowledged_and_answered_in_the_channel(any_office:
 
     await delivery.wait_for_acknowledgement()
     picture = await any_office.general.wait_for_bot_message("seed 7")
-    assert delivery.acknowledgement_seconds < 1
+    assert delivery.acknowledgement_seconds < 3, "Slack shows an error after three seconds"
     assert picture.thread_ts is None
     assert any_office.backend.last_run.inputs["prompt"] == "a red fox"
 

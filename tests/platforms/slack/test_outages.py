@@ -327,7 +327,7 @@ async def test_fifty_commands_at_once_are_acknowledged_in_time(office: Office) -
 
     seconds = sorted([(await delivery.wait_for_acknowledgement()).acknowledgement_seconds for delivery in deliveries])
 
-    assert seconds[-1] < 1.5
+    assert seconds[-1] < 3.0, "Slack shows an error after three seconds"
 
 
 async def test_a_token_revoked_without_an_event_is_noticed(office: Office, caplog: pytest.LogCaptureFixture) -> None:

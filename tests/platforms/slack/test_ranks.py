@@ -41,7 +41,8 @@ def create_value(option: Option, staff: SlackStaff) -> str:
     """Return a valid value of an option as typed text."""
     things = {OptionKind.PERSON: staff.office.ana.escaped_mention, OptionKind.ROLE: staff.group}
     things |= {OptionKind.CHANNEL: staff.studio_typed, OptionKind.INTEGER: "5", OptionKind.NUMBER: "5"}
-    return things.get(option.kind) or (option.choices[0] if option.choices else "sdxl")
+    word = "gpu-t4" if option.name == "hardware" else "sdxl"  # words that the form suggests
+    return things.get(option.kind) or (option.choices[0] if option.choices else word)
 
 
 def create_command_text(declaration: Declaration, staff: SlackStaff) -> str:
