@@ -24,7 +24,7 @@ async def test_a_command_is_registered_deferred_and_answered(
     asked = await ana.use_command("imagine", {"prompt": "a fox"})
     message = await (await asked.wait_for_message()).wait_until(lambda one: "finished" in one.text)
 
-    assert asked.acknowledgement_seconds < 1
+    assert asked.acknowledgement_seconds < 3
     assert guild.channels[0].messages == [message]
     assert [version.text for version in message.versions] == ["", "Here is a fox.", "Here is a fox, finished."]
     assert emulator.violations == []
