@@ -31,7 +31,7 @@ class PresetSave(PictureOptions):
         is_replaced = await Presets(services).save(invocation.user, self.name, options)
         verb = "changed" if is_replaced else "saved"
         name = self.name.lower()
-        text = f"**{name}** is {verb}: {_format_options(options)}.\nUse it with `/imagine preset: {name}`."
+        text = f"**{name}** is {verb}: {_format_options(options)}.\nGive `{name}` as the option `preset` of /imagine."
         return Reply(text=text, is_private=True)
 
 
@@ -86,7 +86,9 @@ class PresetShare(Command):
         is_replaced = await Presets(services).share(invocation.user, self.name)
         older = " The older one of that name is replaced." if is_replaced else ""
         name = self.name.lower()
-        return Reply(text=f"Everybody here can use `/imagine preset: {name}` now.{older}", is_private=True)
+        return Reply(
+            text=f"Everybody here can give `{name}` as the option `preset` of /imagine now.{older}", is_private=True
+        )
 
 
 @command("preset unshare", rank=Rank.MODERATOR, private=True)

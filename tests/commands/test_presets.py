@@ -21,7 +21,8 @@ async def test_a_preset_gives_the_options_that_a_request_leaves_out(bench: Bench
     await bench.say("/imagine a fox --preset ours --steps 12")
 
     assert get_text(saved) == (
-        "**ours** is saved: model `sdxl`, aspect `16:9`, count 2, steps 30.\nUse it with `/imagine preset: ours`."
+        "**ours** is saved: model `sdxl`, aspect `16:9`, count 2, steps 30.\n"
+        "Give `ours` as the option `preset` of /imagine."
     )
     job = await bench.get_job()
     assert job.model == "sdxl"
@@ -62,7 +63,7 @@ async def test_moderators_share_presets_with_the_workspace(bench: Bench) -> None
 
     shared = await bench.say("/preset share ours", by=MODERATOR)
 
-    assert get_text(shared) == "Everybody here can use `/imagine preset: ours` now."
+    assert get_text(shared) == "Everybody here can give `ours` as the option `preset` of /imagine now."
     await bench.say("/imagine a fox --preset ours")
     assert len(bench.last_message.reply.pictures) == 2
     assert get_text(await bench.say("/preset show ours")) == "**ours**, this workspace's: count 2"

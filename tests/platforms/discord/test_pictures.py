@@ -406,7 +406,7 @@ async def test_a_picture_beyond_25_megapixels_is_delivered_in_a_smaller_copy(tow
 
 async def test_a_preset_gives_its_options_to_a_picture(town: Town) -> None:
     saved = await read_answer(town.ana, "preset save", {"name": "ours", "count": 2, "model": "sdxl"})
-    assert saved == "**ours** is saved: model `sdxl`, count 2.\nUse it with `/imagine preset: ours`."
+    assert saved == "**ours** is saved: model `sdxl`, count 2.\nGive `ours` as the option `preset` of /imagine."
 
     message = await draw_picture(town.ana, preset="ours")
 

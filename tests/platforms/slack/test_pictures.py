@@ -249,7 +249,10 @@ async def test_a_preset_gives_its_options_to_a_form_left_as_it_opened(office: Of
     await ana.use_command("/preset", "save", general)
     await ana.submit(await ana.wait_for_modal("Preset save"), {"name": "ours", "count": "2", "model": "sdxl"})
     saved = await ana.wait_for_private_message("ours")
-    assert saved.visible_text == "**ours** is saved: model `sdxl`, count 2.\nUse it with `/imagine preset: ours`."
+    assert (
+        saved.visible_text
+        == "**ours** is saved: model `sdxl`, count 2.\nGive `ours` as the option `preset` of /imagine."
+    )
 
     await ana.use_command("/imagine", "", general)
     await ana.submit(await ana.wait_for_modal("Imagine"), {"prompt": "a fox", "preset": "ours"})

@@ -7,6 +7,7 @@ import { Markdown } from "./markdown.js";
 import { openPicture } from "./viewer.js";
 
 const STAGES = { queued: "Waiting in line", starting: "Cold start: waking the model up", running: "Working on it" };
+const THUMBS = { "👍": ["up", "Good answer"], "👎": ["down", "Bad answer"] };
 const SURE_SECONDS = 4;
 
 /** All messages of a channel in the order of creation. `on` has gap(), edit(job), change(picture) and story(job). */
@@ -192,7 +193,8 @@ class View {
 			if (form) openForm(form, { channel: this.log.channel, message: this.message.id, ...press });
 			return (node.disabled = false);
 		};
-		const node = el("button", { class: press.action === "cancel" ? "press stop" : "press", onclick }, label);
+		const thumb = THUMBS[label];
+		const node = thumb ? tool(...thumb, onclick) : el("button", { class: press.action === "cancel" ? "press stop" : "press", onclick }, label);
 		return node;
 	}
 
