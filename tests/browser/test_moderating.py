@@ -15,6 +15,13 @@ async def test_subcommands_are_suggested_and_completed(visitor: PageVisitor) -> 
     await expect(visitor.words).to_have_value("/settings general ")
 
 
+async def test_enter_sends_a_flag_that_is_typed_to_its_end(visitor: PageVisitor) -> None:
+    await visitor.words.press_sequentially("/show --ancestors")
+    await visitor.words.press("Enter")
+
+    await expect(visitor.answer.locator(".words")).to_contain_text("picture")
+
+
 @pytest.mark.visit(daily_credits=100)  # a separate demo: a setting of the shared demo would affect every test
 async def test_a_subcommand_has_a_form(visitor: PageVisitor) -> None:
     await visitor.words.fill("/settings general")

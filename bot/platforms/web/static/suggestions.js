@@ -58,7 +58,7 @@ export function suggest(before, commands) {
 	}
 	const flag = before.match(/\s--([\w-]*)$/)?.[1].replaceAll("-", "_");
 	const options = flag === undefined ? [] : fieldsOf(commandOf(before, commands)).filter((option) => option.name.startsWith(flag));
-	return options.map((option) => suggestion(`--${option.name}`, option.choices.join(", ") || option.question, before.lastIndexOf("--")));
+	return options.map((option) => suggestion(`--${option.name}`, option.choices.join(", ") || option.question, before.lastIndexOf("--"), option.name === flag && option.kind === "flag"));
 }
 
 const suggestion = (title, detail, start, isTyped = false) => ({ title, detail, start, text: `${title} `, isTyped });
