@@ -10,7 +10,7 @@ from bot.core.models import Model, Task
 from bot.core.replies import Reply
 from bot.dispatch.declaration import MAX_PICTURES, Services, command, option
 from bot.dispatch.forms import fill_form
-from bot.dispatch.presets import PictureOptions, Presets, apply_preset
+from bot.dispatch.presets import PictureOptions, Presets, apply_preset, load_presets, suggest_presets
 from bot.dispatch.prompt_lists import count_prompts, expand_prompts, split_lines
 from bot.jobs.batches import BatchRequest
 
@@ -27,7 +27,13 @@ class Imagine(PictureOptions):
         "A picture to start from, or references?", default=(), name="image", max_files=MAX_PICTURES
     )
     batch: bool = option("May lines and choices such as {red|blue} draw a picture each?", default=True)
-    preset: str = option("Which preset? The other options win over its own.", default="", max_length=32)
+    preset: str = option(
+        "Which preset? The other options win over its own.",
+        default="",
+        max_length=32,
+        autocomplete=suggest_presets(),
+        prepare=load_presets,
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply | None:
         if self.preset:

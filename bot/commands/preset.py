@@ -9,7 +9,7 @@ from bot.core.models import Task
 from bot.core.people import Rank
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Services, command, option
-from bot.dispatch.presets import PictureOptions, Presets
+from bot.dispatch.presets import PictureOptions, Presets, describe_owner, load_presets, suggest_presets
 
 
 @command("preset save", private=True)
@@ -57,19 +57,26 @@ class PresetList(Command):
 class PresetShow(Command):
     """Show the options of a preset."""
 
-    name: str = option("Which one? As in /preset list.", max_length=32)
+    name: str = option(
+        "Which one? As in /preset list.", max_length=32, autocomplete=suggest_presets(), prepare=load_presets
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         preset = await Presets(services).find(invocation.user, self.name)
-        whose = "yours" if preset.user else "this workspace's"
-        return Reply(text=f"**{preset.name}**, {whose}: {_format_options(preset.options)}", is_private=True)
+        text = f"**{preset.name}**, {describe_owner(preset)}: {_format_options(preset.options)}"
+        return Reply(text=text, is_private=True)
 
 
 @command("preset remove", private=True)
 class PresetRemove(Command):
     """Remove a preset of yours."""
 
-    name: str = option("Which one? As in /preset list.", max_length=32)
+    name: str = option(
+        "Which one? As in /preset list.",
+        max_length=32,
+        autocomplete=suggest_presets(shared=False),
+        prepare=load_presets,
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         await Presets(services).remove(invocation.user, self.name)
@@ -80,7 +87,9 @@ class PresetRemove(Command):
 class PresetShare(Command):
     """Give a copy of a preset of yours to everybody in this workspace."""
 
-    name: str = option("Which one of yours?", max_length=32)
+    name: str = option(
+        "Which one of yours?", max_length=32, autocomplete=suggest_presets(shared=False), prepare=load_presets
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         is_replaced = await Presets(services).share(invocation.user, self.name)
@@ -95,7 +104,9 @@ class PresetShare(Command):
 class PresetUnshare(Command):
     """Take a preset away from this workspace."""
 
-    name: str = option("Which one of this workspace's?", max_length=32)
+    name: str = option(
+        "Which one of this workspace's?", max_length=32, autocomplete=suggest_presets(own=False), prepare=load_presets
+    )
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         await Presets(services).unshare(invocation.user, self.name)

@@ -12,7 +12,7 @@ The docstring is the description, the fields are the options, `answer` runs the 
 import dataclasses
 import inspect
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import (
@@ -47,6 +47,7 @@ from bot.jobs.jobs import Jobs
 from bot.jobs.webhooks import Webhooks
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
+from bot.storage.presets import Preset
 
 REQUIRED: Any = dataclasses.MISSING
 """The default of a required option."""
@@ -113,6 +114,9 @@ Autocomplete = Callable[["Services", str, Mapping[str, OptionValue]], Sequence[C
 Suggestions come from memory: Discord drops a reply after three seconds.
 """
 
+Prepare = Callable[["Services", User], Awaitable["Services"]]
+"""Read what suggestions for a user need into memory: return the services with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -147,6 +151,8 @@ class Option:
     """Whether the page's forms offer the option: the page may have a better way."""
     searches: bool = False
     """Whether suggestions search the backend's published models: see `ModelRuns.search_ahead`."""
+    prepare: Prepare | None = None
+    """Reads the rows that the suggestions name; None for suggestions from memory alone."""
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -262,6 +268,7 @@ def option(
     media: tuple[MediaKind, ...] = PICTURES,
     on_page: bool = True,
     searches: bool = False,
+    prepare: Prepare | None = None,
 ) -> Any:
     """Declare an option of a command: the question, the bounds, and the default.
 
@@ -269,8 +276,14 @@ def option(
     `media` the kinds of files; `quotes` lets the words of the message replied to fill the option.
     """
     limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
-    metadata = {"question": question, "choices": tuple(choices), "autocomplete": autocomplete, "words": words, **limits}
-    metadata |= {"media": media, "on_page": on_page, "searches": searches, "quotes": quotes}
+    metadata: dict[str, Any] = {
+        "question": question,
+        "choices": tuple(choices),
+        "autocomplete": autocomplete,
+        "words": words,
+        **limits,
+    }
+    metadata |= {"media": media, "on_page": on_page, "searches": searches, "quotes": quotes, "prepare": prepare}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -304,17 +317,29 @@ class Services:
     runs: ModelRuns
     webhooks: Webhooks
     confirmations: Confirmations
+    presets: Sequence[Preset] = ()
+    """The presets that suggestions name, after `prepare_form` or `prepare_suggestions`."""
 
     def for_user(self, user: User) -> "Services":
         """Return the services with the catalogue of the user's workspace."""
         return replace(self, catalogue=self.catalogue.for_workspace(user.platform, user.workspace))
 
-    async def prepare_suggestions(self, option: Option, platform: str, workspace: str, typed: str) -> "Services":
-        """Read what suggestions of an option need into memory; return the services for `Option.autocomplete`."""
+    async def prepare_suggestions(self, option: Option, user: User, typed: str) -> "Services":
+        """Read what suggestions of an option need into memory; return the services for `Option.autocomplete`.
+
+        Of the user, platform, workspace and id are enough.
+        """
         await self.runs.added.refresh()
         if option.searches:
             await self.runs.search_ahead(typed)
-        return replace(self, catalogue=self.catalogue.for_workspace(platform, workspace))
+        return (await self.prepare_form([option], user)).for_user(user)
+
+    async def prepare_form(self, options: Sequence[Option], user: User) -> "Services":
+        """Read the rows that suggestions of a form's options name; return the services for `Option.autocomplete`."""
+        services = self
+        for prepare in dict.fromkeys(option.prepare for option in options if option.prepare is not None):
+            services = await prepare(services, user)
+        return services
 
     async def choose_model(
         self, user: User, task: Task, name: str, *, required_option: str = "", file_count: int = 0

@@ -1,7 +1,7 @@
 """Presets: options of /imagine under a name, of a person or of a workspace."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.catalogue.catalogue import Catalogue
@@ -11,7 +11,18 @@ from bot.core.json import JSON
 from bot.core.limits import MAX_PRESETS
 from bot.core.models import ASPECTS, Task
 from bot.core.people import PersonKey, User
-from bot.dispatch.declaration import Command, Declaration, OptionValue, Services, models_for, option, values_for
+from bot.dispatch.declaration import (
+    MAX_CHOICES,
+    Autocomplete,
+    Choice,
+    Command,
+    Declaration,
+    OptionValue,
+    Services,
+    models_for,
+    option,
+    values_for,
+)
 from bot.dispatch.forms import read_value
 from bot.jobs.acceptance import UNRELATED_WORKSPACES
 from bot.jobs.deletion import person_from_user
@@ -134,6 +145,32 @@ def _pick(presets: list[Preset], name: str) -> Preset:
         names = [preset.name for preset in presets]
         raise UnknownName("preset", name, names, advice="/preset list shows them, and /preset save adds one.")
     return found
+
+
+async def load_presets(services: Services, user: User) -> Services:
+    """Return the services with a person's presets and the workspace's, for suggestions."""
+    presets = Presets(services)
+    return replace(services, presets=(*await presets.list_own(user), *await presets.list_shared(user)))
+
+
+def suggest_presets(*, own: bool = True, shared: bool = True) -> Autocomplete:
+    """Return suggestions of presets by name: a person's own, the workspace's, or both without those that are hidden."""
+
+    def suggest(services: Services, typed: str, _given: Mapping[str, OptionValue]) -> Sequence[Choice]:
+        labels: dict[str, str] = {}
+        for preset in services.presets:
+            if own if preset.user else shared:
+                labels.setdefault(preset.name, f"{preset.name} · {describe_owner(preset)}")
+        wanted = _fold(typed)
+        names = sorted((name for name in labels if wanted in name), key=lambda name: not name.startswith(wanted))
+        return [Choice(labels[name], name) for name in names[:MAX_CHOICES]]
+
+    return suggest
+
+
+def describe_owner(preset: Preset) -> str:
+    """Return whose the preset is, such as "yours"."""
+    return "yours" if preset.user else "this workspace's"
 
 
 def apply_preset(preset: Preset, invocation: Invocation, declaration: Declaration, catalogue: Catalogue) -> Invocation:

@@ -37,7 +37,7 @@ async def is_offered(bench: Bench) -> tuple[bool, bool]:
     option = Run.declaration.option("model")
     assert option is not None
     assert option.autocomplete is not None
-    services = await bench.app.dispatcher.services.prepare_suggestions(option, "web", "page", "painter")
+    services = await bench.app.dispatcher.services.prepare_suggestions(option, ANA, "painter")
     suggested = [choice.value for choice in option.autocomplete(services, "painter", {})]
     return "`painter`" in listed, "painter" in suggested
 

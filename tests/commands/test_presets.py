@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from bot.core import limits
-from bot.core.people import Channel
+from bot.core.json import JSON
+from bot.core.people import Channel, User
 from bot.core.replies import Tone
 from bot.jobs.deletion import person_from_user
+from bot.platforms.web.commands import list_suggestions
 from bot.storage.presets import Preset
 from tests.bench import Bench
 from tests.commands.test_privacy import delete_data
@@ -80,6 +82,28 @@ async def test_moderators_share_presets_with_the_workspace(bench: Bench) -> None
     audit = get_text(await bench.say("/audit --kind presets", by=MODERATOR))
     assert "Mo · shared a preset · preset ours" in audit
     assert "Mo · took a preset away from this workspace · preset ours" in audit
+
+
+async def test_the_names_of_presets_are_suggested_to_those_who_may_use_them(bench: Bench) -> None:
+    for name, by in (("ours", MODERATOR), ("night", MODERATOR), ("ours", ANA), ("own-night", ANA)):
+        await bench.say(f"/preset save {name} --count 2", by=by)
+    for name in ("ours", "night"):
+        await bench.say(f"/preset share {name}", by=MODERATOR)
+
+    async def suggest(command: str, typed: str = "", *, by: User = ANA) -> list[JSON]:
+        option = "preset" if command == "imagine" else "name"
+        return await list_suggestions(bench.app.dispatcher.services, by, command, option, typed, {})
+
+    night, ours = ({"label": f"{name} · this workspace's", "value": name} for name in ("night", "ours"))
+    own = [{"label": f"{name} · yours", "value": name} for name in ("ours", "own-night")]
+    for command in ("imagine", "preset show"):
+        assert await suggest(command) == [*own, night]
+        assert await suggest(command, "NIG") == [night, own[1]]
+        assert await suggest(command, by=BEN) == [night, ours]
+    assert await suggest("preset remove") == own
+    assert await suggest("preset remove", by=BEN) == []
+    assert await suggest("preset share", "our", by=MODERATOR) == own[:1]
+    assert await suggest("preset unshare", by=MODERATOR) == [night, ours]
 
 
 async def test_where_people_have_no_workspace_in_common_nothing_is_shared(bench: Bench) -> None:

@@ -87,7 +87,7 @@ def find_menu_entry(menu: Menu, label: str) -> tuple[Declaration, MenuEntry] | N
     return next((found for found in entries if found[1].label == label), None)
 
 
-async def list_suggestions(services: Services, invocation: SlashInvocation, workspace: str) -> list[Payload]:
+async def list_suggestions(services: Services, invocation: SlashInvocation, user: User) -> list[Payload]:
     """Return at most 25 choices for the typed option, soon: Discord waits three seconds and allows no defer."""
     try:
         option = find_command(services.menu, invocation.command).declaration.option(invocation.focused_option)
@@ -98,7 +98,7 @@ async def list_suggestions(services: Services, invocation: SlashInvocation, work
     typed = str(invocation.options.get(invocation.focused_option, ""))
     if option.autocomplete is not None:
         given = {name: value for name, value in invocation.options.items() if name != invocation.focused_option}
-        services = await services.prepare_suggestions(option, NAME, workspace, typed)
+        services = await services.prepare_suggestions(option, user, typed)
         choices = [(choice.label, choice.value) for choice in option.autocomplete(services, typed, given)]
     else:
         choices = [(choice, choice) for choice in option.choices if typed.lower() in choice.lower()]

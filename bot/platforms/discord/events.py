@@ -105,8 +105,10 @@ class DiscordEventRouter:
 
     async def _suggest(self, interaction: discord.Interaction) -> None:
         services, call = self._context.dispatcher.services, parse_slash_command(interaction.data or {})
-        workspace = str(interaction.guild_id or "")
-        choices = [] if self._is_stopping else await list_suggestions(services, call, workspace)
+        person = interaction.user
+        # The search for the home server of a direct message, and a person's ranks, would take too long.
+        user = User(NAME, str(interaction.guild_id or ""), str(person.id), person.display_name)
+        choices = [] if self._is_stopping else await list_suggestions(services, call, user)
         await self._context.responder.respond(interaction, CHOICES_RESPONSE, {"choices": choices})
 
     async def _apologise(self, interaction: discord.Interaction) -> None:

@@ -162,7 +162,13 @@ class SlackCommands:
     ) -> None:
         """Open a modal. A trigger lives three seconds, so callers do as little as possible before."""
         view = await self._render_form(
-            target.team, declaration, origin, values or {}, title, option_names, asks_files=asks_files
+            read_sender(body, target.team),
+            declaration,
+            origin,
+            values or {},
+            title,
+            option_names,
+            asks_files=asks_files,
         )
         try:
             await self._web_api.call(target.team, "views.open", trigger_id=str(body["trigger_id"]), view=view)
@@ -180,7 +186,8 @@ class SlackCommands:
         declaration = find_command(self._menu, origin.command).declaration
         values = {name: value for name, value in read_values(view, declaration).items() if value != ""}
         shown = list_shown_options(view)
-        updated = await self._render_form(team, declaration, origin, values, str(view["title"]["text"]), shown)
+        title = str(view["title"]["text"])
+        updated = await self._render_form(read_sender(body, team), declaration, origin, values, title, shown)
         try:
             # With the hash, an update of an older choice does not overtake that of a newer one.
             await self._web_api.call(team, "views.update", view_id=view["id"], hash=view["hash"], view=updated)
@@ -189,7 +196,7 @@ class SlackCommands:
 
     async def _render_form(
         self,
-        team: str,
+        sender: User,
         declaration: Declaration,
         origin: SlackFormOrigin,
         values: Mapping[str, Any],
@@ -198,8 +205,9 @@ class SlackCommands:
         *,
         asks_files: bool = False,
     ) -> dict[str, Any]:
-        services = self._replies.dispatcher.services
-        price = await services.describe_price(Workspace(NAME, team), declaration, values)
+        shown = [option for option in declaration.options if not option_names or option.name in option_names]
+        services = await self._replies.dispatcher.services.prepare_form(shown, sender)
+        price = await services.describe_price(Workspace(NAME, sender.workspace), declaration, values)
         return render_modal(
             declaration,
             services,
@@ -263,12 +271,17 @@ class SlackCommands:
         return f"/{name} {unescape(str(body.get('text') or ''))}".rstrip()
 
     async def _get_user(self, body: Body, team: str) -> User:
-        # Slash commands have flat fields, interactions an object `user`.
-        user = body.get("user") or {}
-        user_id = str(body.get("user_id") or user.get("id") or "")
-        home = str(user.get("team_id") or (body.get("team_id") if body.get("user_id") else "") or "")
-        name = str(body.get("user_name") or user.get("name") or "")
-        return await self._users.get_user(team, user_id, home=home, name=name)
+        sender = read_sender(body, team)
+        return await self._users.get_user(team, sender.id, home=sender.workspace, name=sender.name)
+
+
+def read_sender(body: Body, team: str) -> User:
+    """Return the sender of a command or an interaction as far as the payload tells: without groups and ranks."""
+    # Slash commands have flat fields, interactions an object `user`.
+    user = body.get("user") or {}
+    home = str(user.get("team_id") or (body.get("team_id") if body.get("user_id") else "") or "")
+    name = str(body.get("user_name") or user.get("name") or "")
+    return User(NAME, home or team, str(body.get("user_id") or user.get("id") or ""), name)
 
 
 def _lacks_required_option(declaration: Declaration, given: Container[str]) -> bool:

@@ -20,9 +20,8 @@ from bot.dispatch.declaration import Services
 from bot.dispatch.parsing import find_command
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.chat import SlackChat
-from bot.platforms.slack.commands import FILE_SHORTCUT, FORM_SHORTCUT, SlackCommands
+from bot.platforms.slack.commands import FILE_SHORTCUT, FORM_SHORTCUT, SlackCommands, read_sender
 from bot.platforms.slack.forms import CALLBACK_ID, find_option, list_suggestions, parse_origin, read_values
-from bot.platforms.slack.installations import NAME
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +101,9 @@ class SlackEventRouter:
         if option is not None and origin is not None:
             given = read_values(body["view"], find_command(self._services.menu, origin.command).declaration)
             typed = str(body.get("value") or "")
-            services = await self._services.prepare_suggestions(option, NAME, _get_team(context, body), typed)
+            services = await self._services.prepare_suggestions(
+                option, read_sender(body, _get_team(context, body)), typed
+            )
             suggestions = list_suggestions(services, option, typed, given)
         await ack(options=suggestions)
 

@@ -62,7 +62,7 @@ def format_files_note(request: MessageRequest) -> str:
 
 
 async def list_suggestions(
-    services: Services, workspace: str, command: str, option: str, typed: str, given: Mapping[str, OptionValue]
+    services: Services, user: User, command: str, option: str, typed: str, given: Mapping[str, OptionValue]
 ) -> list[JSON]:
     """Return at most `MAX_CHOICES` suggestions for an option; an empty list for an unknown option.
 
@@ -72,7 +72,7 @@ async def list_suggestions(
     option_declaration = form.declaration.option(option) if form else None
     if option_declaration is None or option_declaration.autocomplete is None:
         return []
-    services = await services.prepare_suggestions(option_declaration, "web", workspace, typed)
+    services = await services.prepare_suggestions(option_declaration, user, typed)
     return [
         {"label": choice.label, "value": choice.value}
         for choice in option_declaration.autocomplete(services, typed, given)[:MAX_CHOICES]

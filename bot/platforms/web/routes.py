@@ -143,7 +143,7 @@ class PageRoutes:
         query = request.query
         suggestions = await commands.list_suggestions(
             self._dispatcher.services,
-            request[REQUEST_USER].workspace,
+            request[REQUEST_USER],
             query.get("command", ""),
             query.get("option", ""),
             query.get("typed", "")[:200],

@@ -408,6 +408,10 @@ async def test_a_preset_gives_its_options_to_a_picture(town: Town) -> None:
     saved = await read_answer(town.ana, "preset save", {"name": "ours", "count": 2, "model": "sdxl"})
     assert saved == "**ours** is saved: model `sdxl`, count 2.\nGive `ours` as the option `preset` of /imagine."
 
+    for who, suggested in ((town.ana, [{"name": "ours · yours", "value": "ours"}]), (town.ben, [])):
+        typing = await who.autocomplete("imagine", "preset", "ou", {"prompt": "a fox"})
+        assert await typing.wait_for_choices() == suggested
+
     message = await draw_picture(town.ana, preset="ours")
 
     assert len(message.pictures) == 2

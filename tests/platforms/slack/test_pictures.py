@@ -1,7 +1,10 @@
 """Pictures: progress, the result on the placeholder, and lasting buttons."""
 
+from bot.core.limits import MAX_PRESETS
+from bot.storage.presets import Preset
 from tests.emulators.slack.messages import SlackMessageState
 from tests.fakes.backend import make_png
+from tests.fakes.samples import NOW
 from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.office import Office, create_options
 
@@ -255,10 +258,27 @@ async def test_a_preset_gives_its_options_to_a_form_left_as_it_opened(office: Of
     )
 
     await ana.use_command("/imagine", "", general)
-    await ana.submit(await ana.wait_for_modal("Imagine"), {"prompt": "a fox", "preset": "ours"})
+    form = await ana.wait_for_modal("Imagine")
+    (menu,) = (block["element"] for block in form.blocks if block.get("block_id") == "preset")
+    assert [one["text"]["text"] for one in menu["options"]] == ["ours · yours"]
+    await ana.submit(form, {"prompt": "a fox", "preset": "ours"})
 
     picture = await general.wait_for_bot_message("SDXL", condition=lambda one: "Report" in one.button_labels)
     assert len(picture.files) == 2
+
+
+async def test_many_presets_are_suggested_during_typing(office: Office) -> None:
+    ana = office.ana
+    async with office.app.database.write() as tx:
+        for n in range(MAX_PRESETS):
+            await tx.presets.put(Preset("slack", office.team.id, ana.id, f"night-{n}", {"count": n}, "", NOW))
+
+    await ana.use_command("/preset", "show", office.general)
+    form = await ana.wait_for_modal("Preset show")
+    assert [block["element"]["type"] for block in form.blocks] == ["external_select"]
+    await ana.submit(form, {"name": "night-17"})
+
+    await ana.wait_for_private_message("**night-17**, yours: count 17")
 
 
 async def test_a_batch_is_asked_privately_and_shown_in_galleries(any_office: Office) -> None:
