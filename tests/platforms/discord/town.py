@@ -85,6 +85,7 @@ class Town:
         plain = {
             "data_dir": folder,
             "shutdown_grace_seconds": 1.0,
+            "replicate_api_token": None,
             "discord_token": SecretStr(self.emulator.token),
             "discord_api_url": self.emulator.api_url,
             "discord_gateway_url": self.emulator.gateway_url,
@@ -93,7 +94,8 @@ class Town:
             "admin_users": (Owner(NAME, "", str(self.emulator.owner.id)),),
         }
         settings = DEFAULT_SETTINGS.model_copy(update={**plain, **self.changes, **changes})
-        backends = None if names_servers(settings.catalogue_path) else {self.backend.name: self.backend}
+        is_scripted = settings.replicate_api_token is None and not names_servers(settings.catalogue_path)
+        backends = {self.backend.name: self.backend} if is_scripted else None
         return App(settings, clock=self.clock, backends=backends)
 
     async def advance_time(self, seconds: float) -> None:

@@ -91,8 +91,10 @@ class Office:
 
     async def open(self) -> "Office":
         """Start the bot; a restarted bot finds the same database."""
-        backends = None if names_servers(self.settings.catalogue_path) else {self.backend.name: self.backend}
-        self.app = App(self.settings, clock=self.clock, backends=backends)
+        settings = self.settings
+        is_scripted = settings.replicate_api_token is None and not names_servers(settings.catalogue_path)
+        backends = {self.backend.name: self.backend} if is_scripted else None
+        self.app = App(settings, clock=self.clock, backends=backends)
         await place_empty_database(self.settings.database_address)
         await self.app.open(connections=self.app.make_connections())
         if self.transport == "http":
