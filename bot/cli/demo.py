@@ -61,7 +61,9 @@ async def _run_command(settings: Settings, line: str, output: Path | None) -> in
     from bot.platforms.console.platform import ConsolePlatform
 
     app = App(settings, badge=BADGE)
-    console = ConsolePlatform(sys.stdout, output=output, find_path=app.media.find_path)
+    # A script has nobody to ask: there a question ends the command.
+    answers = sys.stdin if sys.stdin.isatty() else None
+    console = ConsolePlatform(sys.stdout, output=output, find_path=app.media.find_path, answers=answers)
     await app.open(console)
     try:
         return await console.run_once(line, app.dispatcher)

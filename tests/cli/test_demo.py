@@ -1,5 +1,6 @@
 """`demo --once`: the commands of the README with the real sandbox."""
 
+import os
 import subprocess
 import sys
 import wave
@@ -41,6 +42,23 @@ def test_words_are_spoken_and_a_sound_is_measured(capsys: pytest.CaptureFixture[
     with wave.open("hello.wav") as sound:
         assert sound.getnframes() > sound.getframerate()
     assert "Measured, not recognised: 2.6 s of sound" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudoterminals")
+def test_a_question_is_answered_at_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keyboard, terminal = os.openpty()
+    with open(terminal) as typed, open(keyboard, "w") as keys:
+        monkeypatch.setattr("sys.stdin", typed)
+        keys.write("draw 2\n")
+        keys.flush()
+        assert main(["demo", "--once", "/imagine {red|blue} fox", "--output", "out.png"]) == 0
+
+    assert [Path(f"out-{n}.png").exists() for n in range(1, 5)] == [True, True, True, False]
+    output = capsys.readouterr().out
+    assert "1 Draw 2 · 2 As one prompt · 3 No – type a number:" in output
+    assert "FLUX schnell · 2 pictures · 6 credits" in output
 
 
 def test_the_guide_answers_from_the_documents(capsys: pytest.CaptureFixture[str]) -> None:

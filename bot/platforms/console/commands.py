@@ -1,9 +1,10 @@
-"""Converts a typed line to an invocation; file options name files on this machine."""
+"""Reads typed lines, and converts a line to an invocation; file options name files on this machine."""
 
 import asyncio
 import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 from bot.core.errors import UserError
 from bot.core.ids import new_id
@@ -33,6 +34,21 @@ async def build_invocation(line: str, menu: Menu) -> Invocation:
         options={name: value for name, value in call.options.items() if name not in file_names},
         attachments={name: await _open_attachment(file_name) for name, file_name in file_names.items()},
     )
+
+
+async def read_line(terminal: TextIO) -> str:
+    """Return the next line that a person types; an empty text at the end."""
+    loop, typed = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        loop.add_reader(terminal, typed.set)
+    except NotImplementedError:  # on Windows: there Ctrl-C waits for the line
+        return await asyncio.to_thread(terminal.readline)
+    try:
+        # A thread would wait for the line even after Ctrl-C.
+        await typed.wait()
+    finally:
+        loop.remove_reader(terminal)
+    return terminal.readline()
 
 
 def _find_file_options(call: ParsedCommand, menu: Menu) -> Mapping[str, str]:

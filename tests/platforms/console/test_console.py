@@ -1,15 +1,20 @@
 """Commands on a terminal: the output, the written files, and the exit code."""
 
 import io
+import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from bot.core.errors import OutOfCredits
 from bot.core.invocations import Invocation
 from bot.core.platform import Destination
-from bot.core.replies import MessageRef, Picture, Progress, Reply, ResultFile, Stage, TextFile, Tone
+from bot.core.replies import Button, MessageRef, Picture, Progress, Reply, ResultFile, Stage, TextFile, Tone
+from bot.dispatch.confirmation import CONFIRM, DECLINE
 from bot.dispatch.dispatcher import format_error
 from bot.platforms.console.platform import ConsolePlatform
 from tests.fakes.dispatcher import DispatcherScript, make_scripted_dispatcher
@@ -36,10 +41,13 @@ class ConsoleBench:
     out: Terminal = field(default_factory=Terminal)
     err: Terminal = field(default_factory=Terminal)
     output: Path | None = None
+    answers: TextIO | None = None
     script: DispatcherScript = field(default_factory=DispatcherScript)
 
     async def run(self, line: str, *shows: Reply) -> int:
-        platform = ConsolePlatform(self.out, find_path=self.find_path, output=self.output, err=self.err)
+        platform = ConsolePlatform(
+            self.out, find_path=self.find_path, output=self.output, err=self.err, answers=self.answers
+        )
 
         async def run_job(invocation: Invocation) -> None:
             destination = Destination(invocation.user, invocation.channel, invocation.request_key, "job:0")
@@ -177,6 +185,46 @@ async def test_a_link_stays_a_link(bench: ConsoleBench) -> None:
 
     [invocation] = bench.script.invocations
     assert (invocation.options["image"], invocation.attachments) == ("https://example.org/fox.png", {})
+
+
+@pytest.fixture
+def typed() -> Iterator[tuple[TextIO, TextIO]]:
+    """Return a terminal, and the keyboard of the terminal."""
+    keyboard, terminal = os.openpty()
+    with open(terminal) as read, open(keyboard, "w") as write:
+        yield read, write
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudoterminals")
+@pytest.mark.parametrize(
+    ("lines", "pressed"),
+    [("1\n", "Draw 6"), ("as one PROMPT\n", "As one prompt"), ("6\n\n3\n", "No"), ("\x04", "No")],
+)
+async def test_a_question_is_answered_by_a_typed_line(
+    bench: ConsoleBench, typed: tuple[TextIO, TextIO], lines: str, pressed: str
+) -> None:
+    buttons = (Button(CONFIRM, "Draw 6", "q1"), Button(CONFIRM, "As one prompt", "q1", 1), Button(DECLINE, "No", "q1"))
+    bench.answers, keyboard = typed
+    bench.script.press_reply = Reply("Done.", tone=Tone.DONE)
+    keyboard.write(lines)
+    keyboard.flush()
+
+    code = await bench.run("/draw foxes", Reply("Go ahead?", buttons=buttons))
+
+    (press,) = bench.script.presses
+    (wanted,) = (button for button in buttons if button.label == pressed)
+    assert (press.action, press.job_id, press.n) == (wanted.action, "q1", wanted.n)
+    asked = "1 Draw 6 · 2 As one prompt · 3 No – type a number:\n" * max(1, lines.count("\n"))
+    assert bench.out.getvalue() == f"Go ahead?\n{asked}Done.\n"
+    assert code == 0
+
+
+async def test_a_question_in_a_script_ends_the_command(bench: ConsoleBench) -> None:
+    buttons = (Button(CONFIRM, "Draw 6", "q1"), Button(DECLINE, "No", "q1"))
+
+    code = await bench.run("/draw foxes", Reply("Go ahead?", buttons=buttons))
+
+    assert (code, bench.out.getvalue(), bench.script.presses) == (0, "Go ahead?\n", [])
 
 
 async def refuse(_: Invocation) -> Reply:
