@@ -107,6 +107,14 @@ async def approval(visitor: PageVisitor) -> None:
     await visitor.button("Approve here only").wait_for()
 
 
+async def batch(visitor: PageVisitor) -> None:
+    """The contact sheet of several prompts, and the first pictures."""
+    await visitor.say("/imagine {a lighthouse|a red fox|a harbour town} at {dawn|night} --seed 3")
+    await visitor.button("Draw 6").click()
+    await expect(visitor.pictures).to_have_count(7, timeout=40_000)
+    await visitor.answer.evaluate("(message) => message.scrollIntoView()")
+
+
 async def model_show(visitor: PageVisitor) -> None:
     """The inputs and the price of a published model."""
     await visitor.ask("/model show nightmareai/real-esrgan")
@@ -126,6 +134,7 @@ VIEWS: list[tuple[Callable[[PageVisitor], Awaitable[None]], dict[str, Any]]] = [
     (run, SCREEN),
     (approval, LOW),
     (model_show, LOW),
+    (batch, SCREEN),
 ]
 
 UNLISTED = (run, approval, model_show)
