@@ -20,7 +20,7 @@ _MAX_PROMPT_CHARACTERS = 1_500
 
 _NO_RECIPE = (
     "That file does not say how it was made: chats and screenshots drop the recipe. Give the PNG, JPEG or WebP as "
-    "A1111 or ComfyUI saved it."
+    "A1111, ComfyUI or this bot saved it."
 )
 
 

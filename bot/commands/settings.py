@@ -178,12 +178,13 @@ def _validate_voice(services: Services, voice: str) -> dict[str, JSON]:
 
 @command("settings pictures", rank=Rank.MODERATOR, private=True)
 class SettingsPictures(Command):
-    """Set what happens with adult models, flagged pictures, repeated asks and workflows in files."""
+    """Set what happens with adult models, flagged pictures, repeated asks and words in files."""
 
     adult: str | None = option("Where do models for adults run?", default=None, choices=("off", "age_restricted"))
     flagged: str | None = option("What about flagged pictures?", default=None, choices=("spoiler", "refuse"))
     reuse: bool | None = option("Answer the very same from what is kept, for nothing?", default=None)
     recipes: bool | None = option("Keep ComfyUI's workflow, with the words, in the picture's file?", default=None)
+    prompts: bool | None = option("Write prompt, seed and model into the files of drawings?", default=None)
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         given: dict[str, JSON] = {
@@ -191,10 +192,11 @@ class SettingsPictures(Command):
             "flagged": self.flagged,
             "reuse": self.reuse,
             "recipes": self.recipes,
+            "prompts": self.prompts,
         }
         values = {format_setting_key(name): value for name, value in given.items() if value is not None}
         if not values:
-            raise BadOption("Say what to change: adult, flagged, reuse or recipes.", option="adult")
+            raise BadOption("Say what to change: adult, flagged, reuse, recipes or prompts.", option="adult")
         return await change_and_reply(services, invocation.user, values, *given)
 
 

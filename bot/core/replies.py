@@ -59,6 +59,8 @@ class Picture:
     is_flagged: bool = False
     n: int = 1
     """The number among the job's outputs, as in the picture's buttons."""
+    recipe: str = ""
+    """How the picture was made, in A1111's text, for the delivered file; empty: the file is sent as kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,10 @@ _FORMATTERS: Mapping[str, tuple[str, SettingFormatter]] = {
         "The workflow in files of ComfyUI",
         lambda settings, *_: "is kept, with the words" if settings.recipes else "is taken out",
     ),
+    "prompts": (
+        "Delivered files of drawings",
+        lambda settings, *_: "say how they were made" if settings.prompts else "say nothing of their making",
+    ),
     "time_zone": ("Time zone", lambda settings, *_: settings.time_zone),
     "retention_days": ("What was asked is kept", _format_retention),
     "confirm_above_credits": ("A button asks first", _format_confirmation),

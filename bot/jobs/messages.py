@@ -132,8 +132,11 @@ async def load_result(work: Work) -> Result:
             outputs = work.job.select_outputs(await tx.outputs.list_outputs(work.job.prediction))
             record = await tx.predictions.get(work.job.prediction)
         result = Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
-    has_parent = bool(result.pictures and await find_parents(work.services, work.job))
-    return replace(result, has_parent=has_parent)
+    if not result.pictures:
+        return result
+    has_parent = bool(await find_parents(work.services, work.job))
+    settings = await work.services.get_settings(work.job.channel.platform, work.job.channel.workspace)
+    return replace(result, has_parent=has_parent, has_recipe=settings.prompts)
 
 
 def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:

@@ -12,10 +12,12 @@ from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
+from bot.core.limits import MAX_PIXELS
 from bot.core.models import Model, OutputKind, Task
 from bot.core.replies import Button, LivePreview, Picture, Progress, Reply, ResultFile, Stage, Tone
 from bot.core.time_format import format_length
 from bot.credits.pricing import CreditFormatter, estimate_cost
+from bot.media.recipes import format_recipe
 from bot.streaming.safety import sanitize_text
 
 _VERBS = {
@@ -40,6 +42,8 @@ class Result:
     """Whether the answer ended too early."""
     has_parent: bool = False
     """Whether the job changed a picture that another job made."""
+    has_recipe: bool = False
+    """Whether delivered drawings say in their files how they were made."""
 
     @property
     def text(self) -> str:
@@ -401,7 +405,24 @@ def _build_picture(job: Job, output: Output, result: Result) -> Picture:
         name=_format_file_name(job, output, result),
         is_flagged=output.is_flagged,
         n=output.n,
+        recipe=_format_recipe(job, output) if result.has_recipe else "",
     )
+
+
+def _format_recipe(job: Job, output: Output) -> str:
+    """Return the recipe of a drawing, empty for other pictures; a message's text and `alt` say the same words."""
+    options, prompt = job.options, str(job.options.get("prompt") or "")
+    # A large picture is never in memory as a whole.
+    if job.command != Task.IMAGINE or not prompt or output.width * output.height > MAX_PIXELS:
+        return ""
+    settings = {
+        "Steps": options.get("steps"),
+        "CFG scale": options.get("guidance"),
+        "Seed": job.inputs.get("seed", options.get("seed")),
+        "Size": f"{output.width}x{output.height}",
+        "Model": job.model,
+    }
+    return format_recipe(prompt, str(options.get("negative") or ""), settings)
 
 
 def _format_file_name(job: Job, output: Output, result: Result) -> str:

@@ -8,20 +8,30 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.core.errors import BadFile
 from bot.core.json import JSON, as_object, get_object, get_text
 from bot.core.limits import MAX_RECIPE_BYTES
 from bot.core.workflows import Workflow, parse_workflow
 from bot.media.decoding import detect_kind
-from bot.media.stripping import Buffer, iterate_png_chunks, make_png_chunk, read_exif_texts
+from bot.media.stripping import (
+    Buffer,
+    add_webp_exif,
+    iterate_png_chunks,
+    make_exif,
+    make_png_chunk,
+    read_exif_texts,
+)
 
 _KEYWORD = b"prompt"
 _HEADER_END = 8 + 25
 """The end of a PNG's signature and of its first chunk."""
+_PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+_SOFTWARE = "Easel"
 
 
 def read_recipe(data: Buffer) -> Workflow | None:
@@ -59,7 +69,58 @@ _MAX_NAME_CHARACTERS = 80
 _COMFYUI_MARK = "prompt:"
 # "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Model: xl" (AUTOMATIC1111's infotext).
 _SETTING = re.compile(r"(Steps|CFG scale|Seed|Model): ([^,\n]{1,200})")
+_SETTINGS_LINE = re.compile(r"\n(?=(?:Steps|Seed|Size|Model): )")
+"""The start of the last line; files of this bot begin with the first setting that a model has."""
 _NEGATIVE = "Negative prompt:"
+
+
+def format_recipe(prompt: str, negative: str, settings: Mapping[str, object]) -> str:
+    """Return A1111's text of a recipe: words, negative words, and a last line of the settings that are known."""
+    facts = ", ".join(f"{name}: {value}" for name, value in settings.items() if value not in (None, ""))
+    parts = (prompt, f"{_NEGATIVE} {negative}" if negative else "", facts)
+    return "\n".join(filter(None, parts)).replace("\0", "")  # the end of a text in PNG
+
+
+def load_with_recipe(path: Path, recipe: str, max_bytes: int | None = None) -> bytes:
+    """Return a kept picture for its delivery, with a recipe where the file has room. Blocks.
+
+    Raise `FileNotFoundError`. The kept file stays without words: the same picture given again is known by its bytes.
+    """
+    return write_recipe(path.read_bytes(), recipe, max_bytes)
+
+
+def write_recipe(data: bytes, recipe: str, max_bytes: int | None = None) -> bytes:
+    """Return a cleaned picture with a recipe, no pixel changed.
+
+    A picture of a format without texts, and a picture that would exceed `max_bytes`, stay as they are.
+    """
+    if not recipe:
+        return data
+    written = data
+    with suppress(BadFile, struct.error, IndexError, ValueError):
+        if data.startswith(_PNG_START):
+            written = _write_png_texts(data, recipe)
+        elif data.startswith(_JPEG_START):
+            written = _write_jpeg_exif(data, make_exif(recipe, _SOFTWARE))
+        elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            written = add_webp_exif(data, make_exif(recipe, _SOFTWARE))
+    return data if max_bytes is not None and len(written) > max_bytes else written
+
+
+def _write_png_texts(data: bytes, recipe: str) -> bytes:
+    try:
+        name, text = b"tEXt", b"parameters\0" + recipe.encode("latin-1")
+    except UnicodeEncodeError:
+        name, text = b"iTXt", b"parameters\0\0\0\0\0" + recipe.encode("utf-8", "replace")
+    chunks = (*make_png_chunk(b"tEXt", f"Software\0{_SOFTWARE}".encode()), *make_png_chunk(name, text))
+    return data[:_HEADER_END] + b"".join(chunks) + data[_HEADER_END:]
+
+
+def _write_jpeg_exif(data: bytes, exif: bytes) -> bytes:
+    """Return the JPEG with EXIF behind the segment of JFIF, which readers expect first."""
+    start = 4 + struct.unpack_from(">H", data, 4)[0] if data[2:4] == b"\xff\xe0" else 2
+    head = b"\xff\xe1" + struct.pack(">H", 8 + len(exif)) + b"Exif\0\0"  # `struct.error` beyond 64 kB
+    return data[:start] + head + exif + data[start:]
 
 
 def find_given_recipe(data: bytes) -> GivenRecipe | None:
@@ -108,11 +169,12 @@ def _unpack(packed: bytes) -> bytes:
 
 def _read_parameters(text: str) -> GivenRecipe | None:
     """Return the recipe in A1111's text: words, negative words, and a last line of settings."""
-    head, mark, tail = text.strip().rpartition("\nSteps: ")
-    if not mark:
+    text = text.strip()
+    *_, start = (-1, *(match.start() for match in _SETTINGS_LINE.finditer(text)))
+    if start < 0:
         return None
-    prompt, _, negative = head.partition(_NEGATIVE)
-    settings = dict(_SETTING.findall(f"Steps: {tail}"))
+    prompt, _, negative = text[:start].partition(_NEGATIVE)
+    settings = dict(_SETTING.findall(text[start:]))
     return GivenRecipe(
         prompt.strip(),
         negative.strip(),

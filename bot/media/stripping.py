@@ -36,6 +36,7 @@ _SAMPLES = {0: 1, 2: 3, _PALETTE: 3, 4: 2, 6: 4}
 
 _STILL_CHUNKS = frozenset([b"VP8 ", b"VP8L", b"ALPH"])
 _WEBP_PROFILE, _WEBP_EXIF_AND_XMP, _WEBP_ANIMATION = 0x20, 0x08 | 0x04, 0x02
+_WEBP_ALPHA, _WEBP_EXIF = 0x10, 0x08
 
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _JPEG_JFIF, _JPEG_EXIF, _JPEG_PROFILE, _JPEG_ADOBE = 0xE0, 0xE1, 0xE2, 0xEE
@@ -280,6 +281,10 @@ def _extract_webp(data: memoryview, *, keeps_frames: bool) -> StillPicture:
         cleared = _WEBP_EXIF_AND_XMP | (0 if has_profile else _WEBP_PROFILE) | (0 if is_animated else _WEBP_ANIMATION)
         header[8] &= ~cleared & 0xFF
         header[9:12] = bytes(3)
+        # A header that announced EXIF alone goes with it: a delivered file that comes back is the kept file again.
+        if len(kept) == 3 and bytes(header) == _make_webp_header(bytes(kept[0][:4]), memoryview(kept[1])):
+            pixel_parts = [(start - len(header), end - len(header)) for start, end in pixel_parts]
+            header = bytearray()
     size_bytes = 4 + len(header) + sum(len(piece) for piece in kept)
     start = b"RIFF" + struct.pack("<I", size_bytes) + b"WEBP" + bytes(header)
     return StillPicture([start, *kept], orientation, is_animated, pixel_parts=tuple(pixel_parts))
@@ -312,6 +317,32 @@ def _make_webp_chunk(name: bytes, content: bytes | memoryview) -> tuple[bytes | 
 
 def _make_webp_chunk_head(name: bytes, size_bytes: int) -> bytes:
     return name + struct.pack("<I", size_bytes)
+
+
+def add_webp_exif(data: bytes, exif: bytes) -> bytes:
+    """Return the WebP with EXIF as its last chunk. A file of a single chunk gets the header that announces EXIF."""
+    view = memoryview(data)
+    name, content = next(_iterate_webp_chunks(view), (b"", view[:0]))
+    end = min(len(data), 8 + struct.unpack_from("<I", data, 4)[0])
+    if name == b"VP8X":
+        header, start = bytearray(data[12:30]), 30
+    else:
+        header, start = bytearray(_make_webp_header(name, content)), 12
+    header[8] |= _WEBP_EXIF
+    body = b"WEBP" + bytes(header) + data[start:end] + b"".join(_make_webp_chunk(b"EXIF", exif))
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _make_webp_header(name: bytes, content: memoryview) -> bytes:
+    """Return the chunk VP8X of a file whose frame is a single chunk."""
+    if name == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 1)
+        width, height, has_alpha = bits & 0x3FFF, bits >> 14 & 0x3FFF, bits >> 28 & 1
+    else:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, 6))
+        width, height, has_alpha = width - 1, height - 1, 0
+    flags = struct.pack("<I", _WEBP_ALPHA if has_alpha else 0)
+    return _make_webp_chunk_head(b"VP8X", 10) + flags + struct.pack("<I", width)[:3] + struct.pack("<I", height)[:3]
 
 
 # JPEG: www.w3.org/Graphics/JPEG/itu-t81.pdf, annex B.
@@ -497,7 +528,8 @@ def _skip_gif_blocks(data: memoryview, position: int, left: int) -> tuple[int, i
 
 # EXIF: cipa.jp/std/documents/download_e.html?DC-008-Translation-2023-E, 4.6.
 
-_EXIF_DIRECTORY_TAG, _USER_COMMENT_TAG, _LONG = 0x8769, 0x9286, 4
+_EXIF_DIRECTORY_TAG, _USER_COMMENT_TAG, _SOFTWARE_TAG = 0x8769, 0x9286, 0x0131
+_LONG, _UNDEFINED = 4, 7
 _TEXT_TAGS = (0x010E, 0x010F, 0x0110)
 """Description, maker and model, where ComfyUI's nodes for WebP write their texts."""
 _UNICODE = b"UNICODE\x00"
@@ -527,8 +559,8 @@ def read_exif_texts(data: Buffer, kind: str) -> list[str]:
     texts = [entries[tag].rstrip(b"\0").decode("utf-8", "replace") for tag in _TEXT_TAGS if tag in entries]
     comment = entries.get(_USER_COMMENT_TAG, b"")
     if comment.startswith(_UNICODE):
-        # A1111 writes the high byte first in files of either order.
-        encoding = "utf-16-le" if comment[9:10] == b"\0" else "utf-16-be"
+        # A1111 writes the high byte first in files of either order. Settings are ASCII: their high bytes are zeros.
+        encoding = "utf-16-le" if comment[9::2].count(0) > comment[8::2].count(0) else "utf-16-be"
         texts.append(comment[8:].decode(encoding, "replace"))
     elif comment:
         texts.append(comment[8:].rstrip(b"\0").decode("utf-8", "replace"))
@@ -545,6 +577,15 @@ def _read_exif_directory(exif: bytes, order: str, directory: int) -> dict[int, b
         size = length * (4 if kind == _LONG else 1)
         values.setdefault(tag, exif[at + 8 : at + 8 + size] if size <= 4 else exif[value : value + size])
     return values
+
+
+def make_exif(comment: str, software: str) -> bytes:
+    """Return EXIF, the high byte first, with the name of a program and a comment."""
+    name, words = software.encode("ascii") + b"\0", _UNICODE + comment.encode("utf-16-be", "replace")
+    further = 38 + len(name) + len(name) % 2
+    first = struct.pack(">HHHIIHHIII", 2, _SOFTWARE_TAG, 2, len(name), 38, _EXIF_DIRECTORY_TAG, _LONG, 1, further, 0)
+    second = struct.pack(">HHHIII", 1, _USER_COMMENT_TAG, _UNDEFINED, len(words), further + 18, 0)
+    return b"MM\0*\0\0\0\x08" + first + name + bytes(len(name) % 2) + second + words
 
 
 # Orientation.

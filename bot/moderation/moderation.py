@@ -66,6 +66,8 @@ class WorkspaceSettings:
     """Whether a finished identical request may answer a new request, free of charge."""
     recipes: bool = False
     """Whether pictures of ComfyUI keep the workflow that made them, with the words."""
+    prompts: bool = True
+    """Whether the delivered files of drawings say how they were made: prompt, seed, size and model."""
     confirm_above_credits: float = 0
     """A job with a higher maximum price needs a confirmation; 0 turns confirmations off."""
 

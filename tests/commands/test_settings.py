@@ -19,7 +19,7 @@ async def say_as_moderator(bench: Bench, line: str) -> str:
 async def test_settings_show_lists_all_settings(bench: Bench) -> None:
     text = await say_as_moderator(bench, "/settings show")
 
-    assert len(text.splitlines()) == 22
+    assert len(text.splitlines()) == 23
     assert "- **Time zone**: UTC *(default)*" in text
     assert "- **What was asked is kept**: 30 days *(default)*" in text
 
@@ -104,7 +104,8 @@ async def test_adult_models_can_be_turned_off(bench: Bench) -> None:
         "- **Models for adults**: nowhere\n"
         "- **Pictures that the model flags**: hidden until they are opened *(default)*\n"
         "- **The very same asked again**: is made anew *(default)*\n"
-        "- **The workflow in files of ComfyUI**: is taken out *(default)*"
+        "- **The workflow in files of ComfyUI**: is taken out *(default)*\n"
+        "- **Delivered files of drawings**: say how they were made *(default)*"
     )
 
 
@@ -120,7 +121,7 @@ async def test_adult_models_can_be_turned_off(bench: Bench) -> None:
         ("/settings chat", "Say what to change: language, join, mention, tools, voice, feedback or summaries."),
         ("/settings chat --join nobody", "join must be one of everyone, starter, not “nobody”."),
         ("/settings chat --language 7", "language is the name of a language, such as German or Português."),
-        ("/settings pictures", "Say what to change: adult, flagged, reuse or recipes."),
+        ("/settings pictures", "Say what to change: adult, flagged, reuse, recipes or prompts."),
         ("/settings reset shoe_size", "setting must be one of"),
         ("/settings", "/settings needs one more word"),
         ("/settings dance", "Did you mean settings"),

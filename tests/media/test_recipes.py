@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -12,8 +13,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from bot.core.limits import MAX_RECIPE_BYTES
 from bot.media.media import Media
-from bot.media.recipes import GivenRecipe, find_given_recipe
+from bot.media.recipes import GivenRecipe, find_given_recipe, load_with_recipe, write_recipe
 from bot.media.stripping import make_png_chunk
+from tests.bench import make_attachment
+from tests.media.pictures import encode_picture, open_picture
 
 GRAPH = {"6": {"class_type": "CLIPTextEncode", "inputs": {"text": "ein Füchslein \ud83e"}}}
 
@@ -132,6 +135,54 @@ def test_the_recipe_of_a_given_file_is_read(data: bytes, expected: GivenRecipe) 
 )
 def test_hostile_files_and_files_without_a_recipe_give_none(data: bytes) -> None:
     assert find_given_recipe(data) is None
+
+
+RECIPE = "狐の絵, a fox\nNegative prompt: blurry\nSeed: 5, Size: 8x6, Model: flux-schnell"
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("PNG", "RGB", {}),
+        ("JPEG", "RGB", {}),
+        ("WEBP", "RGB", {}),
+        ("WEBP", "RGBA", {}),
+        ("WEBP", "RGBA", {"lossless": True}),
+        ("WEBP", "RGB", {"lossless": True}),
+    ],
+)
+async def test_a_delivered_picture_has_its_recipe_and_comes_back_as_the_kept_file(
+    tmp_path: Path, kind: str, mode: str, options: dict[str, Any]
+) -> None:
+    media = Media(tmp_path)
+    kept = await media.take_output(encode_picture(kind, mode=mode, **options))
+    plain = load_with_recipe(Path(kept.path), "")
+
+    delivered = load_with_recipe(Path(kept.path), RECIPE)
+
+    assert find_given_recipe(delivered) == GivenRecipe("狐の絵, a fox", "blurry", "flux-schnell", 5)
+    picture = open_picture(delivered)
+    assert picture.tobytes() == open_picture(plain).tobytes()
+    software = picture.info["Software"] if kind == "PNG" else picture.getexif()[0x0131]
+    comment = picture.info["parameters"] if kind == "PNG" else picture.getexif().get_ifd(0x8769)[0x9286]
+    assert software == "Easel"
+    assert comment in (RECIPE, b"UNICODE\0" + RECIPE.encode("utf-16-be"))
+    assert b"Easel" not in plain
+    given = await media.take_attachment(make_attachment(delivered))
+    assert given.sha256 == kept.sha256
+    await media.close()
+
+
+@pytest.mark.parametrize("data", [encode_picture("GIF", mode="L"), b"\x89PNG", b"RIFF\4\0\0\0WEBP", b""])
+def test_a_file_that_carries_no_recipe_stays_as_it_is(data: bytes) -> None:
+    assert write_recipe(data, RECIPE, len(data)) == data
+
+
+def test_a_recipe_that_does_not_fit_is_left_out() -> None:
+    jpeg, png = encode_picture("JPEG"), encode_picture("PNG")
+
+    assert write_recipe(jpeg, "x" * 40_000) == jpeg
+    assert write_recipe(png, RECIPE, len(png)) == png
 
 
 def test_numbers_out_of_their_form_are_left_out() -> None:

@@ -1,4 +1,4 @@
-"""Writes made files and text files of a reply to the path of `--output`, with the kept bytes unchanged."""
+"""Writes made files and text files of a reply to the path of `--output`, pictures with their recipe."""
 
 import shutil
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from bot.core.file_types import FILE_TYPES, find_kind
 from bot.core.replies import MadeFile, Picture, ResultFile, TextFile
 from bot.core.time_format import format_length
 from bot.media.media import FindPath
+from bot.media.recipes import load_with_recipe
 
 _OTHER_SUFFIXES = {"image/jpeg": (".jpeg",), "audio/mp4": (".mp4",), "audio/ogg": (".opus",), "audio/webm": (".webm",)}
 _NAMES = {"image/webp": "WebP", "image/jpeg": "JPEG"}
@@ -41,7 +42,10 @@ def _write(file: MadeFile, target: Path, find_path: FindPath) -> str:
     if source is None:
         raise UserError(f"The {find_kind(file.mime).noun} is not kept any more.")
     try:
-        shutil.copyfile(source, target)
+        if isinstance(file, Picture) and file.recipe:
+            target.write_bytes(load_with_recipe(source, file.recipe))
+        else:
+            shutil.copyfile(source, target)
     except OSError as error:
         raise UserError(f"I cannot write {target}: {error.strerror}.") from error
     facts = [f"{file.width}×{file.height}"] if file.width else []

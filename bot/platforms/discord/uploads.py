@@ -15,6 +15,7 @@ from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.invocations import Attachment, Link
 from bot.core.replies import MadeFile, Picture, ResultFile
 from bot.media.media import Media
+from bot.media.recipes import load_with_recipe, write_recipe
 from bot.platforms.discord.config import OFFICIAL_CDN
 
 DownloadFile = Callable[[str], Awaitable[bytes]]
@@ -69,14 +70,16 @@ async def _prepare_upload(picture: Picture, media: Media, limit_bytes: int) -> D
     # The media store keeps the original; only Discord's copy is smaller.
     try:
         if path.stat().st_size <= limit_bytes:
-            return DiscordUpload(picture.name, await asyncio.to_thread(path.read_bytes))
+            data = await asyncio.to_thread(load_with_recipe, path, picture.recipe, limit_bytes)
+            return DiscordUpload(picture.name, data)
         small = await media.make_smaller(path, max_bytes=limit_bytes)
     except FileNotFoundError:  # retention deleted the file in between
         return DiscordUpload("", reason="a picture is not kept any more")
     except BadFile:
         return DiscordUpload("", reason="a picture is too large to be uploaded here")
+    data = write_recipe(small.data, picture.recipe, limit_bytes)
     stem = picture.name.rpartition(".")[0] or picture.name
-    return DiscordUpload(f"{stem}.{FILE_TYPES[small.facts.mime].extension}", small.data, is_shrunk=True)
+    return DiscordUpload(f"{stem}.{FILE_TYPES[small.facts.mime].extension}", data, is_shrunk=True)
 
 
 async def _prepare_file(file: ResultFile, media: Media, limit_bytes: int) -> DiscordUpload:

@@ -17,6 +17,7 @@ from bot.core.json import JSON
 from bot.core.replies import MadeFile, MessageRef, Picture, TextFile
 from bot.media.fetching import FetchedFile
 from bot.media.media import FindPath, Media
+from bot.media.recipes import load_with_recipe
 from bot.platforms.slack.errors import CallRefused, CallUnclear, ignore_refusal
 from bot.platforms.slack.installations import SlackTeams
 from bot.platforms.slack.messages import Block, render_alt_text
@@ -193,15 +194,18 @@ class SlackUploads:
         path = self._find_path(made.sha256)
         if path is None:
             return ""
+        content = None
+        if isinstance(made, Picture) and made.recipe:
+            content = await asyncio.to_thread(load_with_recipe, path, made.recipe)
         slot = await self._web_api.call(
             team,
             "files.getUploadURLExternal",
             filename=made.name,
-            length=path.stat().st_size,
+            length=path.stat().st_size if content is None else len(content),
             # Slack takes alt text for pictures (docs.slack.dev/reference/methods/files.getUploadURLExternal).
             alt_txt=render_alt_text(made) if isinstance(made, Picture) else None,
         )
-        await self._put_content(str(slot["upload_url"]), path)
+        await self._put_content(str(slot["upload_url"]), path if content is None else content)
         return str(slot["file_id"])
 
     async def _put_content(self, url: str, content: bytes | Path) -> None:

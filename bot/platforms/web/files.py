@@ -13,9 +13,10 @@ from aiohttp.abc import AbstractStreamWriter
 
 from bot.core.file_types import HEAD_BYTES, FileType, MediaKind, detect_file_type
 from bot.core.limits import PICTURE_SECONDS
-from bot.core.replies import LivePreview, TextFile
+from bot.core.replies import LivePreview, Picture, TextFile
 from bot.media.media import FindPath, MakePreview
 from bot.media.media_store import get_mime
+from bot.media.recipes import load_with_recipe
 from bot.platforms.web.auth import NO_STORE
 
 _STATIC_FOLDER = Path(__file__).parent / "static"
@@ -83,6 +84,20 @@ async def serve_picture(sha256: str, name: str, find_path: FindPath) -> web.Stre
     if name or mime == "application/octet-stream":
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name or sha256, safe='')}"
     return PictureResponse(path, headers=headers)
+
+
+async def serve_download(picture: Picture, find_path: FindPath) -> web.Response:
+    """Return a kept picture as a download with its recipe. Raise HTTP 404 if the picture is not kept."""
+    path = find_path(picture.sha256)
+    try:
+        body = await asyncio.to_thread(load_with_recipe, path, picture.recipe) if path else None
+    except FileNotFoundError:  # retention may delete the file between the look-up and here
+        body = None
+    if body is None:
+        raise web.HTTPNotFound(text="That file is not kept any more.")
+    disposition = f"attachment; filename*=UTF-8''{quote(picture.name, safe='')}"
+    headers = {**NO_STORE, "Content-Disposition": disposition, "Content-Security-Policy": _SANDBOX_POLICY}
+    return web.Response(body=body, content_type=picture.mime, headers=headers)
 
 
 def _choose_mime(path: Path, file_type: FileType | None) -> str:

@@ -24,7 +24,7 @@ def message_to_json(message: PageMessage) -> dict[str, JSON]:
         "who": "bot" if message.is_from_bot else "you",
         "job": message.job,
         "text": reply.text,
-        "pictures": [_picture_to_json(picture) for picture in reply.pictures],
+        "pictures": [_picture_to_json(message.id, picture) for picture in reply.pictures],
         "media": [_media_to_json(file) for file in reply.result_files if file.kind in RECORDINGS],
         "preview": _preview_to_json(message.id, reply.preview),
         "progress": _progress_to_json(reply.progress),
@@ -80,12 +80,14 @@ def _format_download(sha256: str, name: str) -> str:
     return f"/media/{sha256}?name={quote(name, safe='')}"
 
 
-def _picture_to_json(picture: Picture) -> JSON:
+def _picture_to_json(message: str, picture: Picture) -> JSON:
     address = f"/media/{picture.sha256}"
+    download = _format_download(picture.sha256, picture.name)
     is_large = picture.width * picture.height > MAX_PIXELS
     return {
         "url": f"{address}?preview=1" if is_large else address,
-        "download": _format_download(picture.sha256, picture.name),
+        # The message knows the recipe, the kept picture does not.
+        "download": f"{download}&message={quote(message, safe='')}" if picture.recipe else download,
         "name": picture.name,
         "alt": picture.alt,
         "width": picture.width,

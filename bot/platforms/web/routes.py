@@ -118,6 +118,11 @@ class PageRoutes:
         sha256, name = request.match_info["sha256"], request.query.get("name", "")
         if "preview" in request.query:
             return await files.serve_preview(sha256, self._find_path, self._make_preview)
+        if "message" in request.query:
+            message = await self._platform.find_user_message(request[REQUEST_USER], request.query["message"])
+            pictures = message.reply.pictures if message is not None else ()
+            if picture := next((one for one in pictures if one.sha256 == sha256 and one.recipe), None):
+                return await files.serve_download(picture, self._find_path)
         return await files.serve_picture(sha256, name, self._find_path)
 
     async def _serve_shared_file(self, request: web.Request) -> web.StreamResponse:

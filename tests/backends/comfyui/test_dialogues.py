@@ -78,7 +78,7 @@ async def test_a_workspace_may_keep_the_workflow_in_the_file(town: Town) -> None
 
     picture = Image.open(io.BytesIO(message.pictures[0].data))
     assert json.loads(picture.info["prompt"])["6"]["inputs"]["text"] == "a fox"
-    assert list(picture.info) == ["prompt"]
+    assert list(picture.info) == ["Software", "parameters", "prompt"]
 
 
 async def test_delete_also_deletes_the_run_at_the_server(town: Town, server: ComfyUIEmulator) -> None:

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -16,7 +16,9 @@ from bot.core.platform import Destination
 from bot.core.replies import Button, MessageRef, Picture, Progress, Reply, ResultFile, Stage, TextFile, Tone
 from bot.dispatch.confirmation import CONFIRM, DECLINE
 from bot.dispatch.dispatcher import format_error
+from bot.media.recipes import GivenRecipe, find_given_recipe
 from bot.platforms.console.platform import ConsolePlatform
+from tests.fakes.backend import make_png
 from tests.fakes.dispatcher import DispatcherScript, make_scripted_dispatcher
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
@@ -134,6 +136,16 @@ async def test_a_picture_is_written_to_the_output_path(bench: ConsoleBench) -> N
     assert code == 0
     assert bench.output.read_bytes() == PNG + b"\x00"
     assert f"→ {bench.output} (640×480, 1 kB)\n" in bench.out.getvalue()
+
+
+async def test_a_written_picture_says_how_it_was_made(bench: ConsoleBench) -> None:
+    bench.output = bench.folder / "out.png"
+    [picture] = bench.pictures(1)
+    (bench.folder / picture.sha256).write_bytes(make_png())
+
+    await bench.run("/draw a fox", Reply(pictures=(replace(picture, recipe="a fox\nSeed: 5"),), tone=Tone.DONE))
+
+    assert find_given_recipe(bench.output.read_bytes()) == GivenRecipe("a fox", seed=5)
 
 
 async def test_several_pictures_are_numbered(bench: ConsoleBench) -> None:

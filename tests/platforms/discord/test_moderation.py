@@ -151,6 +151,7 @@ SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("pictures", {"flagged": "refuse"}, "**Pictures that the model flags**: refused"),
     ("pictures", {"reuse": True}, "**The very same asked again**: is answered from what was kept, for nothing"),
     ("pictures", {"recipes": True}, "**The workflow in files of ComfyUI**: is kept, with the words"),
+    ("pictures", {"prompts": False}, "**Delivered files of drawings**: say nothing of their making"),
     ("general", {"time_zone": "Europe/Berlin"}, "**Time zone**: Europe/Berlin"),
     ("general", {"keep_days": 7}, "**What was asked is kept**: 7 days"),
     ("general", {"confirm_above": 20}, "**A button asks first**: above 20 credits"),

@@ -10,7 +10,7 @@ from tests.emulators.discord import message_payloads
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.fakes.backend import make_png
-from tests.media.pictures import make_recipe_picture
+from tests.media.pictures import make_recipe_picture, open_picture
 from tests.media.test_heif import make_heic
 from tests.platforms.discord.dialogue import draw_picture, read_answer, run_command
 from tests.platforms.discord.town import Town, finish, is_done
@@ -24,11 +24,25 @@ async def test_a_picture_has_alt_text_facts_and_next_steps(town: Town) -> None:
 
     assert message.is_v2
     assert [picture.alt_text for picture in message.pictures] == ["a fox in the snow (drawn by FLUX schnell)"]
-    assert message.pictures[0].data == make_png()
+    assert open_picture(message.pictures[0].data).tobytes() == open_picture(make_png()).tobytes()
     assert "FLUX schnell · seed " in message.text
     assert [label.partition(" ·")[0] for label in message.button_labels] == [
         *("Again", "Finish", "Vary", "Edit", "Upscale", "Animate", "Caption", "Edit prompt", "Delete", "Report")
     ]
+
+
+async def test_a_delivered_file_says_how_it_was_made_and_is_known_again(town: Town) -> None:
+    message = await draw_picture(town.ana, prompt=PROMPT, seed=5)
+    data = message.pictures[0].data
+
+    assert open_picture(data).info["parameters"] == f"{PROMPT}\nSeed: 5, Size: 32x24, Model: flux-schnell"
+    edited = await finish(await town.ana.use_command("edit", {"prompt": "in winter", "image": data}))
+    assert "Undo" in edited.button_labels
+    shown = await (await town.ana.use_command("recipe", {"image": data})).wait_for_private_message()
+    assert f"The file says: “{PROMPT}”" in shown.text
+    assert [label.partition(" ·")[0] for label in shown.button_labels] == ["Again", "Vary"]
+    await town.set("prompts", False)
+    assert (await draw_picture(town.ana, prompt=PROMPT)).pictures[0].data == make_png()
 
 
 async def test_four_pictures_have_four_of_each_step(town: Town) -> None:

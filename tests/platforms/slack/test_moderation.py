@@ -158,6 +158,7 @@ SETTINGS = [
     ("pictures --flagged refuse", "**Pictures that the model flags**: refused"),
     ("pictures --reuse yes", "**The very same asked again**: is answered from what was kept, for nothing"),
     ("pictures --recipes yes", "**The workflow in files of ComfyUI**: is kept, with the words"),
+    ("pictures --prompts no", "**Delivered files of drawings**: say nothing of their making"),
     ("general --time_zone Europe/Berlin", "**Time zone**: Europe/Berlin"),
     ("general --keep_days 7", "**What was asked is kept**: 7 days"),
     ("general --confirm_above 20", "**A button asks first**: above 20 credits"),
@@ -168,7 +169,7 @@ SETTINGS = [
     ),
 ]
 NAMES = ["default_models", "channels", "moderator_roles", "moderator_channel", "system_prompt", "language", "join"]
-NAMES += ["tools", "mention", "adult", "flagged", "reuse", "recipes", "time_zone", "retention_days"]
+NAMES += ["tools", "mention", "adult", "flagged", "reuse", "recipes", "prompts", "time_zone", "retention_days"]
 NAMES += ["confirm_above_credits", "run", "voice", "summaries", "feedback"]
 
 

@@ -1,6 +1,7 @@
 """Pictures: progress, the result on the placeholder, and lasting buttons."""
 
 from bot.core.limits import MAX_PRESETS
+from bot.media.recipes import GivenRecipe, find_given_recipe
 from bot.storage.presets import Preset
 from tests.emulators.slack.messages import SlackMessageState
 from tests.fakes.backend import make_png
@@ -25,6 +26,15 @@ async def test_a_picture_takes_the_place_of_its_progress(any_office: Office) -> 
     assert len(picture.files) == 2
     assert all("a red fox" in alt for alt in picture.alt_texts)
     assert "FLUX schnell · seed 5 · 32×24 · 1.5 s · 6 credits" in picture.visible_text
+
+
+async def test_a_delivered_file_says_how_it_was_made(office: Office) -> None:
+    picture = await draw_picture(office, "a red fox --seed 5")
+
+    recipe = find_given_recipe(picture.files[0].content)
+
+    assert recipe == GivenRecipe("a red fox", model="flux-schnell", seed=5)
+    assert picture.files[0].size_bytes == len(picture.files[0].content)
 
 
 async def test_every_button_carries_its_job(office: Office) -> None:

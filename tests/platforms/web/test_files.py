@@ -10,6 +10,7 @@ from PIL import Image
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import LivePreview, Picture, Reply, ResultFile, TextFile, Tone
+from bot.media.recipes import GivenRecipe, find_given_recipe
 from tests.fakes.backend import make_png
 from tests.media.pictures import make_png_bomb
 from tests.media.recordings import make_wav
@@ -189,3 +190,19 @@ async def test_a_shared_file_is_a_download_for_a_stranger(page_bench: PageBench,
     assert (shared.status, await shared.read()) == (200, make_wav(1))
     assert shared.headers["Content-Disposition"] == "attachment; filename*=UTF-8''shanty.wav"
     assert unknown.status == 404
+
+
+async def test_a_download_says_to_its_user_how_the_picture_was_made(tmp_path: Path) -> None:
+    async with open_web_bot(tmp_path) as bot:
+        ana, ben = await bot.invite("Ana"), await bot.invite("Ben")
+        [shown] = (await ana.ask("/imagine a fox --seed 5"))["pictures"]
+
+        files = []
+        for browser, path in ((ana, shown["download"]), (ben, shown["download"]), (ana, shown["url"])):
+            async with browser.session.get(f"{browser.address}{path}") as response:
+                files.append((response.headers.get("Content-Disposition"), await response.read()))
+
+    name = "attachment; filename*=UTF-8''a-fox.png"
+    assert find_given_recipe(files[0][1]) == GivenRecipe("a fox", model="flux-schnell", seed=5)
+    assert [disposition for disposition, _ in files] == [name, name, None]
+    assert files[1][1] == files[2][1] == make_png()
