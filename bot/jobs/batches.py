@@ -5,7 +5,6 @@ messages. All are committed in one transaction; from then on each comes to its e
 waits for the ends in the rows. After a kill, whichever process has the batch goes on waiting.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,6 @@ from bot.core.errors import (
     DuplicateRequest,
     LimitReached,
     RequestRefused,
-    Unavailable,
     UserError,
 )
 from bot.core.ids import new_id
@@ -27,16 +25,13 @@ from bot.core.json import JSON
 from bot.core.limits import MAX_OPEN_JOBS_PER_USER
 from bot.core.models import Model
 from bot.core.money import Estimate
-from bot.core.platform import MessageLost
 from bot.core.replies import Reply
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options, collect_text, name_files
 from bot.jobs.completion import cancel_unsubmitted, fail
-from bot.jobs.messages import load_result, record_delivery
+from bot.jobs.messages import load_result, record_delivery, show_or_record_failure
 from bot.jobs.presenting import BatchItem, split_galleries
 from bot.jobs.work import JobServices, Work
 from bot.streaming.editor import MessageEditor, counted
-
-log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 """A batch looks for ended jobs this often: other processes may run some of them."""
@@ -281,19 +276,17 @@ async def render(services: JobServices, batch: Job) -> list[Reply]:
 
 async def deliver(work: Work) -> None:
     """Show the result of a batch: its own message first, then a message for each further gallery."""
-    first, *galleries = await render(work.services, work.job)
-    try:
-        shown = await work.editor.finish(first)
-        for n, gallery in enumerate(galleries, 1):
-            shown += await _show_gallery(work, shown[0], n, gallery)
-    except Unavailable:
-        raise
-    except Exception as error:  # an SDK may raise anything, and the editor has retried several times
-        reason = str(error) if isinstance(error, MessageLost) else repr(error)
-        log.warning("job.undeliverable", extra={"job": work.job.id, "reason": reason})
-        await record_delivery(work, [], is_delivered=False)
-        return
-    await record_delivery(work, shown, is_delivered=True)
+    shown = await show_or_record_failure(work, _show(work, await render(work.services, work.job)))
+    if shown is not None:
+        await record_delivery(work, shown, is_delivered=True)
+
+
+async def _show(work: Work, replies: Sequence[Reply]) -> list[PostedMessage]:
+    first, *galleries = replies
+    shown = await work.editor.finish(first)
+    for n, gallery in enumerate(galleries, 1):
+        shown += await _show_gallery(work, shown[0], n, gallery)
+    return shown
 
 
 async def _show_gallery(work: Work, first: PostedMessage, n: int, reply: Reply) -> list[PostedMessage]:

@@ -297,12 +297,14 @@ class Jobs:
 
         Each SHA-256 comes with its job. Files of private jobs are left out.
         """
-        async with self._services.database.read() as tx:
-            jobs = await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)
         found: list[tuple[Job, str]] = []
-        for job in reversed(jobs):
-            files = () if job.is_private else (*job.given_files, *await self._list_made_files(job))
-            found += [(job, sha256) for sha256 in files]
+        async with self._services.database.read() as tx:
+            for job in reversed(await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)):
+                if job.is_private:
+                    continue
+                outputs = await tx.outputs.list_outputs(job.prediction) if job.prediction else []
+                files = (*job.given_files, *_list_unflagged(job.select_outputs(outputs)))
+                found += [(job, sha256) for sha256 in files]
         return found
 
     async def list_pictures_by_maker(self, user: User, channel: Channel) -> dict[User, list[str]]:
@@ -325,7 +327,7 @@ class Jobs:
 
     async def _list_made_files(self, job: Job) -> list[str]:
         """Return the SHA-256s of the files that a job made, without flagged ones."""
-        return [output.sha256 for output in await self.list_outputs(job) if output.sha256 and not output.is_flagged]
+        return _list_unflagged(await self.list_outputs(job))
 
     async def cancel(self, job: Job, by: User) -> bool:
         """Stop a job, also at the backend, or all jobs of a batch; return false if the job is over already."""
@@ -388,3 +390,7 @@ def _list_files(options: Options, stored: Options) -> list[InputFile]:
     files = list_input_files(options)
     known = {file.sha256 for file in files}
     return [*files, *(file for file in list_input_files(stored) if file.sha256 not in known)]
+
+
+def _list_unflagged(outputs: Sequence[Output]) -> list[str]:
+    return [output.sha256 for output in outputs if output.sha256 and not output.is_flagged]

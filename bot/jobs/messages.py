@@ -6,7 +6,7 @@ the edit after the restart.
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from bot.core.background_tasks import first_completed
@@ -105,20 +105,27 @@ def _render_position(work: Work, slot: QueueSlot) -> Reply:
 async def deliver(work: Work) -> None:
     """Show the final message. An undeliverable result stays with the job, for `/show`."""
     reply = work.services.presenter.render_result(work.job, work.model, await load_result(work))
-    try:
-        shown = await work.editor.finish(reply)
-    except Unavailable:
-        raise
-    except Exception as error:  # an SDK may raise anything, and the editor has retried several times
-        reason = str(error) if isinstance(error, MessageLost) else repr(error)
-        log.warning("job.undeliverable", extra={"job": work.job.id, "reason": reason})
-        await record_delivery(work, [], is_delivered=False)
+    shown = await show_or_record_failure(work, work.editor.finish(reply))
+    if shown is None:
         return
     # Before the job counts as delivered: after a kill in between, the next process begins what follows, once.
     if work.job.may_lead_on and not await work.services.follow_ups.run(work.job):
         return
     await record_delivery(work, shown, is_delivered=True)
     log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
+
+
+async def show_or_record_failure(work: Work, showing: Awaitable[list[PostedMessage]]) -> list[PostedMessage] | None:
+    """Return the messages that show a result; None where the platform refuses the result, which is recorded."""
+    try:
+        return await showing
+    except Unavailable:
+        raise
+    except Exception as error:  # an SDK may raise anything, and the editor has retried several times
+        reason = str(error) if isinstance(error, MessageLost) else repr(error)
+        log.warning("job.undeliverable", extra={"job": work.job.id, "reason": reason})
+        await record_delivery(work, [], is_delivered=False)
+        return None
 
 
 async def load_result(work: Work) -> Result:
