@@ -18,6 +18,7 @@ from bot.streaming.safety import sanitize_text
 _MAX_PROMPT_CHARACTERS = 1_500
 """The longest prompt of /imagine."""
 
+_TOO_LONG = f"/imagine takes {_MAX_PROMPT_CHARACTERS:,} characters: the buttons draw without what follows the “…”."
 _NO_RECIPE = (
     "That file does not say how it was made: chats and screenshots drop the recipe. Give the PNG, JPEG or WebP as "
     "A1111, ComfyUI or this bot saved it."
@@ -103,6 +104,7 @@ def _describe(recipe: GivenRecipe, instead: str) -> str:
     lines = [
         f"The file says: “{_cut(recipe.prompt)}”",
         f"Not: “{_cut(recipe.negative)}”" if recipe.negative else "",
+        _TOO_LONG if max(len(recipe.prompt), len(recipe.negative)) > _MAX_PROMPT_CHARACTERS else "",
         " · ".join(filter(None, settings)),
         f"{recipe.model} is not on offer here: {instead} would draw." if recipe.model and instead else "",
     ]

@@ -63,6 +63,7 @@ async def test_a_prompt_longer_than_imagine_takes_is_cut(bench: Bench) -> None:
     shown = await read_recipe(bench, make_recipe_picture("Seed: 5", prompt="x" * 2_400))
 
     assert len(shown.text) < 1_700
+    assert "/imagine takes 1,500 characters" in shown.text
     assert await press_and_wait(bench, build_press(shown, "confirm")) is None
     assert len(str((await bench.get_job()).options["prompt"])) == 1_500
 
