@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bot.backends.replicate.client import ReplicateClient
 from bot.cli.replicate_client import run_with_client
-from bot.cli.terminal import print_errors, sanitise_line
+from bot.cli.terminal import print_errors, print_text, sanitise_line
 from bot.settings import Settings
 
 _FACTS = ("type", "username", "name", "github_url")
@@ -20,5 +20,5 @@ def main(arguments: Sequence[str]) -> int:
         lines = [f"{name}: {sanitise_line(str(account[name]))}" for name in _FACTS if account.get(name)]
         return "\n".join(lines) or "Replicate says nothing about this account."
 
-    print(run_with_client(read))
+    print_text(run_with_client(read))
     return 0

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bot.cli.local_servers import offer_local_models
 from bot.cli.sandbox import find_documents
-from bot.cli.terminal import print_errors
+from bot.cli.terminal import print_errors, print_text
 from bot.sandbox.server import SandboxOptions, SandboxThread
 from bot.settings import Settings, load_configured_backends, load_settings
 from bot.telemetry import logs
@@ -82,11 +82,11 @@ def _serve_page(options: argparse.Namespace, sandbox: SandboxThread) -> int:
     if (offer := offer_local_models(settings.data_dir)) is not None:
         path, sentence = offer
         settings = settings.model_copy(update={"catalogue_path": path})
-        print(sentence, flush=True)
+        print_text(sentence)
     logs.configure_logging("WARNING", settings.log_format, settings.list_secrets())
 
     def open_browser(address: str) -> None:
-        print(f"Easel is at {address}  (Ctrl-C stops it)", flush=True)
+        print_text(f"Easel is at {address}  (Ctrl-C stops it)")
         if not options.no_browser and _has_display():
             webbrowser.open(address)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bot.backends.replicate.client import ReplicateClient
 from bot.cli.replicate_client import run_with_client
-from bot.cli.terminal import format_columns, print_errors
+from bot.cli.terminal import format_columns, print_errors, print_text
 from bot.core.backend import MAX_INSTANCES, MAX_MIN_INSTANCES, Deployment
 from bot.core.errors import InputRefused, PredictionGone
 from bot.settings import Settings
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
     async def run_action(client: ReplicateClient, _: Settings) -> str:
         return await action(client, options)
 
-    print(run_with_client(run_action))
+    print_text(run_with_client(run_action))
     return 0
 
 

@@ -19,7 +19,7 @@ from bot.app import App, make_discord_config
 from bot.backend_registry import open_backends
 from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_catalogue
 from bot.cli.own_servers import is_local
-from bot.cli.terminal import print_errors
+from bot.cli.terminal import print_errors, print_text
 from bot.commands import list_menu
 from bot.core.backend import Backend, BackendConfig, BackendKind, ModelSource
 from bot.core.clock import SystemClock
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         redactor = Redactor(settings.list_secrets())
     for finding in findings:
         line = f"{finding.status:4}  {finding.text}" + (f"\n      {finding.fix}" if finding.fix else "")
-        print(redactor.redact_text(line))
+        print_text(redactor.redact_text(line))
     return 1 if any(finding.status == "fail" for finding in findings) else 0
 
 

@@ -18,7 +18,7 @@ from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogu
 from bot.catalogue.option_mapping import format_kinds
 from bot.cli.own_servers import check_own_model, get_own_schema, list_offer
 from bot.cli.replicate_client import open_client, run_with_client
-from bot.cli.terminal import format_columns, print_errors, sanitise_line
+from bot.cli.terminal import format_columns, print_errors, print_text, sanitise_line
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError, InputRefused, PredictionGone
 from bot.core.models import Model, ModelSchema, Price, PriceTier, Task
@@ -78,7 +78,7 @@ def _create_parser() -> argparse.ArgumentParser:
 def _list() -> int:
     models = load_catalogue(load_settings().catalogue_path or BUILT_IN_PATH)
     rows = [(model.key, f"/{model.task}", _format_price(model), _format_ref(model)) for model in models]
-    print(format_columns(rows))
+    print_text(format_columns(rows))
     return 0
 
 
@@ -117,8 +117,8 @@ async def _check(settings: Settings, keys: Sequence[str], *, with_prices: bool) 
             wrong_count += any(finding.is_error for finding in findings)
             lines = [_format_finding(model, finding) for finding in findings] or [f"ok     {model.key}"]
             # Flush: a large catalogue takes minutes, and the output may be a pipe.
-            print("\n".join(lines), flush=True)
-    print(f"{len(models) - wrong_count} of {len(models)} entries fit.")
+            print_text("\n".join(lines))
+    print_text(f"{len(models) - wrong_count} of {len(models)} entries fit.")
     return 1 if wrong_count else 0
 
 
@@ -189,7 +189,7 @@ def _search(words: str, limit: int) -> int:
             )
             for page in await client.models.search(words, limit=limit)
         ]
-        print(format_columns(rows) if rows else f"Nothing fits “{words}”.")
+        print_text(format_columns(rows) if rows else f"Nothing fits “{words}”.")
         return 0 if rows else 1
 
     return run_with_client(action)
@@ -210,7 +210,7 @@ def _look_up(options: argparse.Namespace) -> int:
             raise InputRefused(f"Replicate shows this token no model {options.ref}.") from error
         return format_columns(rows) if rows else f"{options.ref} lists no versions."
 
-    print(run_with_client(action))
+    print_text(run_with_client(action))
     return 0
 
 
@@ -266,12 +266,12 @@ def _draft_from_replicate(options: argparse.Namespace, ref: str) -> tuple[Catalo
 
 def _show_draft(draft: CatalogueDraft, path: Path | None, *, is_written: bool) -> int:
     if not is_written:
-        print(draft.text, end="")
+        print_text(draft.text, end="")
         return 0
     if path is None:
         raise SettingsError("CATALOGUE_PATH is not set: name a file of your own there, and the entry is added to it.")
     append_entry(path, draft)
-    print("\n".join([f"[{draft.key}] is in {path}.", *draft.todo]))
+    print_text("\n".join([f"[{draft.key}] is in {path}.", *draft.todo]))
     return 0
 
 
@@ -279,10 +279,10 @@ def _remove(key: str) -> int:
     settings = load_settings()
     path = settings.catalogue_path
     if path is not None and remove_entry(path, key):
-        print(f"[{key}] is out of {path}. A running bot offers the model until the next start.")
+        print_text(f"[{key}] is out of {path}. A running bot offers the model until the next start.")
         return 0
     asyncio.run(_withdraw(settings, key))
-    print(f"{key} is withdrawn. Its unfinished jobs go on.")
+    print_text(f"{key} is withdrawn. Its unfinished jobs go on.")
     return 0
 
 

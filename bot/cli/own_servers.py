@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bot.backend_registry import open_backends
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
-from bot.cli.terminal import sanitise_line
+from bot.cli.terminal import print_text, sanitise_line
 from bot.core.backend import Backend, BackendConfig, LostRuns, ModelSource
 from bot.core.clock import SystemClock
 from bot.core.errors import BackendError, InputRefused, PredictionGone
@@ -49,7 +49,7 @@ async def list_offer(config: BackendConfig) -> int:
     async with _open_source(config) as source:
         models = await source.list_models()
     # The server writes the names: no control characters reach the terminal.
-    print("\n".join(sanitise_line(name) for name in models) or f"{config.name} has no model yet: load one there.")
+    print_text("\n".join(sanitise_line(name) for name in models) or f"{config.name} has no model yet: load one there.")
     return 0 if models else 1
 
 

@@ -17,7 +17,7 @@ from bot.backends.replicate.client import MAX_DATA_URL_BYTES, ReplicateClient
 from bot.catalogue.running import MAX_FILES, list_run_fields
 from bot.cli.models import get_published_schema
 from bot.cli.replicate_client import run_with_client
-from bot.cli.terminal import print_errors, sanitise_line
+from bot.cli.terminal import print_errors, print_text, sanitise_line
 from bot.core.errors import BadOption, ModelFailed, UserError
 from bot.core.file_types import HEAD_BYTES, detect_file_type
 from bot.core.json import JSON
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         prediction = await _run(client, target, inputs, options.max_seconds)
         return await _take_output(prediction, settings, options.output)
 
-    print(run_with_client(run_action))
+    print_text(run_with_client(run_action))
     return 0
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from bot.backends.predictions import CogPrediction
 from bot.backends.replicate.client import ReplicateClient
 from bot.cli.replicate_client import run_with_client
-from bot.cli.terminal import format_columns, print_errors, sanitise_line
+from bot.cli.terminal import format_columns, print_errors, print_text, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
 from bot.settings import Settings
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         except PredictionGone as error:
             raise InputRefused(f"Replicate shows this token no prediction {options.id}.") from error
 
-    print(run_with_client(run_action))
+    print_text(run_with_client(run_action))
     return 0
 
 

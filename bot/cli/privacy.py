@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bot.app import App
-from bot.cli.terminal import print_errors
+from bot.cli.terminal import print_errors, print_text
 from bot.core.errors import BadOption, UserError
 from bot.core.people import PersonKey, User
+from bot.core.text import mend_text
 from bot.jobs.deletion import PersonalData
 from bot.settings import load_settings
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     person = parse_person(options.person)
     # No backends: no verb here makes a prediction, and none needs a token.
     app = App(load_settings(), backends={})
-    print(asyncio.run(_run_verb(app, person, options)))
+    print_text(asyncio.run(_run_verb(app, person, options)))
     return 0
 
 
@@ -44,7 +45,7 @@ def _create_parser() -> argparse.ArgumentParser:
 
 def parse_person(text: str) -> PersonKey:
     """Parse PLATFORM:ID or slack:TEAM:ID. Raise `BadOption` for any other text."""
-    match text.split(":"):
+    match mend_text(text).split(":"):
         case ["slack", team, user] if team and user:
             return PersonKey("slack", team, user)
         case [platform, user] if platform in ("discord", "web", "console") and user:

@@ -6,12 +6,11 @@ PostgreSQL the bot may run meanwhile; on SQLite stop the bot first: SQLite lets 
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from bot.app import App
-from bot.cli.terminal import print_errors
+from bot.cli.terminal import print_errors, print_text
 from bot.core.errors import BadOption, UserError
 from bot.core.ids import new_id
 from bot.core.invocations import Invocation
@@ -62,7 +61,7 @@ async def _verify(settings: Settings) -> int:
     finally:
         await app.database.close()
     verdict = f"{len(report.discrepancies)} disagree" if report.discrepancies else "they agree"
-    print("\n".join([*report.discrepancies, f"{report.compared}: {verdict}."]))
+    print_text("\n".join([*report.discrepancies, f"{report.compared}: {verdict}."]))
     return 1 if report.discrepancies else 0
 
 
@@ -90,16 +89,16 @@ async def _run_verb(settings: Settings, line: str, place: str, output: Path | No
 
 def _print_reply(reply: Reply, output: Path | None) -> None:
     if not reply.files:
-        print(reply.text.replace("**", "").replace("`", ""))  # a terminal shows no Markdown
+        print_text(reply.text.replace("**", "").replace("`", ""))  # a terminal shows no Markdown
     for file in reply.files:
         if output is None:
-            sys.stdout.write(file.text)
+            print_text(file.text, end="")
             continue
         try:
             output.write_text(file.text, encoding="utf-8", newline="")
         except OSError as error:
             raise UserError(f"I cannot write {output}: {error.strerror}.") from error
-        print(f"{reply.text} They are in {output}.")
+        print_text(f"{reply.text} They are in {output}.")
 
 
 def _format_command_line(words: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bot.app import App
-from bot.cli.terminal import print_errors, wait_for_stop_signal
+from bot.cli.terminal import print_errors, print_text, wait_for_stop_signal
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
@@ -132,7 +132,7 @@ def _make_authenticator(app: App, web: WebPlatform) -> Authenticator:
 
 
 def _print_address(address: str) -> None:
-    print(f"Easel is at {address}", file=sys.stderr, flush=True)
+    print_text(f"Easel is at {address}", is_error=True)
 
 
 def make_badge(settings: Settings) -> str:

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.cli.terminal import print_errors, wait_for_stop_signal
+from bot.cli.terminal import print_errors, print_text, wait_for_stop_signal
 from bot.sandbox.ids import new_api_token
 from bot.sandbox.server import Sandbox, SandboxOptions
 
@@ -50,8 +50,8 @@ def find_documents() -> tuple[Path, ...]:
 async def _serve(options: SandboxOptions) -> int:
     sandbox = Sandbox(options)
     url = await sandbox.start()
-    print(f"REPLICATE_BASE_URL={url}\nREPLICATE_API_TOKEN={sandbox.token}", flush=True)
-    print(f"webhook secret: {options.webhook_secret}\nCtrl-C stops it.", flush=True)
+    print_text(f"REPLICATE_BASE_URL={url}\nREPLICATE_API_TOKEN={sandbox.token}")
+    print_text(f"webhook secret: {options.webhook_secret}\nCtrl-C stops it.")
     await wait_for_stop_signal()
     await sandbox.stop()
     return 0

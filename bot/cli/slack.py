@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from bot.cli.terminal import print_errors
+from bot.cli.terminal import print_errors, print_text
 from bot.commands import MENU
 from bot.platforms.slack.manifest import create_manifest, render_yaml
 from bot.settings import load_settings
@@ -23,5 +23,5 @@ def main(arguments: Sequence[str]) -> int:
     manifest = create_manifest(
         MENU, prefix=settings.slack_command_prefix, public_url=(options.http and settings.public_url) or ""
     )
-    print(json.dumps(manifest, indent=2, ensure_ascii=False) if options.json else render_yaml(manifest), end="")
+    print_text(json.dumps(manifest, indent=2, ensure_ascii=False) if options.json else render_yaml(manifest), end="")
     return 0

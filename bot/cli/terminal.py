@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 
 from bot.core.errors import EaselError
+from bot.core.text import clean_for_terminal
 from bot.settings import SettingsError
 from bot.telemetry.redaction import Redactor
 
@@ -25,18 +26,25 @@ def print_errors(verb: Verb) -> Verb:
             return verb(arguments)
         except (EaselError, SettingsError) as error:
             # Errors of libraries name addresses, and addresses may hold passwords.
-            print(Redactor().redact_text(str(error)), file=sys.stderr)
+            print_text(Redactor().redact_text(str(error)), is_error=True)
         except OSError as error:
             # A taken port is the usual OSError without a file name.
             text = f"{error.strerror or error}: {error.filename or 'is that port free?'}"
-            print(Redactor().redact_text(text), file=sys.stderr)
+            print_text(Redactor().redact_text(text), is_error=True)
         except Exception:  # a bug of ours: the traceback is wanted, the passwords in its last line are not
-            print(Redactor().redact_text(traceback.format_exc()), file=sys.stderr)
+            print_text(Redactor().redact_text(traceback.format_exc()), is_error=True)
         except KeyboardInterrupt:
-            print("Stopped.", file=sys.stderr)
+            print_text("Stopped.", is_error=True)
         return 1
 
     return run_verb
+
+
+def print_text(text: str, *, is_error: bool = False, end: str = "\n") -> None:
+    """Print a text of any origin at once: no control character reaches the terminal, and no odd one raises an error."""
+    stream = sys.stderr if is_error else sys.stdout
+    stream.write(f"{clean_for_terminal(text)}{end}")
+    stream.flush()
 
 
 def format_columns(rows: Sequence[Sequence[str]]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.models import ReplicateTraining
 from bot.cli.replicate_client import qualify_name, run_with_client
-from bot.cli.terminal import format_columns, print_errors, sanitise_line
+from bot.cli.terminal import format_columns, print_errors, print_text, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
 from bot.core.json import JSON
 from bot.core.models import FieldKind, SchemaField
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         except PredictionGone as error:
             raise InputRefused("Replicate shows this token no such training, model, version or destination.") from error
 
-    print(run_with_client(run_action))
+    print_text(run_with_client(run_action))
     return 0
 
 

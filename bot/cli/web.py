@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.cli.terminal import print_errors
+from bot.cli.terminal import print_errors, print_text
 from bot.core.clock import SystemClock
 from bot.core.errors import DatabaseInUse, UserError
 from bot.platforms.web.users import ADMIN_PATH, INVITATION_DAYS, KEY_FILE, WebUsers, run_admin_request
@@ -26,16 +26,17 @@ def main(arguments: Sequence[str]) -> int:
     request = {"verb": options.verb, "name": getattr(options, "name", ""), "rank": getattr(options, "rank", "")}
     response, address = _administer(settings, request)
     if options.verb == "invite":
-        print(f"{_make_base_url(settings, address)}/join#{response['secret']}")
-        print(f"Send this link to {options.name}. It works once, within {INVITATION_DAYS} days.")
+        print_text(f"{_make_base_url(settings, address)}/join#{response['secret']}")
+        print_text(f"Send this link to {options.name}. It works once, within {INVITATION_DAYS} days.")
         if settings.web_token is None and not any(user["rank"] == "owner" for user in response["people"]):
-            print("The page now asks everybody for an invitation, you too: `python -m bot web invite NAME --owner`.")
+            advice = "`python -m bot web invite NAME --owner`"
+            print_text(f"The page now asks everybody for an invitation, you too: {advice}.")
     elif options.verb == "people":
-        print("\n".join(_format_visitor(user) for user in response["people"]) or "Nobody is invited.")
+        print_text("\n".join(_format_visitor(user) for user in response["people"]) or "Nobody is invited.")
     else:
-        print(f"{options.name} is let in no more.")
+        print_text(f"{options.name} is let in no more.")
         if not response["people"] and settings.web_token is None:
-            print("Nobody is invited now, and the page stays closed: `python -m bot web invite NAME --owner`.")
+            print_text("Nobody is invited now, and the page stays closed: `python -m bot web invite NAME --owner`.")
     return 0
 
 

@@ -6,6 +6,10 @@ from typing import Any
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
+# C0 and C1 begin a terminal's commands; marks of direction and separators of lines reorder or break the lines.
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+_TERMINAL_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 # Any text of the form <|…|> can switch roles in some chat template, and so can the tags of other templates.
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>", re.IGNORECASE)
 _ZERO_WIDTH_SPACE = "\u200b"
@@ -26,6 +30,14 @@ def mend_texts(values: Mapping[str, Any]) -> dict[str, Any]:
 def neutralise_control_tokens(text: str) -> str:
     """Return the text with each control token of a chat template broken by a zero-width space."""
     return _CONTROL.sub(lambda match: match[0][0] + _ZERO_WIDTH_SPACE + match[0][1:], text)
+
+
+def clean_for_terminal(text: str) -> str:
+    """Return an untrusted text for a terminal, with U+FFFD for lone surrogates and control characters.
+
+    Lines and tabs stay; a carriage return inside a line, which would overwrite the line, is left out.
+    """
+    return _TERMINAL_CONTROLS.sub("\ufffd", _LONE_RETURN.sub("", mend_text(text)))
 
 
 def mend_file_name(name: str) -> str:

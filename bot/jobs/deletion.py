@@ -23,6 +23,7 @@ from bot.core.people import PersonKey, User
 from bot.core.platform import MessageLost
 from bot.core.platform_syntax import get_platform_syntax
 from bot.core.replies import MessageRef, TextFile
+from bot.core.text import mend_file_name
 from bot.jobs.work import JobServices
 
 log = logging.getLogger(__name__)
@@ -150,7 +151,8 @@ class PersonalData:
 
     def name_export(self, person: PersonKey) -> str:
         """Return the name of a person's JSON file."""
-        return f"easel-{person.platform}-{person.id}-{self._services.clock.now():%Y-%m-%d}.json"
+        name = mend_file_name(person.id).replace("/", "_").replace("\\", "_")
+        return f"easel-{person.platform}-{name}-{self._services.clock.now():%Y-%m-%d}.json"
 
     async def stream_export(self, person: PersonKey, *, max_bytes: int | None = None) -> AsyncGenerator[str]:
         """Give the text of a person's JSON file in parts: all rows, or the rows of about `max_bytes`."""

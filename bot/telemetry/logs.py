@@ -80,7 +80,8 @@ class TextLogFormatter(RedactingFormatter):
             f" {key}={quote_value(self.redactor.redact_value(value))}"
             for key, value in self.collect_facts(record).items()
         )
-        trace = self.format_trace(record)
+        # An error may quote a stranger's words.
+        trace = "\n".join(map(escape_line, self.redactor.redact_text(self.format_trace(record)).split("\n")))
         line = f"{time:%H:%M:%S} {record.levelname} {source}{event}{facts}" + (f"\n{trace}" if trace else "")
         # Redact the finished line: a secret may span several parts, or stand in a traceback.
         return self.redactor.redact_text(line)

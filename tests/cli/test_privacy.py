@@ -103,3 +103,19 @@ def test_an_unwritable_file_is_reported(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["privacy", "export", "slack:T1:U1", "-o", "no/such/folder.json"]) == 1
 
     assert "I cannot write no/such/folder.json" in capsys.readouterr().err.replace("\\", "/")
+
+
+def test_odd_characters_of_a_shell_neither_break_the_verb_nor_reach_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["privacy", "export", "web:\udcff\x1b[2J/../fox"]) == 0
+    assert main(["quota", "show", "\udcff\x1b[2Jfox"]) == 1
+    assert main(["privacy", "export", "\udcff\x1b[2J"]) == 1
+
+    (name,) = [path.name for path in Path().glob("*.json")]
+    assert name.startswith("easel-web-\ufffd\ufffd[2J_.._fox-")
+    assert capsys.readouterr() == (
+        f"Everything that is kept about them is in {name}.\n",
+        "I have not seen “\ufffd\ufffd[2Jfox” here yet. They must have used me once.\n"
+        "“\ufffd\ufffd[2J” is nobody: a person is discord:ID, web:ID or slack:TEAM:ID.\n",
+    )

@@ -88,11 +88,12 @@ def test_a_traceback_is_kept(log_format: str) -> None:
     stream = start_logging(log_format)
 
     try:
-        raise LookupError("no such model")
+        raise LookupError("no such model \x1b[2J\u202e")
     except LookupError:
         log.exception("job.failed")
 
     assert "LookupError: no such model" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])

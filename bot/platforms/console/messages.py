@@ -3,6 +3,7 @@
 from typing import TextIO
 
 from bot.core.replies import STAGE_TEXTS, Progress, Reply
+from bot.core.text import clean_for_terminal
 
 _ERASE_LINE = "\r\x1b[2K"  # to the first column; erase the line (ECMA-48, EL 2)
 
@@ -19,9 +20,10 @@ class Printer:
         self._has_progress_line = False
 
     def show(self, reply: Reply) -> None:
-        """Print the difference between the terminal and a message."""
-        if reply.text != self._text:
-            self._print_words(reply.text)
+        """Print the difference between the terminal and a message, whose words may be a model's."""
+        text = clean_for_terminal(reply.text)
+        if text != self._text:
+            self._print_words(text)
         # Once words stream, they are the progress: a progress line would break the text apart.
         elif reply.progress is not None and not self._text:
             self._print_progress(reply.progress)
@@ -30,7 +32,7 @@ class Printer:
     def print_line(self, text: str) -> None:
         """Print a separate line, after the end of the current line."""
         self.end()
-        self._out.write(f"{text}\n")
+        self._out.write(f"{clean_for_terminal(text)}\n")
         self._out.flush()
 
     def end(self) -> None:
@@ -43,7 +45,7 @@ class Printer:
 
     def get_unprinted(self, text: str) -> str:
         """Return the part of a text that is not on the terminal yet."""
-        return text.removeprefix(self._text).strip()
+        return clean_for_terminal(text).removeprefix(self._text).strip()
 
     def _print_words(self, text: str) -> None:
         self._erase_progress()

@@ -11,6 +11,7 @@ from bot.core.ids import new_id
 from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import Button, MessageRef, Reply, Tone
+from bot.core.text import clean_for_terminal
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.confirmation import CONFIRM, CONFIRMATION_ACTIONS, DECLINE
 from bot.dispatch.dispatcher import Dispatcher
@@ -55,7 +56,7 @@ class ConsolePlatform:
                 reply = await self._wait_for_reply(dispatcher.handle_press(_create_press(button)))
             await self._finish(reply)
         except UserError as error:
-            self._err.write(f"{error}\n")
+            self._err.write(f"{clean_for_terminal(str(error))}\n")
             return 1
         return 0
 

@@ -309,3 +309,31 @@ async def test_a_sound_is_written_with_its_length(tmp_path: Path) -> None:
     assert console.out.getvalue() == (
         f"→ {tmp_path / 'shanty.mp3'} (1:12, 1 kB) — a WAV file, whatever its name says\n"
     )
+
+
+ODD = "a\x1b[2J\x1b]0;owned\x07 \x9b31m\x00fox\u202e \udcff\u2028 over\rwritten"
+CLEAN = "a\ufffd[2J\ufffd]0;owned\ufffd \ufffd31m\ufffdfox\ufffd \ufffd\ufffd overwritten"
+
+
+async def test_a_models_control_characters_never_reach_the_terminal(bench: ConsoleBench) -> None:
+    (bench.folder / "kept").write_bytes(PNG)
+    picture = Picture("kept", "image/png", 640, 480, ODD, f"{ODD}.png")
+    file = TextFile("a.csv", "text/csv", f"{ODD}\r\nAna")
+
+    code = await bench.run(
+        "/chat hi",
+        build_working_reply(ODD),
+        build_working_reply(f"{ODD}\r"),
+        Reply(text=f"{ODD}\r\n{ODD}", tone=Tone.DONE, pictures=(picture,), files=(file,), note=ODD),
+    )
+
+    assert code == 0
+    assert bench.out.getvalue() == (
+        f"{CLEAN}\r\n{CLEAN}\nMade {CLEAN}.png. Add --output NAME to keep it.\n{CLEAN}\r\nAna\n{CLEAN}\n"
+    )
+
+
+async def test_a_models_error_is_cleaned_for_the_terminal(bench: ConsoleBench) -> None:
+    code = await bench.run("/chat hi", Reply(text=f"The model failed: {ODD}.", tone=Tone.ERROR))
+
+    assert (code, bench.err.getvalue()) == (1, f"The model failed: {CLEAN}.\n")
