@@ -67,11 +67,12 @@ async def register(client: discord.Client, menu: Menu, *, allow_user_installs: b
 def compare_commands(known: list[Payload], wanted: list[Payload]) -> list[str]:
     """Return the names of commands that are missing, changed or superfluous at Discord."""
     before, after = _index_by_name(known), _index_by_name(wanted)
-    return sorted(key[1] for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    kept = {key for key in before.keys() & after.keys() if _strip(before[key]) == _strip(after[key])}
+    return sorted(name for _, name in (before.keys() | after.keys()) - kept)
 
 
 def _index_by_name(commands: Iterable[Payload]) -> dict[tuple[int, str], Payload]:
-    return {(int(command.get("type", 1)), str(command["name"])): _strip(command) for command in commands}
+    return {(int(command.get("type", 1)), str(command["name"])): command for command in commands}
 
 
 def _strip(command: Mapping[str, Any]) -> Payload:

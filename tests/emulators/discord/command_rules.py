@@ -1,8 +1,10 @@
 """Validates commands beyond their JSON shape: discord.com/developers/docs/interactions/application-commands."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from tests.emulators.discord.state import Json
@@ -37,6 +39,12 @@ def validate_command_set(commands: list[Json]) -> Iterator[DiscordViolation]:
             yield DiscordViolation((), "APPLICATION_COMMANDS_DUPLICATE_NAME", f"{name} appears {times} times")
     for number, command in enumerate(commands):
         yield from validate_command(command, (number,))
+
+
+@lru_cache(maxsize=16)
+def validate_command_set_text(text: str) -> tuple[DiscordViolation, ...]:
+    """Return the violations of a command set in JSON. Each start of a bot registers the same menu."""
+    return tuple(validate_command_set(json.loads(text)))
 
 
 def get_command_type(command: Json) -> int:

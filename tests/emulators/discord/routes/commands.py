@@ -1,6 +1,13 @@
 """Routes that register commands, for the whole application or for a guild."""
 
-from tests.emulators.discord.command_rules import get_command_type, validate_command, validate_command_set
+import json
+
+from tests.emulators.discord.command_rules import (
+    get_command_type,
+    validate_command,
+    validate_command_set,
+    validate_command_set_text,
+)
 from tests.emulators.discord.errors import (
     TOO_MANY_NEW_COMMANDS,
     UNKNOWN_COMMAND,
@@ -45,7 +52,7 @@ def get_command(context: DiscordRequestContext) -> RouteResponse:
 
 def replace_commands(context: DiscordRequestContext) -> RouteResponse:
     wanted: list[Json] = context.body or []
-    raise_if_invalid(list(validate_command_set(wanted)))
+    raise_if_invalid(list(validate_command_set_text(json.dumps(wanted))))
     known = {(command["type"], command["name"]): command for command in _list_registered(context)}
     kept = [
         _store_command(context, command, known.get((get_command_type(command), command["name"]))) for command in wanted
