@@ -1,5 +1,6 @@
 """Finds and opens conversations, puts the next question in its place, and renders a question for a model."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -208,7 +209,10 @@ class Conversations:
         offer = describe_tools(tools) if not is_native else NO_INSTRUCTIONS if tools else ""
         system = "\n\n".join(part for part in (system or draft.conversation.system, offer) if part)
         budget_tokens = (model.context_tokens or _DEFAULT_CONTEXT_TOKENS) - max_tokens - _TEMPLATE_TOKENS
+        schemas = build_tool_schemas(tools) if tools and is_native else []
         question_tokens, system_tokens = count_tokens(turns[-1].text), count_tokens(system)
+        if schemas:
+            system_tokens += count_tokens(json.dumps(schemas))
         if question_tokens + system_tokens > budget_tokens:
             raise _build_too_long_error(model, question_tokens, system_tokens, budget_tokens, max_tokens)
         room_tokens = budget_tokens - system_tokens - picture_tokens
@@ -216,7 +220,7 @@ class Conversations:
         # The answer to the question before told of turns that were left out then.
         before = turns[:-2]
         was_told = len(trim_turns(before, room_tokens)) < len(before)
-        native: dict[str, JSON] = {"tools": build_tool_schemas(tools)} if tools and is_native else {}
+        native: dict[str, JSON] = {"tools": schemas} if schemas else {}
         return Question(
             draft.conversation,
             {**render_turns(model, system, kept), **native},

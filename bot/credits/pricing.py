@@ -3,6 +3,7 @@
 Costs are integer micro-dollars, rounded up: backends bill fractions of a micro-dollar, and the owner must not lose.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ def measure_request(model: Model, inputs: Inputs, metric: Metric, usual_seconds:
             usual = model.usual_seconds if usual_seconds is None else usual_seconds
             return Amount(min(usual, model.max_seconds), model.max_seconds)
         case Metric.TOKEN_INPUT_COUNT:
-            size_bytes, pictures = sum(map(_count_bytes, _list_texts(inputs))), len(list_pictures(inputs))
+            size_bytes, pictures = sum(map(_count_bytes, _list_read_texts(model, inputs))), len(list_pictures(inputs))
             return Amount(
                 size_bytes / BYTES_PER_TOKEN + pictures * USUAL_PICTURE_TOKENS,
                 size_bytes + pictures * MAX_PICTURE_TOKENS,
@@ -209,6 +210,16 @@ def _parse_number(value: InputValue) -> float | None:
 
 def _count_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
+
+
+def _list_read_texts(model: Model, inputs: Inputs) -> list[str]:
+    """Return every text that a language model reads, in no order."""
+    field = get_field_name(model, "tools")
+    if field not in inputs:
+        return _list_texts(inputs)
+    # Templates write the offered tools as JSON: the names of fields and the marks between them are billed too.
+    rest = {name: value for name, value in inputs.items() if name != field}
+    return [*_list_texts(rest), json.dumps(inputs[field])]
 
 
 def _list_texts(value: object) -> list[str]:

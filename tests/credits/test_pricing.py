@@ -55,6 +55,14 @@ def test_pictures_are_estimated_by_request_and_charged_by_output() -> None:
     assert compute_cost_micros(model, {"num_outputs": 4}, RunMetrics(), BillableOutput(files=2)) == 6_000
 
 
+def test_offered_tools_are_held_as_the_json_that_templates_write() -> None:
+    tokens = [{"per": "token_input_count", "usd": "1", "units": 1_000_000}]
+    model = make_priced_model(tokens, task="chat", output="text_stream", inputs={"tools": "tools"})
+
+    # {"name": "draw"} has 16 bytes, the words of the question 3.
+    assert estimate_cost(model, {"messages": ["fox"], "tools": [{"name": "draw"}]}).max_micros == 3 + 16 + len("[]")
+
+
 def test_seconds_are_held_up_to_the_limit_and_charged_as_run() -> None:
     model = CATALOGUE.get("sdxl")
 

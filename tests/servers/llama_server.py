@@ -11,6 +11,7 @@ if __name__ == "__main__":
     settings.api_keys = [sys.argv[2]]
     settings.hostnames, settings.port = ["127.0.0.1"], 0
     settings.n_ctx, settings.n_parallel, settings.cpuparams.n_threads = 8192, 2, 1
+    settings.use_jinja = True
     server = xllamacpp.Server(settings)
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()

@@ -271,6 +271,22 @@ async def test_a_native_call_of_a_tool_draws_and_is_told_to_the_model(tmp_path: 
         assert "tools" not in chats[3]
 
 
+async def test_native_tools_take_room_in_the_context(tmp_path: Path) -> None:
+    async with open_openai_server(Flavour.VLLM) as server:
+        entries = make_chat_model().replace('messages = "messages"', 'messages = "messages"\ntools = "tools"')
+        async with open_own_bench(
+            tmp_path, make_backend(server.url, key_env="HOME_KEY") + entries + make_picture_models()
+        ) as bench:
+            # 2,900 of the 3,008 tokens beside an answer: the words of two tools are longer than the rest.
+            line = "/chat " + "狐" * 2_900
+            without = await bench.run(line)
+            await bench.run("/settings chat --tools on", MODERATOR)
+            beside = await bench.run(line)
+
+    assert without == "A short answer."
+    assert beside.startswith("Your message is too long for Talker: about 2,900 tokens, and 2,")
+
+
 def test_of_several_native_calls_in_one_reply_the_first_runs() -> None:
     def make_call(number: int, arguments: str) -> JSON:
         return {"id": f"call{number}", "function": {"name": "imagine", "arguments": arguments}}
