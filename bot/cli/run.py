@@ -4,14 +4,13 @@ import argparse
 import asyncio
 import ctypes
 import gc
-import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from bot.app import App
 from bot.cli.terminal import print_errors, print_text, wait_for_stop_signal
+from bot.core.background_tasks import lower_thread_priority
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
@@ -27,7 +26,6 @@ MakeAuthenticator = Callable[[App, WebPlatform], Authenticator]
 # all objects after 100 middle collections, so after a million new objects.
 _GC_THRESHOLDS = (1_000, 10, 100)
 _SWITCH_SECONDS = 0.0005
-_NICER = 10
 # mallopt(3): the option is -3 in malloc.h; blocks of this size and above are mapped, and unmapped when freed.
 _M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES = -3, 1024 * 1024
 
@@ -88,16 +86,10 @@ async def serve(
 def favour_event_loop() -> None:
     """Let worker threads yield to the running event loop: everybody waits for the loop, one person for a thread."""
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="worker", initializer=_lower_thread_priority))
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="worker", initializer=lower_thread_priority))
     # A thread that computes keeps the interpreter for this long after the loop asks, for 5 ms by default; the loop asks
     # after each of its writes to sockets.
     sys.setswitchinterval(_SWITCH_SECONDS)
-
-
-def _lower_thread_priority() -> None:
-    # On Linux alone priorities belong to threads.
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICER)
 
 
 def return_freed_memory() -> None:

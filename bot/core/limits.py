@@ -38,6 +38,10 @@ MAX_CONTAINER_PARTS = 100_000
 """Parts of a sound or video that are read one by one: an MP3 of 43 minutes has so many, and the rest is estimated; a
 video of a million empty boxes takes seconds otherwise."""
 
+MAX_REMOVED_PARTS = 10_000
+"""Parts of a sound or video that are removed because people may write there: recordings have some dozens, and each of
+two million empty parts in 20 MB costs a kilobyte of memory."""
+
 MAX_OUTPUT_BYTES = 256 * 1024 * 1024
 """A file of a model: a PNG of 150 million pixels of an enlarged photograph is smaller, and so is a minute of video in
 4K. It is kept on disk while it is checked, and sent in parts."""
@@ -104,7 +108,8 @@ MAX_LIVE_PREVIEW_PIXELS = 512 * 512
 """The same picture's size: previews of models are no larger."""
 
 MAX_RECIPE_BYTES = 1024 * 1024
-"""A workflow or recipe in a picture's file, unpacked: large ones have some 100 kB; a longer text is left out."""
+"""A workflow or recipe in a picture's file, unpacked, and all such texts of a file together: large ones have some
+100 kB; a longer text is left out, and 20 MB hold twenty thousand texts that each unpack to a megabyte."""
 
 MAX_ANCESTORS = 12
 """Pictures of a contact sheet: three rows of four stay readable on a phone; older ancestors are left out."""

@@ -386,10 +386,6 @@ def build_too_large_error(max_bytes: int) -> FileTooLarge:
     return FileTooLarge(f"That file is too large: at most {size}, please.")
 
 
-_MAX_DECODERS = 2
-"""Pictures of one line that are decoded at once."""
-
-
 class Line(Enum):
     """The line in which a picture waits."""
 
@@ -397,6 +393,10 @@ class Line(Enum):
     """Paid outputs of models, and their copies for a platform."""
     UPLOADS = auto()
     """Pictures that people give."""
+
+
+_MAX_DECODERS = {Line.OUTPUTS: 2, Line.UPLOADS: 1}
+"""Pictures of one line that are decoded at once: uploads have one thread."""
 
 
 class DecodingLines:
@@ -442,7 +442,7 @@ class DecodingLines:
         """Let the first pictures of both lines start while memory is left."""
         for line in Line:
             waiting = self._waiting[line]
-            while waiting and self._running[line] < _MAX_DECODERS:
+            while waiting and self._running[line] < _MAX_DECODERS[line]:
                 needed_bytes, turn = waiting[0]
                 if self._reserved_bytes + needed_bytes > self._get_bound_bytes(line):
                     return  # an upload must not take the memory that an output waits for

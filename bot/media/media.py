@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 from bot.core.backend import InputFile
+from bot.core.background_tasks import lower_thread_priority
 from bot.core.caches import RecentItems
 from bot.core.errors import (
     BackendDown,
@@ -66,6 +68,7 @@ from bot.media.recordings import check_length, measure_recording
 from bot.media.training_sets import ZIP_MIME, TrainingSet, is_zip, pack_pictures, read_zip_pictures
 
 B = TypeVar("B")
+P = ParamSpec("P")
 T = TypeVar("T")
 
 FindPath = Callable[[str], Path | None]
@@ -129,6 +132,8 @@ class Media:
         """The largest file that waits for room."""
         self._has_room = asyncio.Event()
         self._decoding = DecodingLines()
+        # Hostile pictures take seconds each: in the threads of all other work they would delay everybody's files.
+        self._upload_thread = ThreadPoolExecutor(1, thread_name_prefix="upload", initializer=lower_thread_priority)
         self._previews: RecentItems[str, CleanPicture] = RecentItems(_MAX_KEPT_PREVIEWS)
         self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
@@ -182,7 +187,7 @@ class Media:
         if style is MaskStyle.WHITE:
             return loaded[0], loaded[1], loaded[1]
         try:
-            content = await asyncio.to_thread(Path(loaded[1].path).read_bytes)
+            content = await self._run(Line.UPLOADS, Path(loaded[1].path).read_bytes)
             converted = await self._keep(content, Line.UPLOADS, convert=lambda data: convert_mask(data, style))
         except BaseException:
             self.release(loaded)
@@ -195,22 +200,27 @@ class Media:
         Raise `BadFile` for too few or too many pictures, and as `load_input` does.
         """
         pictures: dict[bytes, CleanPicture] = {}
+        taken: set[str] = set()
         for source in sources:
             async with self._taking:
                 data = await self._read_source(source)
                 contents = read_zip_pictures(data) if is_zip(data) else iter([data])
-                while (content := await asyncio.to_thread(next, contents, None)) is not None:
+                while (content := await self._run(Line.UPLOADS, next, contents, None)) is not None:
+                    # Compared before the decoding: one large picture a thousand times takes half an hour.
+                    if (sha256 := await self._run(Line.UPLOADS, compute_sha256, content)) in taken:
+                        continue
+                    taken.add(sha256)
+                    if len(taken) > MAX_TRAINING_PICTURES:
+                        raise BadFile(f"A training takes at most {MAX_TRAINING_PICTURES} pictures: give fewer, please.")
                     picture = await self._make_training_picture(content)
                     pictures[picture.data] = picture
-                    if len(pictures) > MAX_TRAINING_PICTURES:
-                        raise BadFile(f"A training takes at most {MAX_TRAINING_PICTURES} pictures: give fewer, please.")
         if len(pictures) < MIN_TRAINING_PICTURES:
             given = f"{len(pictures)} different picture{'s' if len(pictures) != 1 else ''}"
             raise BadFile(
                 f"A training needs at least {MIN_TRAINING_PICTURES} different pictures, and here are {given}. Give "
                 "more pictures, or a zip of pictures."
             )
-        packed = await asyncio.to_thread(pack_pictures, list(pictures.values()))
+        packed = await self._run(Line.UPLOADS, pack_pictures, list(pictures.values()))
         return TrainingSet(
             build_input_file(await self._save([packed], FileFacts(ZIP_MIME), Line.UPLOADS)), len(pictures)
         )
@@ -262,18 +272,19 @@ class Media:
 
         Raise `BadFile`, `UnsafeAddress` or `Unavailable` for a file that cannot be fetched or is too large.
         """
-        if isinstance(source, Link):
-            data = (await self.download(source.url)).data
-        else:
-            self._check_size(source.size_bytes)
-            data = await source.read()
-            self._check_size(len(data))
+        async with self._taking:
+            if isinstance(source, Link):
+                data = (await self.download(source.url)).data
+            else:
+                self._check_size(source.size_bytes)
+                data = await source.read()
+                self._check_size(len(data))
+            recipe = await self._run(Line.UPLOADS, find_given_recipe, data)
 
         async def read() -> bytes:
             return data
 
         name, mime = (source.name, source.mime) if isinstance(source, Attachment) else ("picture", "image/png")
-        recipe = await asyncio.to_thread(find_given_recipe, data)
         return Attachment(name, mime, len(data), read), recipe
 
     async def read_pdf(self, attachment: Attachment) -> PdfText:
@@ -459,8 +470,9 @@ class Media:
         return self._store.is_used_since(file)
 
     async def close(self) -> None:
-        """Close connections."""
+        """Close connections, and end the thread of uploads after the work at hand."""
         await self._fetcher.close()
+        self._upload_thread.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_upload(self, data: bytes, rule: InputRule) -> KeptFile:
         """Store a person's file. The bytes decide the kind. Raise `BadFile` for a kind that the rule does not name."""
@@ -474,12 +486,12 @@ class Media:
             return await self._keep(data, Line.UPLOADS, rule.max_pixels)
         facts = FileFacts(file_type.mime) if file_type is not None else FileFacts("")
         if kind in RECORDINGS and set(rule.media) & set(RECORDINGS):
-            facts = await asyncio.to_thread(measure_recording, data)
+            facts = await self._run(Line.UPLOADS, measure_recording, data)
             kind = find_kind(facts.mime)
         if kind not in rule.media:
             raise BadFile(describe_refused(data, rule.media, kind))
         check_length(facts, rule.max_seconds)
-        return await self._save(await _strip(data, facts), facts, Line.UPLOADS)
+        return await self._save(await self._strip(data, facts, Line.UPLOADS), facts, Line.UPLOADS)
 
     async def _keep(
         self,
@@ -512,7 +524,7 @@ class Media:
             if not output.accepts(kind):
                 raise ModelFailed(f"The model gave {_GIVEN[kind]} instead of {_WANTED[output]}. You were not charged.")
             if kind is not MediaKind.PICTURE:
-                return await self._save(await _strip(data, facts), facts, Line.OUTPUTS)
+                return await self._save(await self._strip(data, facts, Line.OUTPUTS), facts, Line.OUTPUTS)
             if _is_large(data):
                 large = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: clean_large(data))
                 # The pieces refer to the mapped file, which is unmapped with the last of them.
@@ -525,7 +537,7 @@ class Media:
             return await self._save([content], picture.facts, Line.OUTPUTS)
 
     async def _save(self, pieces: Pieces, facts: FileFacts, line: Line) -> KeptFile:
-        sha256 = await asyncio.to_thread(compute_sha256, *pieces)
+        sha256 = await self._run(line, compute_sha256, *pieces)
         size_bytes = sum(len(piece) for piece in pieces) if self._store.find_path(sha256) is None else 0
         if size_bytes:
             await self._wait_for_room(size_bytes, line)
@@ -568,27 +580,31 @@ class Media:
 
     async def _decode(self, estimate: Callable[[B], int], data: B, line: Line, work: Callable[[], T]) -> T:
         """Run `work` on a picture's data in a thread, once the memory for the picture is free."""
-        needed_bytes = await asyncio.to_thread(estimate, data)
+        needed_bytes = await self._run(line, estimate, data)
         async with self._decoding.reserve(line, needed_bytes):
             # A cancelled caller must not free the memory that the thread still uses.
-            return await _finish(asyncio.to_thread(work))
+            return await _finish(self._run(line, work))
 
     async def _convert_heif(self, data: bytes) -> bytes:
         """Return a phone's HEIC picture as JPEG or PNG. Raise `BadFile`."""
-        needed_bytes = await asyncio.to_thread(estimate_heif_memory_bytes, data)
+        needed_bytes = await self._run(Line.UPLOADS, estimate_heif_memory_bytes, data)
         async with self._decoding.reserve(Line.UPLOADS, needed_bytes):
-            return await _finish(asyncio.to_thread(convert_heif, data))
+            return await _finish(self._run(Line.UPLOADS, convert_heif, data))
+
+    async def _strip(self, data: bytes | mmap, facts: FileFacts, line: Line) -> Pieces:
+        """Return a sound or video without what people wrote into it, any other file as it is."""
+        if find_kind(facts.mime) not in RECORDINGS:
+            return [memoryview(data)]
+        return await self._run(line, strip_recording, data, facts.mime)
+
+    async def _run(self, line: Line, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
+        """Call a function in a thread: of people's files in a thread of their own."""
+        thread = self._upload_thread if line is Line.UPLOADS else None
+        return await asyncio.get_running_loop().run_in_executor(thread, partial(work, *arguments))
 
     def _check_size(self, size: int) -> None:
         if size > self._max_attachment_bytes:
             raise build_too_large_error(self._max_attachment_bytes)
-
-
-async def _strip(data: bytes | mmap, facts: FileFacts) -> Pieces:
-    """Return a sound or video without what people wrote into it, any other file as it is."""
-    if find_kind(facts.mime) not in RECORDINGS:
-        return [memoryview(data)]
-    return await asyncio.to_thread(strip_recording, data, facts.mime)
 
 
 async def make_no_preview(_: str) -> None:

@@ -30,6 +30,7 @@ from bot.media.stripping import (
 _KEYWORD = b"prompt"
 _HEADER_END = 8 + 25
 """The end of a PNG's signature and of its first chunk."""
+_PNG_TEXTS, _MAX_KEYWORD_BYTES = (b"tEXt", b"zTXt", b"iTXt"), 79
 _PNG_START, _JPEG_START = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
 _SOFTWARE = "Easel"
 
@@ -145,26 +146,28 @@ def _iterate_texts(data: bytes, kind: str) -> Iterator[tuple[str, str]]:
             if len(text) <= MAX_RECIPE_BYTES:
                 yield ("prompt", text.removeprefix(_COMFYUI_MARK)) if is_graph else ("parameters", text)
         return
+    left_bytes = MAX_RECIPE_BYTES
     for name, content in iterate_png_chunks(memoryview(data)):
-        if name in (b"tEXt", b"zTXt", b"iTXt") and len(content) <= MAX_RECIPE_BYTES:
-            keyword, text = _read_png_text(name, bytes(content))
-            if keyword in ("parameters", "prompt"):
-                yield keyword, text
+        keyword = bytes(content[: _MAX_KEYWORD_BYTES + 1]).partition(b"\0")[0]
+        # The keyword first: a file may hold any number of texts that unpack to a megabyte each.
+        if name in _PNG_TEXTS and keyword in (b"parameters", b"prompt") and len(content) <= left_bytes:
+            text = _read_png_text(name, bytes(content[len(keyword) + 1 :]), left_bytes)
+            left_bytes -= len(text)
+            yield keyword.decode(), text
 
 
-def _read_png_text(name: bytes, content: bytes) -> tuple[str, str]:
-    """Return keyword and text of a chunk (www.w3.org/TR/png-3, 11.3.3). Raise `ValueError` or `zlib.error`."""
-    keyword, _, rest = content.partition(b"\0")
+def _read_png_text(name: bytes, content: bytes, max_bytes: int) -> str:
+    """Return the text of a chunk (www.w3.org/TR/png-3, 11.3.3). Raise `ValueError` or `zlib.error`."""
     if name == b"tEXt":
-        return keyword.decode("latin-1"), rest.decode("latin-1")
+        return content.decode("latin-1")
     if name == b"zTXt":
-        return keyword.decode("latin-1"), _unpack(rest[1:]).decode("latin-1")
-    is_packed, (_language, _translated, text) = rest[:1] == b"\1", rest[2:].split(b"\0", 2)
-    return keyword.decode("latin-1"), (_unpack(text) if is_packed else text).decode("utf-8")
+        return _unpack(content[1:], max_bytes).decode("latin-1")
+    is_packed, (_language, _translated, text) = content[:1] == b"\1", content[2:].split(b"\0", 2)
+    return (_unpack(text, max_bytes) if is_packed else text).decode("utf-8")
 
 
-def _unpack(packed: bytes) -> bytes:
-    return zlib.decompressobj().decompress(packed, MAX_RECIPE_BYTES)
+def _unpack(packed: bytes, max_bytes: int) -> bytes:
+    return zlib.decompressobj().decompress(packed, max(1, max_bytes))  # 0 would mean no bound
 
 
 def _read_parameters(text: str) -> GivenRecipe | None:

@@ -9,8 +9,10 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count, islice
 
-from bot.core.limits import MAX_CONTAINER_PARTS
+from bot.core.file_types import find_kind
+from bot.core.limits import MAX_CONTAINER_PARTS, MAX_REMOVED_PARTS
 from bot.media.recordings import (
     CLUSTER,
     INFO,
@@ -25,6 +27,7 @@ from bot.media.recordings import (
     iterate_boxes,
     iterate_elements,
     iterate_riff_chunks,
+    make_too_many_parts_error,
 )
 from bot.media.stripping import Buffer
 
@@ -35,13 +38,19 @@ _ZEROS = memoryview(bytes(1024 * 1024))
 
 
 def strip_recording(data: Buffer, mime: str) -> list[bytes | memoryview]:
-    """Return a measured sound or video without what people wrote into it, in pieces that refer to the original."""
+    """Return a measured sound or video without what people wrote into it, in pieces that refer to the original.
+
+    Raise `BadFile` for a file of more such parts than the bound.
+    """
     view = memoryview(data)
     if mime == "audio/mpeg":  # nothing in an MP3 refers to a position
         return [view[find_mp3_sound(data) : _find_mp3_words(data)]]
     pieces: list[bytes | memoryview] = []
     position = 0
-    for start, end, content in sorted(_FINDERS[mime](data)):
+    patches = list(islice(_FINDERS[mime](data), MAX_REMOVED_PARTS + 1))
+    if len(patches) > MAX_REMOVED_PARTS:
+        raise make_too_many_parts_error(find_kind(mime).noun)
+    for start, end, content in sorted(patches):
         if start < position:  # parts that overlap
             continue
         pieces += [view[position:start], content]
@@ -100,17 +109,22 @@ _BOXES: Mapping[bytes, frozenset[bytes]] = {
 
 
 def _find_mp4_words(data: Buffer) -> Iterator[Patch]:
-    return _find_boxes_with_words(data, b"", 0, len(data))
+    return _find_boxes_with_words(data, b"", 0, len(data), count())
 
 
-def _find_boxes_with_words(data: Buffer, parent: bytes, start: int, end: int) -> Iterator[Patch]:
+def _find_boxes_with_words(
+    data: Buffer, parent: bytes, start: int, end: int, numbers: Iterator[int]
+) -> Iterator[Patch]:
+    """Look into the boxes between two positions. `numbers` counts the boxes of the whole file."""
     position = start
     for box in iterate_boxes(data, start, end):
+        if next(numbers) == MAX_CONTAINER_PARTS:
+            raise make_too_many_parts_error("recording")
         if box.name not in _BOXES[parent]:
             yield box.head + 4, box.head + 8, b"free"
             yield box.start, box.end, b""
         elif box.name in _BOXES:
-            yield from _find_boxes_with_words(data, box.name, box.start, box.end)
+            yield from _find_boxes_with_words(data, box.name, box.start, box.end, numbers)
         position = box.end
     if not parent and position < end:  # words behind the last box
         yield position, end, b""

@@ -18,6 +18,11 @@ from bot.media.stripping import Buffer
 _BROKEN = "That {noun} cannot be read: its header does not fit its content. Please save it again, and send that."
 
 
+def make_too_many_parts_error(noun: str) -> BadFile:
+    """Return the error for a sound or video of too many parts."""
+    return BadFile(f"That {noun} is made of too many parts. Please save it again, and send that.")
+
+
 def measure_recording(data: Buffer) -> FileFacts:
     """Return the facts of a sound or video.
 

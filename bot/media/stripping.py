@@ -15,7 +15,14 @@ from mmap import mmap
 from typing import TypeAlias
 
 from bot.core.errors import BadFile
-from bot.core.limits import MAX_GIF_BLOCKS, MAX_JPEG_SCANS, MAX_JPEG_SEGMENTS, MAX_PNG_CHUNKS, MAX_WEBP_CHUNKS
+from bot.core.limits import (
+    MAX_GIF_BLOCKS,
+    MAX_JPEG_SCANS,
+    MAX_JPEG_SEGMENTS,
+    MAX_PNG_CHUNKS,
+    MAX_RECIPE_BYTES,
+    MAX_WEBP_CHUNKS,
+)
 from bot.media.color_profiles import MAX_PROFILE_BYTES, clean_profile
 
 Buffer: TypeAlias = bytes | mmap
@@ -532,6 +539,8 @@ _EXIF_DIRECTORY_TAG, _USER_COMMENT_TAG, _SOFTWARE_TAG = 0x8769, 0x9286, 0x0131
 _LONG, _UNDEFINED = 4, 7
 _TEXT_TAGS = (0x010E, 0x010F, 0x0110)
 """Description, maker and model, where ComfyUI's nodes for WebP write their texts."""
+_READ_TAGS = frozenset({*_TEXT_TAGS, _USER_COMMENT_TAG, _EXIF_DIRECTORY_TAG})
+_MAX_EXIF_TEXT_BYTES = 2 * MAX_RECIPE_BYTES
 _UNICODE = b"UNICODE\x00"
 
 
@@ -575,7 +584,9 @@ def _read_exif_directory(exif: bytes, order: str, directory: int) -> dict[int, b
         at = directory + 2 + 12 * entry
         tag, kind, length, value = struct.unpack_from(f"{order}HHII", exif, at)
         size = length * (4 if kind == _LONG else 1)
-        values.setdefault(tag, exif[at + 8 : at + 8 + size] if size <= 4 else exif[value : value + size])
+        # A chunk of 20 MB may have hundreds of entries that each name the whole chunk.
+        if tag in _READ_TAGS and size <= _MAX_EXIF_TEXT_BYTES:
+            values.setdefault(tag, exif[at + 8 : at + 8 + size] if size <= 4 else exif[value : value + size])
     return values
 
 

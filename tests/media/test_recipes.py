@@ -1,7 +1,10 @@
 """Recipes in files: ComfyUI's workflow is kept when wanted; recipes of given files are read, not kept."""
 
+import asyncio
 import io
 import json
+import struct
+import tracemalloc
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,10 +14,11 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from bot.core.limits import MAX_RECIPE_BYTES
+from bot.core.invocations import Attachment
+from bot.core.limits import MAX_RECIPE_BYTES, MAX_UPLOADS_IN_MEMORY
 from bot.media.media import Media
 from bot.media.recipes import GivenRecipe, find_given_recipe, load_with_recipe, write_recipe
-from bot.media.stripping import make_png_chunk
+from bot.media.stripping import add_webp_exif, make_png_chunk
 from tests.bench import make_attachment
 from tests.media.pictures import encode_picture, open_picture
 
@@ -128,10 +132,15 @@ def test_the_recipe_of_a_given_file_is_read(data: bytes, expected: GivenRecipe) 
         make_text_picture((b"iTXt", b"parameters\0\1")),
         make_text_picture((b"iTXt", b"parameters\0\1\0\0\0no zlib")),
         make_picture(parameters="x" * MAX_RECIPE_BYTES + "\nSteps: 5"),
+        # The texts of a file are bounded together: each of 20,000 unpacks to a megabyte.
+        make_text_picture(
+            (b"zTXt", b"prompt\0\0" + zlib.compress(b" " * MAX_RECIPE_BYTES)),
+            (b"zTXt", b"parameters\0\0" + zlib.compress(A1111.encode())),
+        ),
         encode_with_exif("JPEG", {0x010E: "a boat"}, b"UNICODE\0\xd8"),
         make_picture()[:60],
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_hostile_files_and_files_without_a_recipe_give_none(data: bytes) -> None:
     assert find_given_recipe(data) is None
@@ -189,3 +198,38 @@ def test_numbers_out_of_their_form_are_left_out() -> None:
     text = "a fox\nSteps: many, CFG scale: 1e99, Seed: -1, Model: " + "m" * 300
 
     assert find_given_recipe(make_picture(parameters=text)) == GivenRecipe("a fox", model="m" * 80)
+
+
+def test_entries_of_exif_that_each_name_the_whole_chunk_take_no_memory() -> None:
+    entries = b"".join(struct.pack(">HHII", 0xC000 + n, 2, 4 << 20, 0) for n in range(400))
+    exif = b"MM\0*\0\0\0\x08" + struct.pack(">H", 400) + entries + bytes(4 << 20)
+    picture = add_webp_exif(encode_with_exif("WEBP", {0x010E: "a boat"}, b""), exif)
+    tracemalloc.start()
+
+    found = find_given_recipe(picture)
+
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (found, peak_bytes < 8 * len(picture)) == (None, True)
+
+
+async def test_given_files_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    media, is_open, readers = Media(tmp_path), asyncio.Event(), []
+
+    async def read() -> bytes:
+        readers.append(1)
+        await is_open.wait()
+        return make_picture()
+
+    tasks = [
+        asyncio.create_task(media.read_recipe(Attachment("a.png", "image/png", 100, read)))
+        for _ in range(MAX_UPLOADS_IN_MEMORY + 3)
+    ]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    read_at_once = len(readers)
+    is_open.set()
+    await asyncio.gather(*tasks)
+    await media.close()
+
+    assert (read_at_once, len(readers)) == (MAX_UPLOADS_IN_MEMORY, MAX_UPLOADS_IN_MEMORY + 3)

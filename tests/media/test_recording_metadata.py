@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.errors import BadFile
 from bot.core.file_types import RECORDINGS as RECORDING_KINDS
 from bot.core.invocations import Attachment
 from bot.core.models import InputRule, OutputKind
@@ -135,3 +136,23 @@ async def test_given_and_made_recordings_are_kept_without_words(tmp_path: Path, 
     assert given.sha256 == made.sha256
     assert SECRET not in given.path.read_bytes()
     assert given.duration_seconds == 1
+
+
+SOUND_MOVIE = make_mp4(1.0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        SOUND_MOVIE + make_box(b"moov", make_box(b"abcd") * 3_000) * 2,
+        SOUND_MOVIE + make_box(b"moov", make_box(b"mvhd") * 60_000) * 2,
+        make_wav(1.0) + b"junk\x00\x00\x00\x00" * 6_000,
+    ],
+    ids=["boxes with words", "boxes", "chunks"],
+)
+def test_a_recording_of_too_many_parts_is_refused(data: bytes) -> None:
+    """Two million parts of 8 bytes took 1.6 GB."""
+    facts = measure_recording(data)
+
+    with pytest.raises(BadFile, match="is made of too many parts"):
+        strip_recording(data, facts.mime)

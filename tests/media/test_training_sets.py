@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import BadFile
-from bot.core.limits import MAX_TRAINING_PICTURE_BYTES, MAX_ZIP_ENTRIES
+from bot.core.limits import MAX_TRAINING_PICTURE_BYTES, MAX_TRAINING_PICTURES, MAX_ZIP_ENTRIES
 from bot.media.media import Media
 from bot.media.training_sets import read_zip_pictures
 from tests.bench import make_attachment
 from tests.fakes.backend import make_png
 from tests.media.pictures import SECRET, encode_picture, make_exif
-from tests.media.zips import COLORS, make_bomb, make_directory_bomb, make_picture_zip, make_zip
+from tests.media.zips import COLORS, make_bomb, make_directory_bomb, make_picture_zip, make_zip, repeat_entry
 
 PICTURE = make_png()
 
@@ -71,4 +71,19 @@ async def test_a_set_is_one_zip_of_clean_small_pictures(tmp_path: Path) -> None:
         assert all(entry.file_size <= MAX_TRAINING_PICTURE_BYTES for entry in archive.infolist())
     again = await media.load_training_set([make_attachment(content)])
     assert again.picture_count == 5
+    await media.close()
+
+
+async def test_each_file_of_a_zip_is_decoded_once_and_forty_at_most(tmp_path: Path) -> None:
+    """A large picture takes a second: a thousand of them hold up everybody's pictures for a quarter of an hour."""
+    media = Media(tmp_path)
+    copies = repeat_entry(make_zip({"fox.png": PICTURE}), 300)
+    # The same pixels in different files.
+    files = {f"{n}.jpg": encode_picture("JPEG", (8, 8), comment=str(n)) for n in range(MAX_TRAINING_PICTURES + 1)}
+
+    taken = await media.load_training_set([make_attachment(copies), make_attachment(make_picture_zip(4))])
+    with pytest.raises(BadFile, match="at most 40 pictures"):
+        await media.load_training_set([make_attachment(make_zip(files))])
+
+    assert taken.picture_count == 5
     await media.close()

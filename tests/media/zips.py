@@ -31,7 +31,11 @@ def make_bomb() -> bytes:
 
 def make_directory_bomb(copies: int, size_bytes: int) -> bytes:
     """Return a zip whose directory names one large picture many times."""
-    packed = make_zip({"fox.png": make_png(32, 32) + bytes(size_bytes)})
+    return repeat_entry(make_zip({"fox.png": make_png(32, 32) + bytes(size_bytes)}), copies)
+
+
+def repeat_entry(packed: bytes, copies: int) -> bytes:
+    """Return a zip of one file whose directory names the file many times."""
     start, end = packed.index(b"PK\x01\x02"), packed.index(b"PK\x05\x06")
     directory = packed[start:end] * copies
     record = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, copies, copies, len(directory), start, 0)
