@@ -1,4 +1,4 @@
-"""HTTP to a server of a table `[backends.NAME]`: the key stays at the server's origin, and replies have a size."""
+"""The owner's servers (tables `[backends.NAME]`): HTTP whose key stays at the origin and whose replies have a size."""
 
 import asyncio
 import json
@@ -198,6 +198,29 @@ class ServerApi:
         if has_arrived:
             return RunLost(f"{self.service} took the request and never answered.")
         return BackendDown(f"{self.service} cannot be reached right now. Try again in a minute.")
+
+
+class ServerBackend:
+    """The part of a `Backend` that all servers of the owner share: the name, and the refusal while a server is away."""
+
+    def __init__(self, config: BackendConfig, api: ServerApi) -> None:
+        self.config = config
+        self.name = config.name
+        self._circuit_breaker = api.circuit_breaker
+
+    def admit(self) -> None:
+        """Raise `BackendDown` while the server is away, except for one request at a time that probes."""
+        self._circuit_breaker.admit()
+
+    def check(self) -> None:
+        """Raise `BackendDown` while the server is away."""
+        self._circuit_breaker.check()
+
+    @asynccontextmanager
+    async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
+        """Raise `BackendDown` while the server is away. Servers queue by themselves, and `at_once` keeps their pace."""
+        self._circuit_breaker.raise_if_open()
+        yield
 
 
 def _create_context(url: str) -> ssl.SSLContext:

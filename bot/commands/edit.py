@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, UserError
 from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.models import ASPECTS, OUTPAINTS, Model, Task
 from bot.core.replies import Reply
 from bot.credits.pricing import estimate_cost
@@ -17,7 +18,7 @@ NO_OUTPAINT = "none"
 class Edit(Command):
     """Change a picture by words, alone or with further pictures as references."""
 
-    prompt: str = option("What should change?", max_length=1500, words=True)
+    prompt: str = option("What should change?", max_length=MAX_PROMPT_CHARACTERS, words=True)
     images: tuple[Attachment | Link, ...] = option("Which picture?", name="image", max_files=MAX_PICTURES)
     mask: Attachment | Link | None = option("A mask of the same size, white where it may change?", default=None)
     outpaint: str = option("Grow the picture on which side?", default=NO_OUTPAINT, choices=(NO_OUTPAINT, *OUTPAINTS))

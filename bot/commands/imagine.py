@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.limits import MAX_BATCH_PICTURES
+from bot.core.limits import MAX_BATCH_PICTURES, MAX_PROMPT_CHARACTERS
 from bot.core.models import Model, Task
 from bot.core.replies import Reply
 from bot.dispatch.declaration import MAX_PICTURES, Services, command, option
@@ -22,7 +22,7 @@ USUAL_TOLERANCE = 2
 class Imagine(PictureOptions):
     """Draw pictures from words."""
 
-    prompt: str = option("What should the picture show?", max_length=1500, words=True)
+    prompt: str = option("What should the picture show?", max_length=MAX_PROMPT_CHARACTERS, words=True)
     images: tuple[Attachment | Link, ...] = option(
         "A picture to start from, or references?", default=(), name="image", max_files=MAX_PICTURES
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from bot.core.backend import InputValue
 from bot.core.errors import BadFile, UserError
 from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.models import Model, Task
 from bot.core.replies import Button, Reply
 from bot.credits.pricing import estimate_cost
@@ -15,10 +16,7 @@ from bot.dispatch.declaration import Command, OptionValue, Services, command, op
 from bot.media.recipes import GivenRecipe
 from bot.streaming.safety import sanitize_text
 
-_MAX_PROMPT_CHARACTERS = 1_500
-"""The longest prompt of /imagine."""
-
-_TOO_LONG = f"/imagine takes {_MAX_PROMPT_CHARACTERS:,} characters: the buttons draw without what follows the “…”."
+_TOO_LONG = f"/imagine takes {MAX_PROMPT_CHARACTERS:,} characters: the buttons draw without what follows the “…”."
 _NO_RECIPE = (
     "That file does not say how it was made: chats and screenshots drop the recipe. Give the PNG, JPEG or WebP as "
     "A1111, ComfyUI or this bot saved it."
@@ -65,9 +63,9 @@ def _simplify(name: str) -> str:
 
 def _list_options(services: Services, model: Model, recipe: GivenRecipe) -> dict[str, OptionValue]:
     """Return the options of /imagine in a recipe, as far as the model takes them."""
-    options: dict[str, OptionValue] = {"prompt": recipe.prompt[:_MAX_PROMPT_CHARACTERS]}
+    options: dict[str, OptionValue] = {"prompt": recipe.prompt[:MAX_PROMPT_CHARACTERS]}
     wished = {
-        "negative": recipe.negative[:_MAX_PROMPT_CHARACTERS] or None,
+        "negative": recipe.negative[:MAX_PROMPT_CHARACTERS] or None,
         "seed": recipe.seed,
         "steps": recipe.steps,
         "guidance": recipe.guidance,
@@ -104,7 +102,7 @@ def _describe(recipe: GivenRecipe, instead: str) -> str:
     lines = [
         f"The file says: “{_cut(recipe.prompt)}”",
         f"Not: “{_cut(recipe.negative)}”" if recipe.negative else "",
-        _TOO_LONG if max(len(recipe.prompt), len(recipe.negative)) > _MAX_PROMPT_CHARACTERS else "",
+        _TOO_LONG if max(len(recipe.prompt), len(recipe.negative)) > MAX_PROMPT_CHARACTERS else "",
         " · ".join(filter(None, settings)),
         f"{recipe.model} is not on offer here: {instead} would draw." if recipe.model and instead else "",
     ]
@@ -112,4 +110,4 @@ def _describe(recipe: GivenRecipe, instead: str) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _MAX_PROMPT_CHARACTERS else f"{text[:_MAX_PROMPT_CHARACTERS]}…"
+    return text if len(text) <= MAX_PROMPT_CHARACTERS else f"{text[:MAX_PROMPT_CHARACTERS]}…"

@@ -3,6 +3,7 @@
 from bot.core.backend import InputValue
 from bot.core.file_types import RECORDINGS
 from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.models import Model, Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option, values_for
 
@@ -57,7 +58,7 @@ def _choose_for_length(services: Services, preferred: Model, characters: int) ->
 class Music(Command):
     """Make music from words."""
 
-    prompt: str = option("What should it sound like?", max_length=1500, words=True)
+    prompt: str = option("What should it sound like?", max_length=MAX_PROMPT_CHARACTERS, words=True)
     lyrics: str | None = option("Which words should be sung?", default=None, max_length=3000)
     duration: int | None = option(
         "How many seconds?", default=None, minimum=1, maximum=600, autocomplete=values_for(Task.MUSIC, "duration")

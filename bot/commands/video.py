@@ -4,6 +4,7 @@ from bot.core.backend import InputFile, InputValue, list_input_files
 from bot.core.errors import BadOption
 from bot.core.file_types import MediaKind
 from bot.core.invocations import Attachment, Invocation, Link
+from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.models import ASPECTS, Model, Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option, values_for
 
@@ -15,7 +16,7 @@ STILL_PROMPT = "natural movement, the camera comes slowly nearer"
 class Video(Command):
     """Make a short video from words, a picture, or both."""
 
-    prompt: str = option("What should happen?", default="", max_length=1500, words=True)
+    prompt: str = option("What should happen?", default="", max_length=MAX_PROMPT_CHARACTERS, words=True)
     image: Attachment | Link | None = option("Which picture should it begin with?", default=None)
     last: Attachment | Link | None = option("Which picture should it end with?", default=None)
     duration: int | None = option(
@@ -35,7 +36,7 @@ class Video(Command):
     sound: bool | None = option("With sound? It may cost more.", default=None)
     audio: Attachment | Link | None = option("Which sound should it follow?", default=None, media=(MediaKind.AUDIO,))
     video: Attachment | Link | None = option("Which video should change?", default=None, media=(MediaKind.VIDEO,))
-    negative: str | None = option("What should it not show?", default=None, max_length=1500)
+    negative: str | None = option("What should it not show?", default=None, max_length=MAX_PROMPT_CHARACTERS)
     seed: int | None = option("Which seed? The same seed gives the same again.", default=None, minimum=0)
     model: str = option("Which model should make it?", default="", autocomplete=models_for(Task.VIDEO))
 

@@ -60,7 +60,14 @@ class EaselError(Exception):
 
 
 class UserError(EaselError):
-    """An error that a user can act on. `str(error)` is the reply: one or two sentences."""
+    """An error that a user can act on. `str(error)` is the reply: one or two sentences.
+
+    `moderator_text` is the reply to a moderator where users are sent to a moderator; empty where one text suits all.
+    """
+
+    def __init__(self, text: str, *, moderator_text: str = "") -> None:
+        super().__init__(text)
+        self.moderator_text = moderator_text
 
 
 class BadOption(UserError):
@@ -108,13 +115,15 @@ class UnsafeAddress(UserError):
 class InsufficientFunds(UserError):
     """The maximum cost of a job is not available. `available_micros` is the maximum that a job may cost now."""
 
-    def __init__(self, text: str, *, available_micros: int) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, available_micros: int, moderator_text: str = "") -> None:
+        super().__init__(text, moderator_text=moderator_text)
         self.available_micros = available_micros
 
     def suggest(self, sentence: str) -> None:
         """Add a sentence with an alternative that the user can afford."""
         self.args = (f"{self} {sentence}",)
+        if self.moderator_text:
+            self.moderator_text = f"{self.moderator_text} {sentence}"
 
 
 class OutOfCredits(InsufficientFunds):
@@ -122,8 +131,14 @@ class OutOfCredits(InsufficientFunds):
 
     def __init__(self, *, missing: str, refill_time: str, available_micros: int) -> None:
         """`missing` is "3 credits"; `refill_time` is empty where waiting for the refill does not help."""
-        refill = f" They refill {refill_time}." if refill_time else " Ask a moderator for more."
-        super().__init__(f"You are {missing} short.{refill}", available_micros=available_micros)
+        refill = f"They refill {refill_time}." if refill_time else "Ask a moderator for more."
+        super().__init__(
+            f"You are {missing} short. {refill}",
+            available_micros=available_micros,
+            moderator_text=""
+            if refill_time
+            else f"You are {missing} short. /quota grant gives more.",
+        )
 
 
 class BudgetExceeded(InsufficientFunds):
@@ -131,14 +146,16 @@ class BudgetExceeded(InsufficientFunds):
 
     def __init__(self, *, budget_name: str, missing: str, refill_time: str, available_micros: int) -> None:
         """`missing` is "3 credits"; `refill_time` is empty where even the full budget would not cover the cost."""
+        fact = f"{budget_name} has no room for this: {missing} short."
         advice = (
             f"It refills {refill_time}."
             if refill_time
             else "Even all of it would not do: ask a moderator, or for something smaller."
         )
         super().__init__(
-            f"{budget_name} has no room for this: {missing} short. {advice}",
+            f"{fact} {advice}",
             available_micros=available_micros,
+            moderator_text="" if refill_time else f"{fact} /quota set and /quota budget set raise limits.",
         )
 
 

@@ -178,6 +178,10 @@ TOKEN_GUESS_SECONDS = 3.0
 
 # Text
 
+MAX_PROMPT_CHARACTERS = 1_500
+"""Characters of words about a picture, film or piece of music: models read some 500 tokens, and the reply quotes all
+words within one message of Discord."""
+
 MAX_ANSWER_CHARACTERS = 100_000
 """Characters of a model's answer: fifty messages on Discord. The reply says how many are left out."""
 

@@ -219,4 +219,5 @@ async def check_failed_runs(
     if account is None or account.spent_micros < max(limits.failed_runs_day_micros, 1):
         return
     cost, end = formatter.format(account.spent_micros), format_weekday(get_next_day_start(now), limits.time_zone)
-    raise LimitReached(f"Your failed runs cost {cost} credits today: wait until {end}, or ask a moderator.")
+    fact = f"Your failed runs cost {cost} credits today: wait until {end}"
+    raise LimitReached(f"{fact}, or ask a moderator.", moderator_text=f"{fact}, or forgive them with /quota reset.")

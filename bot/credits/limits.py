@@ -223,7 +223,10 @@ async def check_rate(tx: Transaction, user: User, limits: UserLimits, now: datet
 def build_pace_error(per_minute: int, wait_seconds: float) -> LimitReached:
     """Return the error for an ask beyond the pace; a pace of 0 admits nothing."""
     if per_minute == 0:
-        return LimitReached("You may not run anything here at the moment. Ask a moderator.")
+        fact = "You may not run anything here at the moment."
+        return LimitReached(
+            f"{fact} Ask a moderator.", moderator_text=f"{fact} /quota set with your name raises the pace."
+        )
     often = "once" if per_minute == 1 else f"{per_minute} times"
     return LimitReached(f"You may ask {often} a minute. Try again in {ceil(wait_seconds)} s.")
 

@@ -15,7 +15,7 @@ from bot.core.errors import (
     new_reference,
 )
 from bot.core.invocations import Attachment, Invocation
-from bot.core.people import User
+from bot.core.people import Rank, User
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch import confirmation
 from bot.dispatch.button_actions import ButtonActions, ButtonPress
@@ -195,6 +195,8 @@ class Dispatcher:
                 # A forged payload may name any action: record "button" alone, to keep the audit short.
                 recorded = action if action.startswith("/") else action.partition(" ")[0]
                 await self.services.moderation.record_refusal(user, recorded)
+            if error.moderator_text and await self.authorizer.get_rank(user) >= Rank.MODERATOR:
+                return format_error(UserError(error.moderator_text))
             return format_error(error)
         except Exception as error:  # the only place that words unexpected errors: a platform shows each reply
             reference = error.reference if isinstance(error, InternalError) else new_reference()

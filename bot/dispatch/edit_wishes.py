@@ -6,7 +6,8 @@ Everything else said about a picture is talk: a wish is only what can hardly be 
 import re
 from dataclasses import dataclass
 
-MAX_WISH_CHARACTERS = 1_500
+from bot.core.limits import MAX_PROMPT_CHARACTERS
+
 MAX_UNDO_CHARACTERS = 80
 
 _LEAD = r"(?:(?:now|please|and|then|ok|okay|but|nice|great|can you|could you|would you)[,!]? )*"
@@ -40,7 +41,7 @@ class EditWish:
 def find_edit_wish(text: str) -> EditWish | None:
     """Return the change that a text about a picture asks for, None for talk."""
     text, n = text.strip(), 1
-    if len(text) > MAX_WISH_CHARACTERS:
+    if len(text) > MAX_PROMPT_CHARACTERS:
         return None
     choice = _CHOICE.fullmatch(text)
     if choice is not None:

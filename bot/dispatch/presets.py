@@ -8,7 +8,7 @@ from bot.catalogue.catalogue import Catalogue
 from bot.core.errors import BadOption, RequestRefused, UnknownName, UserError
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
-from bot.core.limits import MAX_PRESETS
+from bot.core.limits import MAX_PRESETS, MAX_PROMPT_CHARACTERS
 from bot.core.models import ASPECTS, Task
 from bot.core.people import PersonKey, User
 from bot.dispatch.declaration import (
@@ -50,7 +50,7 @@ class PictureOptions(Command):
         autocomplete=values_for(Task.IMAGINE, "resolution"),
     )
     seed: int | None = option("Which seed? The same seed draws the same again.", default=None, minimum=0)
-    negative: str | None = option("What should it not show?", default=None, max_length=1500)
+    negative: str | None = option("What should it not show?", default=None, max_length=MAX_PROMPT_CHARACTERS)
     steps: int | None = option("How many steps?", default=None, minimum=1, maximum=100)
     guidance: float | None = option("How closely should it follow the words?", default=None, minimum=0, maximum=50)
     scheduler: str | None = option(

@@ -1,8 +1,8 @@
 """A1111 and Forge as a `Backend`: the request is the run, and progress and stop are safe for a sole client only."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from bot.backends.a1111.client import A1111Client, A1111Progress
@@ -22,6 +22,7 @@ from bot.backends.a1111.requests import (
 from bot.backends.input_files import read_input_file
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure
+from bot.backends.server import ServerBackend
 from bot.core.backend import (
     BackendConfig,
     InputFile,
@@ -53,16 +54,15 @@ _MAX_REMEMBERED_STOPS = 1_000
 _JPEG = b"\xff\xd8"
 
 
-class A1111Backend:
+class A1111Backend(ServerBackend):
     """Runs txt2img, img2img, upscalers and interrogators of one server."""
 
     finds_runs = False
 
     def __init__(self, config: BackendConfig, clock: Clock, public_url: str | None = None) -> None:
         """Take no public address: the server sends no webhooks."""
-        self.config = config
-        self.name = config.name
         self._client = A1111Client(config, clock)
+        super().__init__(config, self._client.api)
         self._clock = clock
         self._runs = OwnedRuns(config.name, clock)
         self._stopped: RecentItems[str, None] = RecentItems(_MAX_REMEMBERED_STOPS)
@@ -71,20 +71,6 @@ class A1111Backend:
     def is_sole_client(self) -> bool:
         """Whether progress and interrupt mean our own run: both belong to the run in the server's lock."""
         return self.config.at_once == 1
-
-    def admit(self) -> None:
-        """Raise `BackendDown` while the server is away, except for one request at a time that probes."""
-        self._client.api.circuit_breaker.admit()
-
-    def check(self) -> None:
-        """Raise `BackendDown` while the server is away."""
-        self._client.api.circuit_breaker.check()
-
-    @asynccontextmanager
-    async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
-        """Raise `BackendDown` while the server is away. The server queues, and never refuses for want of a place."""
-        self._client.api.circuit_breaker.raise_if_open()
-        yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         """Turn pictures into base64. Raise `InputRefused` for a missing checkpoint or upscaler."""

@@ -12,6 +12,7 @@ from bot.backends.cog_schema import CogSchema
 from bot.backends.input_files import make_data_url, read_input_file
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure
+from bot.backends.server import ServerBackend
 from bot.core.backend import (
     BackendConfig,
     InputFile,
@@ -49,14 +50,13 @@ _FILE_KINDS = {FieldKind.FILE, FieldKind.FILES}
 _MAX_REMEMBERED_LOST_RUNS = 1_000
 
 
-class CogBackend:
+class CogBackend(ServerBackend):
     """Runs the model of a Cog server. A run lives as long as the connection of its create."""
 
     def __init__(self, config: BackendConfig, clock: Clock, public_url: str | None = None) -> None:
         """Take no public address: the output comes in the reply to the create, and a lost webhook would lose it."""
-        self.config = config
-        self.name = config.name
         self._client = CogClient(config, clock)
+        super().__init__(config, self._client.api)
         self._clock = clock
         self._runs = OwnedRuns(config.name, clock)
         self._creating = asyncio.Lock()
@@ -67,19 +67,10 @@ class CogBackend:
         """Return whether a broken create may be sent again: a run ends within a second after the connection."""
         return self.config.lost_runs is LostRuns.REFUND
 
-    def admit(self) -> None:
-        """Raise `BackendDown` while the server is away, except for one request at a time that probes."""
-        self._client.api.circuit_breaker.admit()
-
-    def check(self) -> None:
-        """Raise `BackendDown` while the server is away."""
-        self._client.api.circuit_breaker.check()
-
     @asynccontextmanager
     async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
         """Wait until the server has a free slot. Raise `BackendDown` for an absent, broken or stuck server."""
-        self._client.api.circuit_breaker.raise_if_open()
-        async with self._creating:
+        async with super().slot_for_create(is_retry=is_retry), self._creating:
             await self._wait_until_free()
             yield
 

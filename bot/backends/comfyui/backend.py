@@ -4,8 +4,7 @@ import asyncio
 import logging
 import mimetypes
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
 
 from bot.backends.comfyui.client import ComfyUIClient, make_prompt_id
@@ -14,6 +13,7 @@ from bot.backends.comfyui.models import read_schema
 from bot.backends.comfyui.outputs import ComfyUIRun
 from bot.backends.comfyui.watching import LOOK_SECONDS, ComfyUIWatcher
 from bot.backends.input_files import read_input_file
+from bot.backends.server import ServerBackend
 from bot.core.backend import (
     BackendConfig,
     InputFile,
@@ -49,7 +49,7 @@ _MAX_SEED = 2**31
 _MAX_REMEMBERED_CANCELS = 1_000
 
 
-class ComfyUIBackend:
+class ComfyUIBackend(ServerBackend):
     """Runs workflows on one server, under our own ids: an unclear create is looked up, never repeated blindly."""
 
     finds_runs = True
@@ -57,29 +57,11 @@ class ComfyUIBackend:
     def __init__(
         self, config: BackendConfig, clock: Clock, public_url: str | None = None, *, look_seconds: float = LOOK_SECONDS
     ) -> None:
-        self.config = config
         self.client = ComfyUIClient(config, clock)
+        super().__init__(config, self.client.api)
         self._clock = clock
         self._look_seconds = look_seconds
         self._cancelled: RecentItems[str, bool] = RecentItems(_MAX_REMEMBERED_CANCELS)
-
-    @property
-    def name(self) -> str:
-        return self.config.name
-
-    def admit(self) -> None:
-        """Raise `BackendDown` while the server is away, except for one request at a time that probes."""
-        self.client.api.circuit_breaker.admit()
-
-    def check(self) -> None:
-        """Raise `BackendDown` while the server is away."""
-        self.client.api.circuit_breaker.check()
-
-    @asynccontextmanager
-    async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
-        """Let every create through: the server has a queue of its own."""
-        self.client.api.circuit_breaker.raise_if_open()
-        yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         """Upload files, and draw a seed for each sampler that the entry leaves alone: equal graphs run nothing."""

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime
 
 import httpx
@@ -21,7 +21,7 @@ from bot.backends.openai.pictures import stream_pictures
 from bot.backends.openai.sound import read_speech, read_transcript
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure, is_transient
-from bot.backends.server import ServerApi
+from bot.backends.server import ServerApi, ServerBackend
 from bot.core.backend import BackendConfig, Inputs, RunEvent, RunPending, RunSnapshot
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendRefusedToken, ModelFailed, PredictionGone
@@ -33,31 +33,16 @@ _CONNECT_SECONDS = 5.0
 ReadResponse = Callable[[ServerApi, httpx.Response], AsyncGenerator[RunEvent, None]]
 
 
-class OpenAIBackend:
+class OpenAIBackend(ServerBackend):
     """Runs models of one server."""
 
     finds_runs = False
 
     def __init__(self, config: BackendConfig, clock: Clock, public_url: str | None = None) -> None:
         """`public_url` is not needed: these servers call nobody."""
-        self.name = config.name
-        self.config = config
         self.api = ServerApi(config, clock)
+        super().__init__(config, self.api)
         self._runs = OwnedRuns(config.name, clock)
-
-    def admit(self) -> None:
-        """Raise `BackendDown` while the server is away, except for one request at a time that probes."""
-        self.api.circuit_breaker.admit()
-
-    def check(self) -> None:
-        """Raise `BackendDown` while the server is away."""
-        self.api.circuit_breaker.check()
-
-    @asynccontextmanager
-    async def slot_for_create(self, *, is_retry: bool = False) -> AsyncIterator[None]:
-        """Let each create pass: `at_once` of the table keeps the server's pace. Raise `BackendDown` while away."""
-        self.api.circuit_breaker.raise_if_open()
-        yield
 
     async def prepare(self, model: Model, inputs: Inputs) -> dict[str, JSON]:
         """Return the inputs with the paths of files, which `submit` reads."""
