@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.conversations.tools import hide_call
 from bot.core.backend import RunEnded, RunEvent, RunPending, RunPreview, RunProgress, RunSnapshot, RunStarted, TextDelta
-from bot.core.background_tasks import first_completed
+from bot.core.background_tasks import BackgroundTasks, first_completed
 from bot.core.errors import BackendBusy, BackendDown, BadFile, PredictionGone
 from bot.core.limits import MAX_ANSWER_CHARACTERS
 from bot.core.models import OutputKind
@@ -41,6 +41,8 @@ class _RunView:
 
     watched_since: float
     """On the monotonic clock."""
+    helpers: BackgroundTasks = field(default_factory=lambda: BackgroundTasks("watch"))
+    """Tasks beside the events, which end with the watch."""
     is_starting: bool = False
     has_begun: bool = False
     percent: int | None = None
@@ -59,18 +61,12 @@ class _RunView:
 async def watch_run(work: Work, backend_id: str) -> RunSnapshot:
     """Follow a run and return the final snapshot. Raise a `BackendError` if the backend has no answer any more."""
     view = _RunView(watched_since=work.services.clock.monotonic())
-    helpers = [
-        asyncio.create_task(_cancel_when_requested(work, backend_id)),
-        asyncio.create_task(_refresh_elapsed_time(work, view)),
-    ]
+    view.helpers.spawn(_cancel_when_requested(work, backend_id), "cancellation")
+    view.helpers.spawn(_refresh_elapsed_time(work, view), "elapsed time")
     try:
         return await _listen(work, backend_id, view)
     finally:
-        if view.preview_task is not None:
-            helpers.append(view.preview_task)
-        for helper in helpers:
-            helper.cancel()
-        await asyncio.gather(*helpers, return_exceptions=True)
+        await view.helpers.cancel()
 
 
 async def _listen(work: Work, backend_id: str, view: _RunView) -> RunSnapshot:
@@ -139,7 +135,7 @@ def _take_preview(work: Work, view: _RunView, data: bytes) -> None:
         return
     view.next_preview_at = now + PREVIEW_SECONDS
     # Beside the events: a preview that waits for memory must not delay the end of the run.
-    view.preview_task = asyncio.create_task(_show_preview(work, view, data))
+    view.preview_task = view.helpers.spawn(_show_preview(work, view, data), "preview")
 
 
 async def _show_preview(work: Work, view: _RunView, data: bytes) -> None:

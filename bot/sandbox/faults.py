@@ -4,12 +4,12 @@ docs/sandbox.md has the table of all faults; a test compares the table with `Fau
 (`fault:slow=3`): seconds of the sandbox's clock, independent of its speed, or the number of refusals for `storm`."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from bot.core.caches import RecentItems
 from bot.sandbox.problems import make_insufficient_credit, make_low_credit_throttled, make_server_error, make_throttled
 
 _USER_TURN = re.compile(r"<\|start_header_id\|>user<\|end_header_id\|>\s*(.*?)(?:<\|eot_id\|>|\Z)", re.DOTALL)
@@ -113,7 +113,7 @@ class FaultPlan:
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
-        self._refused: OrderedDict[str, int] = OrderedDict()
+        self._refused: RecentItems[str, int] = RecentItems(_SEEN_AT_MOST)
 
     def arm(self, fault: SandboxFault, model: str | None = None, times: int = 1) -> None:
         """Order `fault` for the next `times` predictions (of `model`, given as owner/name)."""
@@ -145,8 +145,6 @@ class FaultPlan:
         if refused >= (fault.magnitude if fault.kind is FaultKind.STORM else 1):
             return True
         self._refused[fingerprint] = refused + 1
-        if len(self._refused) > _SEEN_AT_MOST:
-            self._refused.popitem(last=False)
         return False
 
 

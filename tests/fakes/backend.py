@@ -188,6 +188,8 @@ class ScriptedBackend:
         """The words of the next runs of chat models, in order; after them the script's."""
         self.runs: dict[str, ScriptedRun] = {}
         self.cancelled: list[str] = []
+        self.cancel_error: BackendError | None = None
+        """Raised by every cancel while set."""
         self.submit_error: BackendError | None = None
         """Raised by every submit while set."""
         self.unclear_submits = 0
@@ -317,6 +319,8 @@ class ScriptedBackend:
 
     async def cancel(self, backend_id: str) -> None:
         self.cancelled.append(backend_id)
+        if self.cancel_error is not None:
+            raise self.cancel_error
         run = self.runs[backend_id]
         if not run.state.is_final:
             run.state = PredictionState.CANCELED

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.core.errors import BackendError
 from bot.core.jobs import JobState
 from bot.core.people import Channel, User
 from bot.jobs.work import UsualTimes
@@ -63,6 +64,17 @@ async def test_a_cancel_while_all_slots_are_taken_ends_the_job_at_once(
     assert (await bench.get_job()).state is JobState.CANCELLED
     assert await bench.balance() == bench.starting_credits - 3_000  # the hold of the first job
     await bench.close()
+
+
+async def test_a_cancel_that_the_backend_refuses_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.backend.will(hangs_after=0)
+    bench.backend.cancel_error = BackendError("This run cannot be cancelled.")
+    await bench.say("/imagine a fox")
+
+    await bench.press("cancel")
+
+    assert bench.backend.cancelled == ["run1"]
+    assert "background.task_failed" in [record.message for record in caplog.records]
 
 
 async def test_two_simultaneous_cancels_both_succeed(bench: Bench) -> None:
