@@ -344,11 +344,14 @@ class VerificationReport:
     discrepancies: tuple[str, ...]
 
 
-async def verify_ledger(database: Database) -> VerificationReport:
-    """Compare ledger, accounts, jobs and predictions in one read transaction, without changes."""
+async def verify_ledger(database: Database, report_check: Callable[[str], None] = lambda _: None) -> VerificationReport:
+    """Compare ledger, accounts, jobs and predictions in one read transaction, without changes.
+
+    Every row is read: `report_check` is called before each check, for a person who waits.
+    """
     async with database.read() as tx:
         sizes = await tx.ledger_checks.count_rows()
-        mismatches = await tx.ledger_checks.find_mismatches(MAX_DISCREPANCIES)
+        mismatches = await tx.ledger_checks.find_mismatches(MAX_DISCREPANCIES, report_check)
     compared = ", ".join(f"{count:,} rows of {table}" for table, count in sizes.items())
     return VerificationReport(compared, tuple(_format_discrepancy(row) for row in mismatches))
 

@@ -391,12 +391,14 @@ class Line(Enum):
 
     OUTPUTS = auto()
     """Paid outputs of models, and their copies for a platform."""
+    LARGE_OUTPUTS = auto()
+    """The same for pictures that are decoded in parts: these take seconds, which no ordinary picture waits for."""
     UPLOADS = auto()
     """Pictures that people give."""
 
 
-_MAX_DECODERS = {Line.OUTPUTS: 2, Line.UPLOADS: 1}
-"""Pictures of one line that are decoded at once: uploads have one thread."""
+_MAX_DECODERS = {Line.OUTPUTS: 2, Line.LARGE_OUTPUTS: 1, Line.UPLOADS: 1}
+"""Pictures of one line that are decoded at once."""
 
 
 class DecodingLines:
@@ -453,4 +455,4 @@ class DecodingLines:
                     turn.set_result(None)
 
     def _get_bound_bytes(self, line: Line) -> int:
-        return MAX_DECODING_BYTES - (OUTPUT_DECODING_BYTES if line is Line.UPLOADS else 0)
+        return MAX_DECODING_BYTES - (0 if line is Line.OUTPUTS else OUTPUT_DECODING_BYTES)

@@ -377,7 +377,10 @@ class Media:
         with path.open("rb") as file, _map_file(file) as data:
             if _is_large(data):
                 return await self._decode(
-                    estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: shrink_large(data, max_bytes=max_bytes)
+                    estimate_reduced_memory_bytes,
+                    data,
+                    Line.LARGE_OUTPUTS,
+                    lambda: shrink_large(data, max_bytes=max_bytes),
                 )
             return await self._decode(
                 _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: shrink(data[:], max_bytes=max_bytes)
@@ -400,7 +403,9 @@ class Media:
                 if not _is_large(data):
                     return None
                 work = partial(shrink_large, data, max_bytes=MAX_PREVIEW_BYTES, max_pixels=MAX_PREVIEW_PIXELS)
-                self._previews[sha256] = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, work)
+                self._previews[sha256] = await self._decode(
+                    estimate_reduced_memory_bytes, data, Line.LARGE_OUTPUTS, work
+                )
         except (BadFile, FileNotFoundError):
             return None
         return self._previews[sha256]
@@ -526,7 +531,9 @@ class Media:
             if kind is not MediaKind.PICTURE:
                 return await self._save(await self._strip(data, facts, Line.OUTPUTS), facts, Line.OUTPUTS)
             if _is_large(data):
-                large = await self._decode(estimate_reduced_memory_bytes, data, Line.OUTPUTS, lambda: clean_large(data))
+                large = await self._decode(
+                    estimate_reduced_memory_bytes, data, Line.LARGE_OUTPUTS, lambda: clean_large(data)
+                )
                 # The pieces refer to the mapped file, which is unmapped with the last of them.
                 return await self._save(large.pieces, large.facts, Line.OUTPUTS)
             picture = await self._decode(

@@ -30,7 +30,7 @@ def fold(text: str) -> str:
 def find_refused_word(text: str, words: Iterable[str]) -> str | None:
     """Return the first of `words` in the text, as whole words; `*` stands for any letters of one word."""
     searched = _SearchedText(_normalize_text(text))
-    return next((word for word in words if _contains_word(_normalize_word(word), searched)), None)
+    return next((word for word in words if _parse_word(word).is_in(searched)), None)
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,45 @@ class _SearchedText:
     def joined(self) -> str:
         return f" {' '.join(self.tokens)} " if self.tokens else " "
 
+    @cached_property
+    def signs(self) -> frozenset[str]:
+        return frozenset(self.joined)
 
-def _contains_word(word: str, text: _SearchedText) -> bool:
-    if "*" in word:
-        globs = _GLOB.findall(word)
+
+@dataclass(frozen=True, slots=True)
+class _RefusedWord:
+    """A refused word, ready for the search: each ask is searched for every word of the workspace."""
+
+    plain: str
+    globs: str = ""
+    """The word with stars, if it has any."""
+    parts: tuple[str, ...] = ()
+    """The letters between the stars."""
+    signs: frozenset[str] = frozenset()
+    """The single letters of `parts`: one that a text lacks is found without a search."""
+    is_whole: bool = False
+    """Whether `plain` is words between spaces, which need no pattern."""
+
+    def is_in(self, text: _SearchedText) -> bool:
         # The substring tests are the fastest: a pattern is compiled and searched for a likely match only.
-        is_likely = all(part in text.joined for glob in globs for part in glob.split("*"))
-        return is_likely and _compile_globs(" ".join(globs)).search(text.joined) is not None
-    if _ONLY_WORDS.fullmatch(word):
-        return f" {word} " in text.joined
-    return word in text.plain and _compile_pattern(word).search(text.plain) is not None
+        if self.globs:
+            is_likely = self.signs <= text.signs and all(part in text.joined for part in self.parts)
+            return is_likely and _compile_globs(self.globs).search(text.joined) is not None
+        if self.is_whole:
+            return self.plain in text.joined
+        return self.plain in text.plain and _compile_pattern(self.plain).search(text.plain) is not None
+
+
+@lru_cache(maxsize=4096)
+def _parse_word(word: str) -> _RefusedWord:
+    plain = _normalize_text(word)
+    if "*" in plain:
+        globs = _GLOB.findall(plain)
+        parts = {part: None for glob in globs for part in glob.split("*") if part}
+        return _RefusedWord(plain, " ".join(globs), tuple(parts), frozenset("".join(parts)))
+    if _ONLY_WORDS.fullmatch(plain):
+        return _RefusedWord(f" {plain} ", is_whole=True)
+    return _RefusedWord(plain)
 
 
 def _is_invisible(character: str) -> bool:
@@ -71,9 +100,6 @@ def _normalize_text(text: str) -> str:
     """Return a folded text with single spaces."""
     # In chat an underscore is Markdown for italics, so no part of a word.
     return " ".join(fold(text).replace("_", " ").split())
-
-
-_normalize_word = lru_cache(maxsize=4096)(_normalize_text)
 
 
 @lru_cache(maxsize=4096)

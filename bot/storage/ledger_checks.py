@@ -1,6 +1,6 @@
 """Compares ledger, accounts, jobs and predictions with one another, in one pass over the rows for each check."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -252,10 +252,18 @@ class LedgerChecks:
         self._run = statements.run
         self._stream = statements.stream
 
-    async def find_mismatches(self, limit: int) -> list[LedgerMismatch]:
-        """List the mismatches, at most `limit` for each check. An empty list means a correct ledger."""
+    async def find_mismatches(
+        self, limit: int, report_check: Callable[[str], None] = lambda _: None
+    ) -> list[LedgerMismatch]:
+        """List the mismatches, at most `limit` for each check. An empty list means a correct ledger.
+
+        `report_check` is called with the number and the name of each check before the check.
+        """
+        steps = 1 + len(_LIMITED_CHECKS)
+        report_check(f"1 of {steps}: the amounts of accounts")
         mismatches = await self._find_wrong_accounts(limit)
-        for name, check in _LIMITED_CHECKS.items():
+        for n, (name, check) in enumerate(_LIMITED_CHECKS.items(), 2):
+            report_check(f"{n} of {steps}: {name}")
             rows = await self._run(check, {"most": limit})
             mismatches += [LedgerMismatch(name, row.row, int(row.found), int(row.expected)) for row in rows]
         return mismatches

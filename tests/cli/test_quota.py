@@ -100,11 +100,19 @@ def test_verify_reports_a_sound_ledger_or_the_wrong_rows(capsys: pytest.CaptureF
     asyncio.run(forge())
     assert main(["quota", "verify"]) == 1
 
-    right, wrong, *_, verdict = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    right, wrong, *_, verdict = printed.out.splitlines()
     assert right.endswith("0 rows of predictions: they agree.")
     assert wrong.startswith("what was paid for job ")
     assert wrong.endswith(": 10, and should be 11")
     assert verdict.endswith("1 rows of jobs, 1 rows of predictions: 1 disagree.")
+    # A million jobs take half a minute: the person sees what is compared.
+    progress = printed.err.splitlines()
+    assert (progress[0], progress[9]) == (
+        "1 of 10: the amounts of accounts",
+        "10 of 10: what the bot's budget counted for lost prediction",
+    )
+    assert len(progress) == 20
 
 
 def test_sqlite_admits_no_second_process(capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,6 +103,26 @@ async def test_an_output_passes_the_uploads_that_wait() -> None:
     assert order.index("large output") == 2
 
 
+async def test_an_ordinary_output_waits_for_no_large_output() -> None:
+    """Two enlarged pictures of 36 megapixels held everybody's pictures for three seconds."""
+    lines, order, is_open = DecodingLines(), [], asyncio.Event()
+
+    async def decode(line: Line, name: str) -> None:
+        async with lines.reserve(line, MAX_DECODING_BYTES // 8):
+            order.append(name)
+            await is_open.wait()
+
+    large = [asyncio.create_task(decode(Line.LARGE_OUTPUTS, f"large {n}")) for n in range(3)]
+    await asyncio.sleep(0)
+    ordinary = [asyncio.create_task(decode(Line.OUTPUTS, f"ordinary {n}")) for n in range(2)]
+    await asyncio.sleep(0.01)
+    started_at_once = list(order)
+    is_open.set()
+    await asyncio.gather(*large, *ordinary)
+
+    assert started_at_once == ["large 0", "ordinary 0", "ordinary 1"]
+
+
 async def test_a_cancelled_picture_gives_its_memory_back() -> None:
     lines, is_open = DecodingLines(), asyncio.Event()
 
