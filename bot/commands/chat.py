@@ -6,6 +6,7 @@ from dataclasses import replace
 from bot.conversations.conversations import Draft, Question
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, RequestRefused
+from bot.core.file_types import MediaKind
 from bot.core.invocations import TOOL_RESULT, VOICE, Attachment, EarlierMessage, Invocation, Link
 from bot.core.jobs import Job
 from bot.core.models import Model, Task
@@ -37,6 +38,14 @@ class Chat(Command):
     )
     images: tuple[Attachment | Link, ...] = option(
         "A picture to talk about?", default=(), name="image", max_files=MAX_PICTURES
+    )
+    files: tuple[Attachment | Link, ...] = option(
+        "A PDF, text or code file to read?",
+        default=(),
+        name="file",
+        max_files=MAX_PICTURES,
+        media=(MediaKind.FILE,),
+        is_read=True,
     )
 
     async def answer(self, invocation: Invocation, services: Services) -> None:

@@ -147,6 +147,8 @@ class Option:
     """Whether the field is a tuple of files."""
     media: tuple[MediaKind, ...] = PICTURES
     """The kinds of files of an option for files."""
+    is_read: bool = False
+    """Whether the text of the files joins the option for words: see `plain_text.read_given_files`."""
     on_page: bool = True
     """Whether the page's forms offer the option: the page may have a better way."""
     searches: bool = False
@@ -215,8 +217,13 @@ class Declaration:
 
     @property
     def media(self) -> tuple[MediaKind, ...]:
-        """The kinds of files that the options for files take."""
-        return tuple(dict.fromkeys(kind for option in self.file_options for kind in option.media))
+        """The kinds of files that the options for files take, without files that are read into the words."""
+        return tuple(dict.fromkeys(kind for option in self.file_options if not option.is_read for kind in option.media))
+
+    @property
+    def reading_option(self) -> Option | None:
+        """The option for files that are read into the words, if any."""
+        return next((option for option in self.file_options if option.is_read), None)
 
     @property
     def message_media(self) -> tuple[MediaKind, ...]:
@@ -266,6 +273,7 @@ def option(
     name: str = "",
     max_files: int = 1,
     media: tuple[MediaKind, ...] = PICTURES,
+    is_read: bool = False,
     on_page: bool = True,
     searches: bool = False,
     prepare: Prepare | None = None,
@@ -273,7 +281,8 @@ def option(
     """Declare an option of a command: the question, the bounds, and the default.
 
     `name` is the option's name, by default the field's; `max_files` the most files of a field that is a tuple,
-    `media` the kinds of files; `quotes` lets the words of the message replied to fill the option.
+    `media` the kinds of files; `is_read` has the files read into the words; `quotes` lets the words of the message
+    replied to fill the option.
     """
     limits = {"minimum": minimum, "maximum": maximum, "max_length": max_length, "name": name, "max_files": max_files}
     metadata: dict[str, Any] = {
@@ -284,6 +293,7 @@ def option(
         **limits,
     }
     metadata |= {"media": media, "on_page": on_page, "searches": searches, "quotes": quotes, "prepare": prepare}
+    metadata["is_read"] = is_read
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -24,6 +24,7 @@ from bot.dispatch.declaration import Declaration, OptionValue, Services
 from bot.dispatch.forms import FormDraft, fill_form
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
+from bot.dispatch.plain_text import read_given_files
 from bot.dispatch.roles import Authorizer
 from bot.dispatch.run_questions import draft_run_form, read_run_form
 from bot.dispatch.run_requests import REQUEST_ACTIONS, RunRequests
@@ -89,9 +90,12 @@ class Dispatcher:
         # Recorded after the checks and before the command: moderators and the audit name people by these rows.
         await self.services.jobs.record_user(invocation.user)
         await self.services.moderation.record_users(invocation.mentioned_users)
+        services = self.services.for_user(invocation.user)
         invocation = await self._add_last_file(declaration, replace(invocation, rank=rank))
+        # Before the answer: a question that waits for a confirmation keeps the words of its files.
+        invocation = await read_given_files(services, declaration, invocation)
         try:
-            return await fill_form(form, invocation).answer(invocation, self.services.for_user(invocation.user))
+            return await fill_form(form, invocation).answer(invocation, services)
         except ConfirmationRequired as confirmation_required:
             return await self.confirmations.ask(invocation, confirmation_required)
 

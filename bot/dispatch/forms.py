@@ -50,7 +50,7 @@ def fill_form(form: type[Command], invocation: Invocation) -> Command:
 
 def _read_option(option: Option, invocation: Invocation) -> Any:
     if option.kind is OptionKind.FILE:
-        files = _read_files(option, invocation)
+        files = read_files(option, invocation)
         return files if option.is_list else next(iter(files), None)
     raw = invocation.options.get(option.name)
     if raw is None or (isinstance(raw, str) and not raw.strip()):
@@ -73,7 +73,8 @@ def _get_default(option: Option, options: Mapping[str, Any]) -> Any:
     raise BadOption(f"{option.name} is missing: {option.question}", option=option.name)
 
 
-def _read_files(option: Option, invocation: Invocation) -> tuple[Attachment | Link, ...]:
+def read_files(option: Option, invocation: Invocation) -> tuple[Attachment | Link, ...]:
+    """Return the files and links of an option, in order. Raise `BadOption` for a required option without any."""
     files: list[Attachment | Link] = []
     for name in option.file_names:
         if (attachment := invocation.attachments.get(name)) is not None:

@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from bot.core.errors import BadFile, BadOption, EaselError
 from bot.core.file_types import ANY_MEDIA, HEAD_BYTES, PICTURES, RECORDINGS, MediaKind, detect_file_type
-from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindFile, Invocation
+from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindFile, Invocation, Link
 from bot.core.limits import MAX_ATTACHMENT_BYTES
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Services
 from bot.dispatch.edit_wishes import find_edit_wish, is_undo
+from bot.dispatch.forms import read_files
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
-from bot.media.file_kinds import is_picture
+from bot.media.file_kinds import is_picture, is_text
 
 DEFAULT_COMMAND = "chat"
 UNDO_COMMAND = "undo"
@@ -98,6 +100,52 @@ async def invocation_from_text(
         find_file=find_file,
         remark=remark,
     )
+
+
+async def read_given_files(services: Services, declaration: Declaration, invocation: Invocation) -> Invocation:
+    """Return the invocation of a command with the words of its files in the option for words, as of a message.
+
+    A picture goes to the option for pictures, and a text is read, whichever of the options holds the file. Raise a
+    `UserError` as `invocation_from_text` does.
+    """
+    option, words = declaration.reading_option, declaration.words_option
+    if option is None or words is None:
+        return invocation
+    names = {name for one in declaration.file_options for name in one.file_names}
+    given = {name: file for name, file in invocation.attachments.items() if name in names}
+    links = [link for link in read_files(option, invocation) if isinstance(link, Link)]
+    if not links and all(name not in option.file_names and _is_claimed_picture(file) for name, file in given.items()):
+        return invocation
+    opened = [*given.values(), *[await services.media.open_link(link) for link in links]]
+    text = str(invocation.options.get(words.name) or "").strip()
+    files = [await _identify(file, text) for file in opened]
+    message, remark = await _append_text_files(text, files, services, declaration)
+    pictures: list[Attachment | Link] = [file for file in files if file.kind is MediaKind.PICTURE]
+    pictures += [
+        link
+        for one in declaration.file_options
+        if one is not option
+        for link in read_files(one, invocation)
+        if isinstance(link, Link)
+    ]
+    named = declaration.assign_files(pictures)
+    return replace(
+        invocation,
+        options={
+            **{name: value for name, value in invocation.options.items() if name not in names},
+            words.name: message,
+            **{name: file.url for name, file in named.items() if isinstance(file, Link)},
+        },
+        attachments={
+            **{name: file for name, file in invocation.attachments.items() if name not in names},
+            **{name: file for name, file in named.items() if isinstance(file, Attachment)},
+        },
+        remark=" · ".join(filter(None, (invocation.remark, remark))),
+    )
+
+
+def _is_claimed_picture(file: Attachment) -> bool:
+    return file.kind is MediaKind.PICTURE and not is_text_file(file)
 
 
 def _ask_by_voice(
@@ -288,9 +336,19 @@ async def _identify(file: Attachment, text: str) -> Attachment:
     async def read() -> bytes:
         return data
 
-    file_type = detect_file_type(data[:HEAD_BYTES])
-    known = file_type.mime if file_type is not None else file.mime
-    return Attachment(file.name, "image/*" if is_picture(data) else known, len(data), read)
+    return Attachment(file.name, _detect_mime(data) or file.mime, len(data), read)
+
+
+def _detect_mime(data: bytes) -> str:
+    """Return the type of a file that the bytes tell, `image/*` for any picture; empty for a type that is not read."""
+    if is_picture(data):
+        return "image/*"
+    if (file_type := detect_file_type(data[:HEAD_BYTES])) is not None:
+        return file_type.mime
+    if data.startswith(b"%PDF-"):
+        return "application/pdf"
+    # Code in a language whose ending the platform does not know, a file without an ending.
+    return "text/plain" if is_text(data) else ""
 
 
 def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
@@ -382,6 +440,11 @@ async def _read_text(file: Attachment) -> str:
     data = await file.read()
     try:
         # The size above is the platform's claim: cut a longer file. "utf-8-sig" drops the byte order mark of Windows.
-        return data[:MAX_TEXT_FILE_BYTES].decode("utf-8-sig").strip()
+        text = data[:MAX_TEXT_FILE_BYTES].decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise BadFile(f"{file.name} is not written in UTF-8, so I cannot read it.") from error
+    if "\0" in text:
+        raise BadFile(f"{file.name} holds no text, whatever its name says. Send a text file or a PDF.")
+    if not text:
+        raise BadFile(f"{file.name} is empty. Send a file with words in it.")
+    return text

@@ -46,6 +46,11 @@ def is_picture(data: bytes) -> bool:
     return data.startswith(_READABLE_SIGNATURES) or is_webp or bool(_read_brands(data) & (_HEIF_BRANDS | _AVIF_BRANDS))
 
 
+def is_text(data: bytes) -> bool:
+    """Return whether a file begins as text in UTF-8 does."""
+    return bool(_find_text_name(data[:HEAD_BYTES]))
+
+
 # ISO/IEC 23008-12, annex B: still pictures coded by HEVC. `mif1` alone may be another codec, which the decoder refuses.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})

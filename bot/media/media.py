@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from mmap import ACCESS_READ, mmap
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, ParamSpec, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from bot.core.backend import InputFile
 from bot.core.background_tasks import lower_thread_priority
@@ -286,6 +287,21 @@ class Media:
 
         name, mime = (source.name, source.mime) if isinstance(source, Attachment) else ("picture", "image/png")
         return Attachment(name, mime, len(data), read), recipe
+
+    async def open_link(self, link: Link) -> Attachment:
+        """Return the file at a person's link as an attachment in memory. Raise as `take_url` does."""
+        async with self._fetching_links:
+            try:
+                fetched = await self.download(link.url)
+            except OutputGone as error:
+                raise BadFile("There is no file at that address.") from error
+
+        async def read() -> bytes:
+            return fetched.data
+
+        address = urlsplit(link.url)
+        name = PurePosixPath(unquote(address.path)).name if address.scheme != "data" else ""
+        return Attachment(name or "file", fetched.mime, len(fetched.data), read)
 
     async def read_pdf(self, attachment: Attachment) -> PdfText:
         """Return the text of a person's PDF. Raise `BadFile` as `pdf_text.read_pdf` does, and for a file too large."""

@@ -50,6 +50,23 @@ async def test_a_dropped_picture_is_captioned(visitor: PageVisitor) -> None:
     await expect(visitor.page.get_by_role("article", name="You")).to_contain_text("with flag.png")
 
 
+async def test_a_chosen_file_is_read_beside_the_words_and_another_kind_is_named(visitor: PageVisitor) -> None:
+    picker = visitor.page.locator("#picker")
+    await picker.set_input_files({"name": "hens.ts", "mimeType": "video/mp2t", "buffer": b"const hens = 12;"})
+    await expect(visitor.page.locator(".chip")).to_contain_text("hens.ts")
+    await visitor.button("Send").click()
+    await expect(visitor.page.get_by_role("article", name="You").last).to_contain_text("with hens.ts")
+    await expect(visitor.answer.locator(".words")).to_contain_text("not a language model")
+
+    await picker.set_input_files({"name": "hens.zip", "mimeType": "application/zip", "buffer": b"PK\3\4"})
+    await visitor.words.fill("How many?")
+    await visitor.words.press("Enter")
+
+    refusal = "I cannot read hens.zip: I read pictures, PDFs and text files."
+    await expect(visitor.page.get_by_text(refusal).last).to_be_visible()
+    await expect(visitor.words).to_have_value("How many?")
+
+
 async def test_a_chosen_picture_is_upscaled(visitor: PageVisitor, tmp_path: Path) -> None:
     await visitor.words.fill("/upscale ")
     await expect(visitor.page.get_by_text("Drop, paste or attach a picture")).to_be_visible()

@@ -1,6 +1,7 @@
 """`demo --once`: the commands of the README with the real sandbox."""
 
 import os
+import re
 import subprocess
 import sys
 import wave
@@ -62,9 +63,13 @@ def test_a_question_is_answered_at_the_terminal(
 
 
 def test_the_guide_answers_from_the_documents(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--once", "/chat how do I connect Slack?"]) == 0
+    question = "how do I connect Slack?"
+    Path("rows.csv").write_text(f"{question}\n" * 4_000)
+
+    assert main(["demo", "--once", f"/chat {question} --file rows.csv"]) == 0
 
     output = capsys.readouterr().out
+    assert re.search(r"read of rows.csv, lines 1 to [\d,]+ of 4,000", output)
     assert "not a language model" in output
     assert "“Connect Slack”" in output
 

@@ -7,16 +7,24 @@ from pathlib import Path
 
 import pytest
 import tomlkit
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.commands import MENU
+from bot.commands.chat import Chat
 from bot.core.errors import BadFile, BadOption
 from bot.core.file_types import MediaKind
 from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole
+from bot.core.limits import MAX_PDF_CHARACTERS
+from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.plain_text import invocation_from_text, may_continue_conversation, parse_plain_text
 from tests.bench import Bench, make_attachment
+from tests.certificates import make_contexts
 from tests.fakes.backend import make_png
-from tests.fakes.samples import ANA, CHANNEL
+from tests.fakes.samples import ANA, CHANNEL, MODERATOR, get_text
+from tests.jobs.webhook_site import make_fetcher
+from tests.media.pdf_files import make_pdf
 
 NOTES = make_attachment(b"buy milk", "notes.txt", "text/plain")
 
@@ -166,6 +174,65 @@ async def test_of_long_text_files_the_first_lines_are_read_and_the_rest_is_named
     assert bench.last_message.reply.note.endswith(f"read of {heads[0][0]} · read of {heads[1][0]}")
 
 
+async def test_a_command_reads_the_same_files_as_a_message(bench: Bench) -> None:
+    rows = "\n".join(f"{n},fox" for n in range(4_000))
+    pages = make_pdf(["A hen.", "x" * MAX_PDF_CHARACTERS])
+    files = [
+        make_attachment(make_png(), "fox.png"),
+        make_attachment(pages, "plan", "application/octet-stream"),
+        make_attachment(b"fun main() {}", "main.kt", "application/octet-stream"),
+        make_attachment(rows.encode(), "rows.csv", "text/csv"),
+    ]
+    services = bench.app.dispatcher.services
+    mention = await invocation_from_text(services, ANA, CHANNEL, "compare", "web:1", files=files)
+
+    await bench.invoke(Chat(message="compare", images=(files[1],), files=(files[0], *files[2:])))
+
+    message = str((await bench.get_job()).options["message"])
+    assert message == mention.options["message"]
+    assert "plan, pages 1 to 1 of 2:\n```\nA hen.\n```" in message
+    assert "main.kt:\n```\nfun main() {}\n```" in message
+    assert len(bench.backend.last_run.pictures) == 1
+    assert bench.last_message.reply.note.endswith(mention.remark)
+    assert re.fullmatch(r"read of plan, pages 1 to 1 of 2 · read of rows.csv, lines 1 to .* of 4,000", mention.remark)
+
+
+async def test_a_command_reads_a_file_that_waits_for_a_confirmation(bench: Bench) -> None:
+    await bench.say("/settings general --confirm_above 0.1", by=MODERATOR)
+    question = await bench.invoke(Chat(message="sum this up", files=(NOTES,)))
+
+    assert question is not None
+    await bench.app.dispatcher.handle_press(ButtonPress(ANA, CHANNEL, "confirm", question.buttons[0].job, 0, "p", ""))
+    await bench.wait_until_idle()
+
+    assert "sum this up\n\nnotes.txt:\n```\nbuy milk\n```" in bench.backend.last_run.words
+
+
+async def test_a_linked_file_is_read_beside_a_linked_picture(tmp_path: Path) -> None:
+    files = {"fox.png": make_png(), "a/plan b.md": b"# Foxes"}
+
+    async def serve(request: web.Request) -> web.Response:
+        content = files.get(request.match_info["path"])
+        return web.Response(body=content, status=200 if content else 404)
+
+    site = web.Application()
+    site.router.add_get("/{path:.*}", serve)
+    server_tls, client_tls = make_contexts(tmp_path, "files.example")
+    server = TestServer(site)
+    await server.start_server(ssl=server_tls)
+    address = f"https://files.example:{server.port}"
+    bench = await Bench.open(tmp_path / "data", fetcher=make_fetcher(server.port or 0, client_tls))
+    await bench.say(f"/chat compare --image {address}/fox.png --file {address}/a/plan%20b.md")
+    gone = await bench.say(f"/chat compare --file {address}/gone.txt")
+    run = bench.backend.last_run
+    await bench.close()
+    await server.close()
+
+    assert "compare\n\nplan b.md:\n```\n# Foxes\n```" in run.words
+    assert len(run.pictures) == 1
+    assert get_text(gone) == "There is no file at that address."
+
+
 async def test_text_files_without_room_beside_the_words_are_named(bench: Bench) -> None:
     with pytest.raises(
         BadFile, match="server.log and your words have 3[56],... characters together: a message takes at"
@@ -204,11 +271,26 @@ async def test_a_picture_without_words_gets_a_question(bench: Bench) -> None:
             "a.log is too long: I read text files of up to 1 MB.",
         ),
         ([make_attachment(b"\xff\xfe\x00", "a.txt", "text/plain")], "a.txt is not written in UTF-8"),
+        ([make_attachment(b"a\0b", "a.py", "text/x-python")], "a.py holds no text, whatever its name says. Send"),
+        (
+            [make_attachment(make_pdf([""]), "a.pdf", "application/pdf")],
+            "a.pdf has no text: it is a scan or pictures alone",
+        ),
+        ([make_attachment(b" \n", "a.csv", "text/csv")], "a.csv is empty. Send a file with words in it."),
+        (
+            [make_attachment(b"\0\1", "a", "application/octet-stream")],
+            "I cannot read a: I read pictures, PDFs and text",
+        ),
     ],
 )
 async def test_an_unreadable_file_is_refused(bench: Bench, files: list[Attachment], sentence: str) -> None:
     with pytest.raises((BadFile, BadOption), match=sentence):
         await invocation_from_text(bench.app.dispatcher.services, ANA, CHANNEL, "", "web:1", files=files)
+
+    refusal = await bench.invoke(Chat(message="", files=tuple(files)))
+
+    assert files == [] or get_text(refusal).startswith(sentence)
+    assert bench.backend.runs == {}
 
 
 async def test_earlier_messages_of_a_thread_are_read_once(bench: Bench) -> None:

@@ -439,6 +439,23 @@ async def test_text_files_are_read_and_other_files_refused(town: Town) -> None:
     assert refusal.text == "I cannot read notes.zip: I read pictures, PDFs and text files."
 
 
+async def test_a_command_reads_files_beside_a_picture(town: Town) -> None:
+    plan = DiscordFileUpload("plan.md", b"A fox in the plan.")
+    script = DiscordFileUpload("run.py", b"print('hen')")
+    options = {"message": "compare", "image": make_png(), "file": plan, "file2": script}
+    answer = await finish(await town.ana.use_command("chat", options))
+
+    archive = DiscordFileUpload("plan.zip", b"PK\3\4")
+    refused = await town.ana.use_command("chat", {"message": "and this?", "file": archive})
+
+    refusal = await refused.wait_for_private_message()
+    prompt = await read_prompt(town, answer)
+    assert "plan.md:\n```\nA fox in the plan.\n```" in prompt
+    assert "run.py:\n```\nprint('hen')\n```" in prompt
+    assert len(town.backend.last_run.pictures) == 1
+    assert refusal.text == "I cannot read plan.zip: I read pictures, PDFs and text files."
+
+
 async def test_a_long_cyrillic_file_reaches_the_model_with_its_instruction(tmp_path: Path) -> None:
     story = "Лиса бежит. " * 1_000
     words = "Name the three places in this text and nothing else."

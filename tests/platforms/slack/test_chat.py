@@ -269,6 +269,25 @@ async def test_a_file_that_cannot_be_read_is_named(office: Office) -> None:
     await office.ana.wait_for_private_message("plan.pdf could not be read as a PDF.")
 
 
+async def test_the_form_of_a_chat_takes_files_and_a_picture(office: Office) -> None:
+    await office.ana.use_command("/chat", "", office.general)
+    form = await office.ana.wait_for_modal("Chat")
+    plan, rows = SlackFileUpload("plan.md", b"A fox in the plan."), SlackFileUpload("a.csv", b"hen,2")
+    given = {"message": "compare", "image": SlackFileUpload("hill.png", make_png()), "file": [plan, rows]}
+    await office.ana.submit(form, given)
+    await wait_for_answer(office.general.get_thread(await office.general.wait_for_bot_message("asked:")))
+    prompt, pictures = get_last_prompt(office), office.backend.last_run.pictures
+
+    await office.ana.use_command("/chat", "", office.general)
+    form = await office.ana.wait_for_modal("Chat")
+    await office.ana.submit(form, {"message": "read", "file": SlackFileUpload("old.csv", b"\xff\xfe")})
+
+    await office.ana.wait_for_private_message("old.csv is not written in UTF-8, so I cannot read it.")
+    assert "plan.md:\n```\nA fox in the plan.\n```" in prompt
+    assert "a.csv:\n```\nhen,2\n```" in prompt
+    assert len(pictures) == 1
+
+
 async def test_a_phones_picture_and_one_without_a_name_ending_are_read(office: Office) -> None:
     for name, content in (("IMG_1.HEIC", make_heic()), ("picture", make_png())):
         message = await office.ana.say("caption", files=[SlackFileUpload(name, content)])

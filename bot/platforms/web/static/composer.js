@@ -42,13 +42,13 @@ export class Composer {
 		document.ondragover = document.ondragleave = document.ondrop = (event) => this.drag(event);
 	}
 
-	/** The text to send: a picture without words becomes /caption, another file the first command that needs no more. */
+	/** The text to send: without words a picture becomes /caption, another file the first command that needs no more, or a question. */
 	get text() {
 		const words = this.words.value.trim(), [file] = this.files;
 		if (words || !file) return words;
 		const needs = ({ options }) => options.filter(({ required }) => required);
 		const taker = kindOf(file) === "picture" ? null : this.menu.commands.find((command) => needs(command).length && needs(command).every((option) => option.media.includes(kindOf(file))));
-		return `/${taker?.name ?? "caption"}`;
+		return `/${taker?.name ?? (kindOf(file) === "picture" ? "caption" : this.menu.plain)}`;
 	}
 
 	/** The command of the text; null for an unknown command. */
@@ -173,7 +173,7 @@ export class Composer {
 	}
 
 	chip(file) {
-		const image = kindOf(file) === "picture" ? el("img", { src: URL.createObjectURL(file), alt: "" }) : el("span", {}, icon("play"));
+		const image = kindOf(file) === "picture" ? el("img", { src: URL.createObjectURL(file), alt: "" }) : el("span", {}, icon(kindOf(file) === "file" ? "file" : "play"));
 		const remove = () => {
 			this.files = this.files.filter((other) => other !== file);
 			this.mask = null;
@@ -245,7 +245,8 @@ export class Composer {
 /** The options for files, without the mask, which is painted. */
 const fileOptions = (command) => command?.options.filter(({ kind, name }) => kind === "file" && name !== "mask") ?? [];
 
-const kindOf = ({ type }) => ({ image: "picture", audio: "audio", video: "video" })[type.split("/")[0]] ?? "file";
+// Browsers take TypeScript for a video.
+const kindOf = ({ type, name }) => (/\.tsx?$/.test(name) ? "file" : ({ image: "picture", audio: "audio", video: "video" })[type.split("/")[0]] ?? "file");
 
 const nounOf = ({ media }) => (media.length > 1 ? "file" : media[0] === "audio" ? "sound" : media[0]);
 

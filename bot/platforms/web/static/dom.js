@@ -23,6 +23,7 @@ const PATHS = {
 	chat: "M4 5.5h16v11H11L6.5 20v-3.5H4z",
 	menu: "M4 7h16M4 12h16M4 17h16",
 	play: "M8 5v14l11-7z",
+	file: "M6 3h8l5 5v13H6zM14 3v5h5",
 	plus: "M12 5v14M5 12h14",
 	edit: "M5 19v-4L15.5 4.5l4 4L9 19zM13 7l4 4",
 	copy: "M9 9h11v11H9zM5 15H4V4h11v1",
