@@ -100,9 +100,13 @@ PICTURE_ALONE = "(a picture without words)"
 """The words of an earlier message that has none."""
 
 
-def format_left_out_pictures(count: int) -> str:
-    """Return what a reply says about pictures of a conversation that the model did not see; empty for none."""
-    return f"{count} earlier picture{'' if count == 1 else 's'} left out" if count else ""
+def format_left_out_pictures(count: int, *, has_more: bool = False) -> str:
+    """Return what a reply says about pictures of a conversation that the model did not see; empty for none.
+
+    `has_more` tells that older pictures were not counted.
+    """
+    least = "at least " if has_more else ""
+    return f"{least}{count} earlier picture{'' if count == 1 else 's'} left out" if count else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,9 @@ MAX_PDF_MEMORY_BYTES = 512 * 1024 * 1024
 MAX_EARLIER_PICTURES = 4
 """Pictures from before a question that a chat model sees again: the asker pays for each with every question."""
 
+MAX_SEARCHED_PICTURES = 40
+"""The newest pictures of a conversation that are looked up on the disk, to be seen or counted as left out."""
+
 MAX_DESCRIPTION_CHARACTERS = 2_000
 """A picture's description in a question to a model that cannot see: four of them leave half of a message for words."""
 

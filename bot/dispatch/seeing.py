@@ -1,6 +1,6 @@
 """Lets a chat model see the pictures of a conversation, besides those that come with the question."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from bot.core.backend import InputFile, Inputs
 from bot.core.errors import UserError
 from bot.core.file_types import MediaKind
 from bot.core.invocations import PREPARED, Attachment, EarlierMessage, Invocation, format_left_out_pictures
-from bot.core.limits import MAX_EARLIER_PICTURES, MAX_EARLIER_PIXELS
+from bot.core.limits import MAX_EARLIER_PICTURES, MAX_EARLIER_PIXELS, MAX_SEARCHED_PICTURES
 from bot.core.models import Model
 from bot.credits.pricing import USUAL_PICTURE_TOKENS, estimate_cost
 from bot.dispatch.declaration import Services
@@ -24,6 +24,8 @@ class EarlierPictures:
 
     files: tuple[InputFile, ...] = ()
     left_out_count: int = 0
+    has_more: bool = False
+    """Whether the conversation has older pictures still, which were not looked up."""
     shown_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The SHA-256s of pictures that no stored turn shows yet, by the id of the turn that will."""
     borrowed: tuple[str, ...] = ()
@@ -32,7 +34,7 @@ class EarlierPictures:
     @property
     def remark(self) -> str:
         """What the reply says about pictures that the model does not see."""
-        return format_left_out_pictures(self.left_out_count)
+        return format_left_out_pictures(self.left_out_count, has_more=self.has_more)
 
     @property
     def tokens(self) -> int:
@@ -61,7 +63,8 @@ class _Candidate:
 
     shown_at: datetime
     sha256: str
-    picture: Attachment
+    picture: Attachment | None = None
+    """The picture of a platform's message; None for a stored file, which may be of another kind, or gone."""
     turn: str = ""
     """The id of the turn that will show the picture; empty where a stored turn does."""
 
@@ -81,48 +84,63 @@ async def load_earlier_pictures(
     """
     rule = model.inputs.get("image")
     if rule is None:
-        return EarlierPictures(left_out_count=await _count_unseen(services, invocation, draft, earlier_messages))
+        return await _count_unseen(services, invocation, draft, earlier_messages)
     # At least half of the context is for words.
     fitting = (model.context_tokens // 2) // USUAL_PICTURE_TOKENS if model.context_tokens else MAX_EARLIER_PICTURES
     room = min(rule.max_files - len(own), MAX_EARLIER_PICTURES, fitting)
     files: list[InputFile] = []
     shown_by: dict[str, tuple[str, ...]] = {}
     borrowed: list[str] = []
-    known, left_out_count, pixels = {file.sha256 for file in own}, 0, 0
-    for candidate in await _list_candidates(services, invocation, draft, earlier_messages):
-        if candidate.sha256 in known:
+    seen, left_out_count, pixels = {file.sha256 for file in own}, 0, 0
+    candidates = await _list_candidates(services, invocation, draft, earlier_messages)
+    candidates = _drop_repeated(candidate for candidate in candidates if candidate.sha256 not in seen)
+    for candidate in candidates[:MAX_SEARCHED_PICTURES]:
+        if (picture := candidate.picture or _load_picture(services, candidate.sha256)) is None:
             continue
-        file = await _load(services, candidate, model) if len(files) < room else None
+        file = await _load(services, picture, model) if len(files) < room else None
         size = file.width_pixels * file.height_pixels if file is not None else 0
-        # A turn, the job of the turn and a platform's message may show the same picture.
-        known |= {candidate.sha256} - {""}
         if file is None or pixels + size > MAX_EARLIER_PIXELS:
             services.media.release([file] if file is not None else [])
             left_out_count += 1
             continue
-        if file.sha256 in known - {candidate.sha256}:
+        # A platform's message may show a picture that a turn or a job shows too.
+        if file.sha256 in seen:
             continue
-        known.add(file.sha256)
+        seen.add(file.sha256)
         pixels += size
         files.insert(0, file)
         borrowed += [file.sha256] if file.sha256 == candidate.sha256 else []
         if candidate.turn:
             # The whole picture, though this model may see a smaller one.
             shown_by[candidate.turn] = (candidate.sha256 or file.sha256, *shown_by.get(candidate.turn, ()))
-    return EarlierPictures(tuple(files), left_out_count, shown_by, tuple(borrowed))
+    has_more = len(candidates) > MAX_SEARCHED_PICTURES
+    return EarlierPictures(tuple(files), left_out_count, has_more, shown_by, tuple(borrowed))
+
+
+def _drop_repeated(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """Return the candidates without those that an earlier one stands for: a turn and its job show one picture."""
+    known: set[str] = set()
+    kept: list[_Candidate] = []
+    for candidate in candidates:
+        if candidate.sha256 not in known:
+            kept.append(candidate)
+        known |= {candidate.sha256} - {""}
+    return kept
 
 
 async def _count_unseen(
     services: Services, invocation: Invocation, draft: Draft, earlier_messages: Sequence[EarlierMessage]
-) -> int:
+) -> EarlierPictures:
     """Return the number of pictures that came since the turn before, for a model that cannot see: told once."""
     count = len([*_list_messages(draft, earlier_messages)])
     if draft.is_stored or _is_follow_up(invocation) or len(draft.turns) == 1:
-        return count
+        return EarlierPictures(left_out_count=count)
     files = await services.jobs.list_files(invocation.channel, draft.turns[-2].created_at)
     # A described picture stands in the question by its words.
-    unseen = {sha256 for job, sha256 in files if not job.options.get("asks")}
-    return count + sum(1 for sha256 in unseen if _load_picture(services, sha256) is not None)
+    unseen = list(dict.fromkeys(sha256 for job, sha256 in reversed(files) if not job.options.get("asks")))
+    searched = unseen[:MAX_SEARCHED_PICTURES]
+    count += sum(1 for sha256 in searched if _load_picture(services, sha256) is not None)
+    return EarlierPictures(left_out_count=count, has_more=len(unseen) > len(searched))
 
 
 async def leave_out_unaffordable(
@@ -138,12 +156,12 @@ async def leave_out_unaffordable(
     if most <= (await services.credits.get_statement(invocation.user)).max_job_micros:
         return earlier
     services.media.release(earlier.files)
-    return EarlierPictures(left_out_count=earlier.left_out_count + len(earlier.files))
+    return EarlierPictures(left_out_count=earlier.left_out_count + len(earlier.files), has_more=earlier.has_more)
 
 
-async def _load(services: Services, candidate: _Candidate, model: Model) -> InputFile | None:
+async def _load(services: Services, picture: Attachment, model: Model) -> InputFile | None:
     try:
-        return await services.media.load_input(candidate.picture, model.inputs["image"])
+        return await services.media.load_input(picture, model.inputs["image"])
     except UserError:
         return None
 
@@ -151,7 +169,10 @@ async def _load(services: Services, candidate: _Candidate, model: Model) -> Inpu
 async def _list_candidates(
     services: Services, invocation: Invocation, draft: Draft, earlier_messages: Sequence[EarlierMessage]
 ) -> list[_Candidate]:
-    """Return the pictures of turns, of messages from before the bot joined, and of the place's jobs; newest first."""
+    """Return the pictures of turns, of messages from before the bot joined, and of the place's jobs; newest first.
+
+    Stored files are not looked up: a long conversation has hundreds.
+    """
     question = draft.question
     shown = [(turn.created_at, sha256, "") for turn in draft.turns for sha256 in turn.files]
     since = None if draft.is_stored or _is_follow_up(invocation) else _find_start(invocation, draft)
@@ -159,9 +180,7 @@ async def _list_candidates(
         files = await services.jobs.list_files(invocation.channel, since)
         shown += [(job.created_at, sha256, question.id) for job, sha256 in files]
     found = [*_list_messages(draft, earlier_messages)]
-    for shown_at, sha256, turn in shown:
-        if (picture := _load_picture(services, sha256)) is not None:
-            found.append(_Candidate(shown_at, sha256, picture, turn))
+    found += [_Candidate(shown_at, sha256, turn=turn) for shown_at, sha256, turn in shown]
     found.sort(key=lambda candidate: candidate.shown_at)
     return found[::-1]
 

@@ -3,9 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from bot.commands.chat import Chat
+from bot.commands.edit import Edit
 from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole, name_file
-from bot.core.limits import MAX_EARLIER_PICTURES
+from bot.core.limits import MAX_EARLIER_PICTURES, MAX_SEARCHED_PICTURES
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.plain_text import invocation_from_text
 from tests.bench import Bench, make_attachment
@@ -85,6 +88,23 @@ async def test_the_newest_pictures_are_seen_and_the_rest_is_named(bench: Bench) 
     assert "1 earlier picture left out" in note
     assert list_seen(bench)[:-1] == all_but_one[1:]
     assert "2 earlier pictures left out" in bench.last_message.reply.note
+
+
+@pytest.mark.parametrize(
+    ("model", "left_out"),
+    [("gpt-5-nano", MAX_SEARCHED_PICTURES - MAX_EARLIER_PICTURES), ("llama-3-8b", MAX_SEARCHED_PICTURES)],
+)
+async def test_beyond_the_newest_pictures_none_is_counted(tmp_path: Path, model: str, left_out: int) -> None:
+    bench = await Bench.open(tmp_path, daily_credits=10_000)
+    await bench.say(f"/chat hello --model {model}", channel=THREAD)
+    for n in range(0, MAX_SEARCHED_PICTURES + 1, 4):
+        pictures = tuple(make_attachment(make_png(32 + k, 24)) for k in range(n, n + 4))
+        await bench.invoke(Edit(prompt="a hill", images=pictures), channel=THREAD)
+
+    await bench.say("/chat compare them", channel=THREAD)
+    await bench.close()
+
+    assert f"at least {left_out} earlier pictures left out" in bench.last_message.reply.note
 
 
 async def test_earlier_pictures_beyond_the_purse_are_left_out(tmp_path: Path) -> None:
