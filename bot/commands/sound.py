@@ -1,11 +1,14 @@
 """/transcribe, /speak and /music: words of a recording, a voice for words, and music from words."""
 
 from bot.core.backend import InputValue
+from bot.core.errors import BadOption
 from bot.core.file_types import RECORDINGS
 from bot.core.invocations import Attachment, Invocation, Link
-from bot.core.limits import MAX_PROMPT_CHARACTERS
+from bot.core.limits import MAX_PROMPT_CHARACTERS, MAX_SPEECH_CHARACTERS, MAX_SPEECH_PARTS
 from bot.core.models import Model, Task
 from bot.dispatch.declaration import Command, Services, command, models_for, option, values_for
+from bot.dispatch.prompt_lists import split_sentences
+from bot.jobs.batches import BatchRequest
 
 
 @command("transcribe", task=Task.TRANSCRIBE, contexts={"recording": "Transcribe"})
@@ -31,7 +34,7 @@ class Transcribe(Command):
 class Speak(Command):
     """Speak words with a voice."""
 
-    text: str = option("What should be said?", max_length=10_000, words=True, quotes=True)
+    text: str = option("What should be said?", max_length=MAX_SPEECH_CHARACTERS, words=True, quotes=True)
     voice: str | None = option("Which voice? The models' pages list them.", default=None, max_length=80)
     speed: float | None = option("How fast? 1 is the usual speed.", default=None, minimum=0.5, maximum=2)
     language: str | None = option("Which language?", default=None, max_length=40)
@@ -41,17 +44,27 @@ class Speak(Command):
         given = {"language": self.language, "speed": self.speed, "voice": self.voice}
         wanted = next((name for name, value in given.items() if value is not None), "")
         model = await services.choose_model(invocation.user, Task.SPEAK, self.model, required_option=wanted)
-        if not self.model:
-            model = _choose_for_length(services, model, len(self.text))
-        options: dict[str, InputValue] = {"text": self.text, **given}
-        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+        whole: dict[str, InputValue] = {"text": self.text, **given}
+        stored: dict[str, InputValue] = {**whole, "model": model.key}
+        parts = _split(self.text, model)
+        if len(parts) == 1:
+            await services.jobs.start(invocation, model, whole, stored_options=stored)
+            return
+        requests = [BatchRequest({**whole, "text": part}, {**stored, "text": part}) for part in parts]
+        await services.jobs.start_batch(invocation, model, requests, stored_options=stored)
 
 
-def _choose_for_length(services: Services, preferred: Model, characters: int) -> Model:
-    """Return the preferred model, or the first model on offer that speaks so many characters at once."""
-    candidates = (preferred, *services.catalogue.list_for_task(Task.SPEAK))
-    limits = ((model, model.inputs["text"].max_length) for model in candidates if "text" in model.inputs)
-    return next((model for model, limit in limits if limit is None or characters <= limit), preferred)
+def _split(text: str, model: Model) -> list[str]:
+    """Return the parts of a text that a model speaks one by one. Raise `BadOption` for more than a batch may have."""
+    limit = model.inputs["text"].max_length if "text" in model.inputs else None
+    parts = [text] if limit is None else split_sentences(text, limit)
+    if len(parts) > MAX_SPEECH_PARTS:
+        raise BadOption(
+            f"{model.title} speaks {limit:,} characters at once, so this text takes {len(parts)} parts, and "
+            f"{MAX_SPEECH_PARTS} are the most: give a shorter text, or choose another model.",
+            option="text",
+        )
+    return parts
 
 
 @command("music", task=Task.MUSIC)

@@ -269,6 +269,12 @@ MAX_BATCH_PICTURES = 24
 """Pictures of one batch: a contact sheet of more is hard to read, and the batch is to leave room among the thirty
 requests that a person may have open."""
 
+MAX_SPEECH_PARTS = 20
+"""Parts of one text that are spoken one by one: each is a request, and leaves room as the pictures of a batch do."""
+
+MAX_SPEECH_CHARACTERS = 20_000
+"""Characters of a text to speak: some twenty minutes, which a WAV file holds in 120 MB."""
+
 # Webhooks of workspaces
 
 WEBHOOK_POST_SECONDS = 15.0

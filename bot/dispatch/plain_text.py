@@ -84,8 +84,8 @@ async def invocation_from_text(
             files, fitting, words = _leave_out_quoted(services, files, fitting, words)
         options["message"], remark = await _append_text_files(words, files, services, declaration)
     else:
+        files = await _take_words(declaration, options, files)
         options |= await quote_words(declaration, options, quoted_words, read_replied)
-        files = await _take_prompts(declaration, options, files)
     return Invocation(
         user=user,
         channel=channel,
@@ -170,15 +170,22 @@ async def _asks_by_voice(services: Services, user: User, files: Sequence[Attachm
     return (await services.moderation.get_settings(user.platform, user.workspace)).voice != "off"
 
 
-async def _take_prompts(
+_OPTIONS_FROM_FILES = {Task.IMAGINE: "prompt", Task.SPEAK: "text"}
+
+
+async def _take_words(
     declaration: Declaration, options: dict[str, OptionValue], files: Sequence[Attachment]
 ) -> list[Attachment]:
-    """Add the lines of text files to the prompt of /imagine, where each line is a prompt; return the other files."""
-    lists = [file for file in files if is_text_file(file)] if declaration.task is Task.IMAGINE else []
-    if lists:
-        typed = str(options.get("prompt", ""))
-        options["prompt"] = "\n".join(filter(None, [typed, *[await _read_text(file) for file in lists]]))
-    return [file for file in files if file not in lists]
+    """Add text files to the prompt of /imagine, where each line is a prompt, or to the text of /speak.
+
+    Return the other files.
+    """
+    name = _OPTIONS_FROM_FILES.get(declaration.task) if declaration.task is not None else None
+    texts = [file for file in files if is_text_file(file)] if name is not None else []
+    if name is not None and texts:
+        typed = str(options.get(name, ""))
+        options[name] = "\n".join(filter(None, [typed, *[await _read_text(file) for file in texts]]))
+    return [file for file in files if file not in texts]
 
 
 async def quote_words(

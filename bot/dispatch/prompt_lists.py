@@ -2,6 +2,8 @@ r"""Reads several prompts from the words of one request: a prompt in each line, 
 
 A choice stands in braces, with two options or more between bars, on one line and without quotes or braces inside:
 JSON and a brace alone are ordinary words. `\{` and `\}` write braces that belong to the prompt, `\|` a bar.
+
+A text to speak that is longer than a model takes becomes parts that end with a sentence.
 """
 
 import re
@@ -9,10 +11,16 @@ from collections.abc import Sequence
 from itertools import product
 from math import prod
 
+from bot.streaming.graphemes import is_boundary
+
 _ESCAPE = re.compile(r"\\([{}|])")
 _ESCAPED_BRACE = re.compile(r"\\([{}])")
 _PART = re.compile(r"\\[{}|]|[{}]|[^\\{}]+|\\")
 _BAR = re.compile(r"(?<!\\)\|")
+# Without repetitions of the marks: a search for the end of each of 10,000 dots would take quadratic time.
+_SENTENCE_END = re.compile(
+    r"""(?<=[.!?…])["'”’»)\]*_]{0,4}(?=\s)|(?<=[。！？])[」』”’]{0,4}(?![。！？」』”’])|(?=\n)"""
+)
 _LIST_MARK = re.compile(r"(?:[-*•]|\d{1,3}[.)])\s+")
 
 
@@ -69,3 +77,27 @@ def _read_choice(parts: Sequence[str], start: int) -> list[str]:
             return options if len(options) > 1 and all(options) and '"' not in content else []
         content += part
     return []
+
+
+def split_sentences(text: str, max_characters: int) -> list[str]:
+    """Return the parts of a text, each as long as fits: up to the last sentence that fits, or else the last word.
+
+    Only white space between parts is left out; no part ends inside a grapheme cluster that fits into a part.
+    """
+    parts, rest = [], text.strip()
+    while len(rest) > max_characters:
+        cut = _find_cut(rest, max_characters)
+        parts.append(rest[:cut].rstrip())
+        rest = rest[cut:].lstrip()
+    return [*parts, rest]
+
+
+def _find_cut(text: str, most: int) -> int:
+    """Return where a part of at most `most` characters ends: never at 0. The text is longer, and begins with a word."""
+    ends = [end.end() for end in _SENTENCE_END.finditer(text, 0, most + 1) if end.end() <= most]
+    if ends and ends[-1]:
+        return ends[-1]
+    # A space at `most` itself ends a word that fits.
+    spaces = (at for at in range(most, 0, -1) if text[at].isspace())
+    inner = (at for at in range(most, 0, -1) if is_boundary(text, at))
+    return next(spaces, None) or next(inner, most)

@@ -1,16 +1,20 @@
 """Batches: several requests under one message, asked, stopped and shown together.
 
+A batch of pictures ends with a contact sheet, a batch of speech with one sound: the parts of a long text, joined.
+
 The batch is a job without a run and without a price. Its requests are ordinary jobs, with holds of their own, without
 messages. All are committed in one transaction; from then on each comes to its end like any other job, and the batch
 waits for the ends in the rows. After a kill, whichever process has the batch goes on waiting.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.backend import InputFile
 from bot.core.errors import (
     AlreadyRunning,
+    BadFile,
     ConfirmationRequired,
     DuplicatePress,
     DuplicateRequest,
@@ -23,21 +27,27 @@ from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState, Output, PostedMessage, PredictionRecord
 from bot.core.json import JSON
 from bot.core.limits import MAX_OPEN_JOBS_PER_USER
-from bot.core.models import Model
+from bot.core.models import Model, Task
 from bot.core.money import Estimate
 from bot.core.replies import Reply
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options, collect_text, name_files
 from bot.jobs.completion import cancel_unsubmitted, fail
 from bot.jobs.messages import load_result, record_delivery, show_or_record_failure
-from bot.jobs.presenting import BatchItem, split_galleries
+from bot.jobs.presenting import BatchItem, format_alt_text, split_files, split_galleries
+from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices, Work
 from bot.streaming.editor import MessageEditor, counted
+
+log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 """A batch looks for ended jobs this often: other processes may run some of them."""
 
 _SHEET_STATE = "contact_sheet"
 """The state of the row that holds a contact sheet among the predictions: nothing ran."""
+
+_JOINED_STATE = "joined_sound"
+"""The same for the sound of a long text."""
 
 _MAX_LISTED_PROMPTS = 5
 
@@ -53,6 +63,10 @@ class BatchRequest:
     def prompt(self) -> str:
         return str(self.stored_options.get("prompt") or "")
 
+    @property
+    def text(self) -> str:
+        return collect_text(self.stored_options)
+
 
 @dataclass(frozen=True, slots=True)
 class BatchAcceptance:
@@ -65,18 +79,24 @@ class BatchAcceptance:
         invocation: Invocation,
         model: Model,
         requests: Sequence[BatchRequest],
+        stored_options: Options,
         alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
     ) -> AcceptedJob:
         """Return the jobs. Raise `ConfirmationRequired` first, with the `alternative` as a second button.
 
         Raise a `UserError` if not all of the requests are accepted: then nothing is stored or held.
         """
+        # Words across the end of a part count too.
+        text = collect_text(stored_options) or "\n".join(request.text for request in requests)
         acceptance = self.acceptance
         if (existing := await acceptance.check_backend(model, invocation.request_key)) is not None:
             return AcceptedJob(existing, is_new=False)
         prepared = [
             await acceptance.prepare(
-                replace(invocation, request_key=f"{invocation.request_key}:{n}", press_key="", placeholder=None),
+                # What follows on the whole, such as the next answer of a chat with tools, does not follow on a part.
+                replace(
+                    invocation, request_key=f"{invocation.request_key}:{n}", press_key="", action="", placeholder=None
+                ),
                 model,
                 request.options,
                 request.stored_options,
@@ -84,37 +104,53 @@ class BatchAcceptance:
             for n, request in enumerate(requests, 1)
         ]
         total = Estimate(sum(job.estimate_micros for job, _ in prepared), sum(job.max_micros for job, _ in prepared))
-        if not invocation.is_confirmed or total.max_micros > invocation.confirmed_micros:
-            await self._check_means(invocation, prepared, requests)
+        must_ask = await self._must_ask(invocation, total)
+        if must_ask or not invocation.is_confirmed:
+            await self._check_means(invocation, prepared, text)
+        if must_ask:
             raise self._ask(invocation, model, requests, total, alternative)
-        batch = self._build_batch(invocation, model, prepared, total)
+        batch = self._build_batch(invocation, model, prepared, stored_options, total)
         members = [(replace(job, options={**job.options, "batch_id": batch.id}), other) for job, other in prepared]
         messages = (PostedMessage(batch.id, 0, invocation.placeholder),) if invocation.placeholder else ()
         try:
-            jobs = await self._commit(batch, model, members, messages, _collect_texts(requests))
+            jobs = await self._commit(batch, model, members, messages, text)
         except DuplicateRequest:
             return AcceptedJob(await acceptance.get_existing_job(batch.request_key), is_new=False)
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
         return AcceptedJob(batch, messages, batch_jobs=jobs)
 
+    async def _must_ask(self, invocation: Invocation, total: Estimate) -> bool:
+        """Return whether a question comes first: before speech as before any request, before pictures always."""
+        if invocation.command != Task.SPEAK:
+            return not invocation.is_confirmed or total.max_micros > invocation.confirmed_micros
+        services = self.acceptance.services
+        settings = await services.get_settings(invocation.user.platform, invocation.user.workspace)
+        threshold_micros = services.credits.formatter.to_micros(settings.confirm_above_credits)
+        return threshold_micros > 0 and total.max_micros > max(threshold_micros, invocation.confirmed_micros)
+
     def _build_batch(
-        self, invocation: Invocation, model: Model, prepared: Sequence[tuple[Job, Model]], total: Estimate
+        self,
+        invocation: Invocation,
+        model: Model,
+        prepared: Sequence[tuple[Job, Model]],
+        stored_options: Options,
+        total: Estimate,
     ) -> Job:
         options: dict[str, JSON] = {
-            "prompt": str(invocation.options.get("prompt") or ""),
+            **encode_inputs(stored_options or {"prompt": str(invocation.options.get("prompt") or "")}),
             "model": model.key,
             "batch_jobs": [job.id for job, _ in prepared],
             "batch_micros": total.max_micros,
         }
-        return self.acceptance.build_job(invocation, model, options, {}, Estimate(0, 0))
+        # A job without inputs is one whose words were erased: its buttons do nothing.
+        inputs: dict[str, JSON] = {"parts": len(prepared)} if invocation.command == Task.SPEAK else {}
+        return self.acceptance.build_job(invocation, model, options, inputs, Estimate(0, 0))
 
-    async def _check_means(
-        self, invocation: Invocation, prepared: Sequence[tuple[Job, Model]], requests: Sequence[BatchRequest]
-    ) -> None:
+    async def _check_means(self, invocation: Invocation, prepared: Sequence[tuple[Job, Model]], text: str) -> None:
         """Raise the refusal that would meet the requests after the question: nobody confirms to be refused."""
         user, services = invocation.user, self.acceptance.services
-        refused_word = await self.acceptance.moderation.find_refused_word(user, _collect_texts(requests))
+        refused_word = await self.acceptance.moderation.find_refused_word(user, text)
         async with services.database.read() as tx:
             await self.acceptance.moderation.check_request(tx, user, invocation.channel, prepared[0][1], refused_word)
             for job, model in prepared:
@@ -126,10 +162,11 @@ class BatchAcceptance:
         if limits.jobs_at_once is not None:
             room = min(room, limits.jobs_at_once - open_counts.get(user.workspace, 0) - 1)
         room = room if limits.jobs_per_minute is None else min(room, limits.jobs_per_minute - 1)
+        is_speech = invocation.command == Task.SPEAK
+        what = f"This text takes {len(prepared)}" if is_speech else f"These are {len(prepared)}"
+        advice = "Give a shorter text" if is_speech else "Ask for fewer"
         if room < len(prepared):
-            raise LimitReached(
-                f"These are {len(prepared)} requests, and you have room for {max(room, 0)} now. Ask for fewer, or wait."
-            )
+            raise LimitReached(f"{what} requests, and you have room for {max(room, 0)} now. {advice}, or wait.")
         available_micros = (await services.credits.get_statement(user)).max_job_micros
         lasting, cost_micros = 0, 0
         for job, _ in prepared:
@@ -137,9 +174,10 @@ class BatchAcceptance:
             lasting += cost_micros <= available_micros
         if lasting < len(prepared):
             price = services.credits.formatter.format(cost_micros)
+            noun = "parts" if is_speech else "requests"
             raise RequestRefused(
-                f"These {len(prepared)} requests cost {price} credits, and yours last for {lasting} of them. Ask for "
-                "fewer, or for a cheaper model: /models shows the prices."
+                f"These {len(prepared)} {noun} cost {price} credits, and yours last for {lasting} of them. {advice}, "
+                f"or {'choose' if is_speech else 'for'} a cheaper model: /models shows the prices."
             )
 
     def _ask(
@@ -150,8 +188,14 @@ class BatchAcceptance:
         total: Estimate,
         alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
     ) -> ConfirmationRequired:
-        count = sum(_count_pictures(request) for request in requests)
         price = self.acceptance.services.credits.formatter.format_estimate(total)
+        if invocation.command == Task.SPEAK:
+            return ConfirmationRequired(
+                f"Spoken in {len(requests)} parts, this costs {price} with {model.title}. Go ahead?",
+                price_micros=total.max_micros,
+                is_answer_public=True,
+            )
+        count = sum(_count_pictures(request) for request in requests)
         lines = [f"{n}. {request.prompt}" for n, request in enumerate(requests[:_MAX_LISTED_PROMPTS], 1)]
         if left_out := len(requests) - _MAX_LISTED_PROMPTS:
             lines += [f"… and {left_out} more"] if left_out > 0 else []
@@ -190,10 +234,6 @@ class BatchAcceptance:
             return [await acceptance.store(tx, job, other, may_reuse=settings.reuse) for job, other in members]
 
 
-def _collect_texts(requests: Sequence[BatchRequest]) -> str:
-    return "\n".join(collect_text(request.stored_options) for request in requests)
-
-
 def _count_pictures(request: BatchRequest) -> int:
     count = request.options.get("count")
     return count if isinstance(count, int) else 1
@@ -209,7 +249,7 @@ async def list_jobs(services: JobServices, batch: Job) -> list[Job]:
 
 
 async def watch(work: Work) -> None:
-    """Wait until each job of a batch has ended, showing how many; then end the batch with its contact sheet."""
+    """Wait until each job of a batch has ended, showing how many; then end the batch with its sheet or sound."""
     shown_count = -1
     while True:
         jobs = await list_jobs(work.services, work.job)
@@ -221,12 +261,14 @@ async def watch(work: Work) -> None:
             work.editor.show(work.services.presenter.render_batch_progress(work.job, work.model, ended_count))
         await work.services.clock.sleep(CHECK_SECONDS)
     items = await _load_items(work.services, jobs)
-    if any(item.result.pictures for item in items):
+    if work.job.command == Task.SPEAK and any(item.result.files for item in items):
+        await _finish_speech(work, [sound for item in items for sound in item.result.files])
+    elif any(item.result.pictures for item in items):
         await _finish(work, items)
     elif work.cancel_requested.is_set() or all(job.state is JobState.CANCELLED for job in jobs):
         await cancel_unsubmitted(work)
     else:
-        await fail(work, UserError(next((job.error for job in jobs if job.error), "Nothing was drawn.")))
+        await fail(work, UserError(next((job.error for job in jobs if job.error), "Nothing was made.")))
 
 
 async def render_progress(work: Work) -> Reply:
@@ -246,10 +288,8 @@ async def _finish(work: Work, items: Sequence[BatchItem]) -> None:
     pictures = [output for item in items for output in item.result.pictures]
     hashes = [output.sha256 for output in pictures]
     sheet = await work.services.media.keep_contact_sheet(hashes, is_output=True)
-    now = work.services.clock.now()
-    record = PredictionRecord(new_id(), work.job.backend, work.job.model, "", {}, now, state=_SHEET_STATE)
     output = Output(
-        record.id,
+        "",
         1,
         sheet.sha256,
         sheet.mime,
@@ -259,26 +299,59 @@ async def _finish(work: Work, items: Sequence[BatchItem]) -> None:
         alt=f"A contact sheet of {len(pictures)} pictures",
         is_flagged=any(picture.is_flagged for picture in pictures),
     )
+    await _record(work, _SHEET_STATE, [output])
+
+
+async def _finish_speech(work: Work, sounds: Sequence[Output]) -> None:
+    """End a batch of speech, queued → finished: the joined sound is an output of its own.
+
+    Sounds that cannot be joined become the outputs one by one.
+    """
+    alt = format_alt_text(dict(work.job.options), work.model, 1, 1)
+    try:
+        joined = await work.services.media.join_sounds([sound.sha256 for sound in sounds])
+    except BadFile as error:
+        log.warning("job.not_joined", extra={"job": work.job.id, "reason": str(error)})
+        outputs = [replace(sound, n=n, alt=f"{alt}, part {n}") for n, sound in enumerate(sounds, 1)]
+    else:
+        seconds = joined.duration_seconds
+        facts = (joined.sha256, joined.mime, joined.size_bytes)
+        outputs = [Output("", 1, *facts, alt=alt, duration_seconds=seconds, is_flagged=sounds[0].is_flagged)]
+    await _record(work, _JOINED_STATE, outputs)
+
+
+async def _record(work: Work, state: str, outputs: Sequence[Output]) -> None:
+    """Store what a batch shows, under a row of the predictions for which nothing ran."""
+    now = work.services.clock.now()
+    record = PredictionRecord(new_id(), work.job.backend, work.job.model, "", {}, now, state=state)
     async with work.services.database.write(is_urgent=True) as tx:
         await tx.predictions.add(record)
-        await tx.outputs.add([output])
+        await tx.outputs.add([replace(output, prediction=record.id) for output in outputs])
         paid = await work.services.credits.ledger.settle(tx, work.job.id, 0, now)
         moved = await work.move(tx, JobState.FINISHED, prediction=record.id, cost_micros=paid)
     work.job = moved
 
 
 async def render(services: JobServices, batch: Job) -> list[Reply]:
-    """Return the messages of an ended batch: the contact sheet with the first pictures, and the further pictures."""
+    """Return the messages of an ended batch: the contact sheet with the first pictures, and the further pictures.
+
+    Of speech: the joined sound, or the first sounds and the further sounds.
+    """
     work = Work(services, batch, services.catalogue.get(batch.model))
-    items = await _load_items(services, await list_jobs(services, batch))
-    return split_galleries(services.presenter, batch, work.model, await load_result(work), items)
+    items, result = await _load_items(services, await list_jobs(services, batch)), await load_result(work)
+    if batch.command == Task.SPEAK:
+        return split_files(services.presenter.render_speech(batch, work.model, result, items))
+    return split_galleries(services.presenter, batch, work.model, result, items)
 
 
 async def deliver(work: Work) -> None:
     """Show the result of a batch: its own message first, then a message for each further gallery."""
     shown = await show_or_record_failure(work, _show(work, await render(work.services, work.job)))
-    if shown is not None:
-        await record_delivery(work, shown, is_delivered=True)
+    if shown is None:
+        return
+    if work.job.may_lead_on and not await work.services.follow_ups.run(work.job):
+        return
+    await record_delivery(work, shown, is_delivered=True)
 
 
 async def _show(work: Work, replies: Sequence[Reply]) -> list[PostedMessage]:

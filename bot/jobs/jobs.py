@@ -13,7 +13,7 @@ from bot.core.errors import BackendDown, ConfirmationRequired, JobNotFound, Unav
 from bot.core.file_types import PICTURES, MediaKind
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
-from bot.core.models import Model
+from bot.core.models import Model, Task
 from bot.core.money import Entry
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
@@ -88,13 +88,18 @@ class Jobs:
         model: Model,
         requests: Sequence[BatchRequest],
         *,
+        stored_options: Options | None = None,
         alternative: tuple[str, Mapping[str, str | int | float | bool]] | None = None,
     ) -> Job:
-        """Accept several requests together and launch their jobs, after a question with count and price.
+        """Accept several requests together and launch their jobs.
 
-        `alternative` is the label and the changed options of another button of the question. Raise as `start` does.
+        Before pictures comes a question with count and price, before speech if the sum exceeds the workspace's
+        threshold. `stored_options` are those of the whole, for buttons; `alternative` is the label and the changed
+        options of another button of the question. Raise as `start` does.
         """
-        accept = partial(BatchAcceptance(self._acceptance).accept, invocation, model, requests, alternative)
+        accept = partial(
+            BatchAcceptance(self._acceptance).accept, invocation, model, requests, stored_options or {}, alternative
+        )
         return await self._start(invocation, _list_files(requests[0].options, requests[0].stored_options), accept)
 
     async def _start(
@@ -326,7 +331,12 @@ class Jobs:
         return found
 
     async def _list_made_files(self, job: Job) -> list[str]:
-        """Return the SHA-256s of the files that a job made, without flagged ones."""
+        """Return the SHA-256s of the files that a job made, without flagged ones.
+
+        A part of a long text counts as no file: the whole is the file of its batch.
+        """
+        if job.batch_id and job.command == Task.SPEAK:
+            return []
         return _list_unflagged(await self.list_outputs(job))
 
     async def cancel(self, job: Job, by: User) -> bool:

@@ -129,13 +129,15 @@ class Presenter:
         total = len(batch.batch_jobs)
         micros = batch.options.get("batch_micros")
         price = self.credit_format.format(micros if isinstance(micros, int) else 0)
+        is_speech = batch.command == Task.SPEAK
+        count = f"{ended_count} of {total} {'parts ' if is_speech else ''}done"
         return Reply(
             progress=Progress(Stage.RUNNING, round(100 * ended_count / total)),
-            note=_join_facts(model.title, f"{ended_count} of {total} done", f"at most {price} credits"),
-            buttons=(Button("cancel", "Stop all", batch.id),),
+            note=_join_facts(model.title, count, f"at most {price} credits", _format_missing_options(batch, model)),
+            buttons=(Button("cancel", "Stop" if is_speech else "Stop all", batch.id),),
             tone=Tone.WORKING,
             is_private=batch.is_private,
-            is_visual=True,
+            is_visual=not is_speech,
             request_summary=_format_request(batch, model),
         )
 
@@ -166,6 +168,33 @@ class Presenter:
             tone=Tone.ERROR if has_failed else Tone.DONE,
             is_private=batch.is_private,
             is_visual=True,
+            request_summary=_format_request(batch, model),
+        )
+
+    def render_speech(self, batch: Job, model: Model, result: Result, items: Sequence["BatchItem"]) -> Reply:
+        """Return the final message of a long text: its sound, or its sounds one by one, and the missing parts."""
+        lines = [_NOT_JOINED] if len(result.files) > 1 else []
+        lines += list(_format_missing_parts(items)) if result.files else [_format_ending(batch)]
+        seconds = sum(output.duration_seconds or 0 for output in result.files)
+        has_failed = batch.state is JobState.FAILED
+        return Reply(
+            text="\n".join(lines),
+            result_files=tuple(self._build_result_file(batch, output, result) for output in result.files),
+            note=_join_facts(
+                model.title,
+                f"{len(items)} parts",
+                format_length(seconds) if seconds else "",
+                self.credit_format.format_amount(sum(item.job.cost_micros or 0 for item in items)),
+                _format_missing_options(batch, model),
+                self.badge if batch.backend == BUILT_IN_BACKEND else f"on {batch.backend}",
+            ),
+            buttons=(
+                Button("retry", "Try again", batch.id) if has_failed else Button("again", "Again", batch.id),
+                Button("delete", "Delete", batch.id),
+                *([Button("report", "Report", batch.id)] if result.files and not batch.is_private else []),
+            ),
+            tone=Tone.ERROR if has_failed else Tone.DONE,
+            is_private=batch.is_private,
             request_summary=_format_request(batch, model),
         )
 
@@ -293,6 +322,7 @@ def _format_trained(job: Job, result: Result) -> str:
 
 
 _MAX_BATCH_LINE = 60
+_MAX_ALT_TEXT = 300
 MESSAGE_PICTURES = 10
 """Pictures of one message: Discord's galleries show ten (docs.discord.com, components/reference)."""
 
@@ -321,6 +351,34 @@ def split_galleries(
         text = f"Pictures {start + 1} to {start + len(gallery.pictures)} of {len(numbered)}"
         replies.append(replace(gallery, text=text, is_private=batch.is_private))
     return replies
+
+
+_NOT_JOINED = "These sounds cannot be joined to one file: play them one after the other."
+_MESSAGE_FILES = 10
+"""Files of one message, as on Discord (docs.discord.com, resources/message)."""
+
+
+def split_files(reply: Reply) -> list[Reply]:
+    """Return a message with ten files at most, and further messages for the others."""
+    files = reply.result_files
+    further = [
+        Reply(result_files=files[start : start + _MESSAGE_FILES], tone=reply.tone, is_private=reply.is_private)
+        for start in range(_MESSAGE_FILES, len(files), _MESSAGE_FILES)
+    ]
+    return [replace(reply, result_files=files[:_MESSAGE_FILES]), *further]
+
+
+def _format_missing_parts(items: Sequence[BatchItem]) -> Iterator[str]:
+    """Yield a line for each reason for which parts of a long text were not spoken."""
+    missing: dict[str, list[int]] = {}
+    for n, item in enumerate(items, 1):
+        if not item.result.files:
+            reason = "stopped." if item.job.state is JobState.CANCELLED else item.job.error or "nothing was spoken."
+            missing.setdefault(reason, []).append(n)
+    for reason, numbers in missing.items():
+        *first, last = map(str, numbers)
+        parts = f"Parts {', '.join(first)} and {last}" if first else f"Part {last}"
+        yield f"⚠ {parts} of {len(items)} {'are' if first else 'is'} missing: {reason}"
 
 
 def _number_pictures(items: Sequence[BatchItem]) -> Iterator[tuple[Picture, Button | None]]:
@@ -433,8 +491,8 @@ def _format_file_name(job: Job, output: Output, result: Result) -> str:
 
 
 def format_alt_text(options: dict[str, JSON], model: Model, n: int, total: int) -> str:
-    """Return a picture's description for screen readers: the prompt, the number of the picture, and the model."""
-    prompt = str(options.get("prompt") or "")
+    """Return a file's description for screen readers: the words of the request, its number, and the model."""
+    prompt = str(options.get("prompt") or "") or _shorten(str(options.get("text") or ""), _MAX_ALT_TEXT)
     number = f"picture {n} of {total}, " if total > 1 else ""
     verb = _VERBS.get(model.task, "made")
     return f"{prompt} ({number}{verb} by {model.title})" if prompt else f"A picture {verb} by {model.title}"

@@ -60,6 +60,7 @@ from bot.media.decoding import (
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
 from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
+from bot.media.joining import join_sounds
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
 from bot.media.pdf_text import PdfText, read_pdf
@@ -438,6 +439,22 @@ class Media:
         if not is_output:
             self._store.mark_unused(kept.sha256)
         return kept
+
+    async def join_sounds(self, hashes: Sequence[str]) -> KeptFile:
+        """Store one sound made of stored sounds, in order. Raise `BadFile` where the sounds cannot be joined."""
+        paths = [path for path in map(self._store.find_path, hashes) if path is not None]
+        mimes = {get_mime(path) for path in paths}
+        if len(paths) < len(hashes) or len(mimes) != 1:
+            raise BadFile("A part is not kept any more, or is of another type.")
+        if sum(path.stat().st_size for path in paths) > self._max_output_bytes:
+            raise BadFile("The parts are too large for one file.")
+        mime = mimes.pop()
+        with contextlib.ExitStack() as stack:
+            files = [stack.enter_context(path.open("rb")) for path in paths]
+            parts = [stack.enter_context(_map_file(file)) for file in files]
+            seconds = [(await asyncio.to_thread(measure_recording, part)).duration_seconds for part in parts]
+            facts = FileFacts(mime, duration_seconds=sum(filter(None, seconds)) or None)
+            return await self._save(await asyncio.to_thread(join_sounds, parts, mime), facts, Line.OUTPUTS)
 
     async def _load_small(self, sha256: str) -> bytes:
         attachment = self.load_attachment(sha256)

@@ -26,6 +26,7 @@ from bot.media.recordings import (
     find_mp3_sound,
     iterate_boxes,
     iterate_elements,
+    iterate_ogg_pages,
     iterate_riff_chunks,
     make_too_many_parts_error,
 )
@@ -159,21 +160,14 @@ def _find_ogg_words(data: Buffer) -> Iterator[Patch]:
     streams: dict[bytes, _OggStream] = {}
     pages: list[tuple[int, int]] = []
     words: list[Patch] = []
-    position = 0
-    for _ in range(MAX_CONTAINER_PARTS):
-        if bytes(data[position : position + 4]) != b"OggS" or position + 27 > len(data):
-            break
-        lacing = data[position + 27 : position + 27 + data[position + 26]]
-        body = position + 27 + len(lacing)
-        end = min(body + sum(lacing), len(data))
-        number = bytes(data[position + 14 : position + 18])
-        if data[position + 5] & 2:
-            streams[number] = _OggStream(bytes(data[body : body + 8]))
+    for page in iterate_ogg_pages(data):
+        number = bytes(data[page.head + 14 : page.head + 18])
+        if data[page.head + 5] & 2:
+            streams[number] = _OggStream(bytes(data[page.body : page.body + 8]))
         stream = streams.get(number)
         if stream is not None and not stream.is_over:
-            pages.append((position, end))
-            words += _read_ogg_page(data, stream, lacing, body, end)
-        position = end
+            pages.append((page.head, page.end))
+            words += _read_ogg_page(data, stream, page.lacing, page.body, page.end)
     yield from _patch_pages(data, pages, words)
 
 
@@ -233,14 +227,14 @@ def _patch_pages(data: Buffer, pages: list[tuple[int, int]], words: list[Patch])
             page[first - start : last - start] = content
         if len(page) >= 27:
             page[22:26] = bytes(4)
-            page[22:26] = _compute_ogg_checksum(bytes(page)).to_bytes(4, "little")
+            page[22:26] = compute_ogg_checksum(bytes(page)).to_bytes(4, "little")
             yield start, end, bytes(page)
 
 
 _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def _compute_ogg_checksum(page: bytes) -> int:
+def compute_ogg_checksum(page: bytes) -> int:
     """Return the CRC of a page. zlib computes the mirror image of it, from other first and last values."""
     mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return int(f"{mirrored:032b}"[::-1], 2)

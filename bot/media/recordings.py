@@ -5,7 +5,6 @@ Every length is checked against the bytes that are there, and every loop has a b
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -117,29 +116,37 @@ def find_mp3_end(data: Buffer) -> int:
 
 def _measure_mp3(data: Buffer, mime: str) -> FileFacts:
     position = start = find_mp3_sound(data)
-    end = find_mp3_end(data)
-    seconds, frames, searched = 0.0, 0, 0
-    while position + 4 <= end and frames < MAX_CONTAINER_PARTS:
-        frame = _read_mp3_frame(bytes(data[position : position + 4]))
-        if frame is None:
-            # Padding, and tags at the end, are no sound.
-            position, searched = position + 1, searched + 1
-            if searched > MAX_CONTAINER_PARTS:
-                break
-            continue
-        seconds, frames, position = seconds + frame.seconds, frames + 1, position + frame.size_bytes
+    seconds, frames = 0.0, 0
+    for frame in iterate_mp3_frames(data):
+        seconds, frames, position = seconds + frame.seconds, frames + 1, frame.end
     if frames == MAX_CONTAINER_PARTS:
-        seconds *= (end - start) / (position - start)
+        seconds *= (find_mp3_end(data) - start) / (position - start)
     return FileFacts(mime, duration_seconds=seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mp3Frame:
-    size_bytes: int
+class Mp3Frame(NamedTuple):
+    """A frame of layer 3: its start and end in the file, and its length in seconds."""
+
+    start: int
+    end: int
     seconds: float
 
 
-def _read_mp3_frame(header: bytes) -> _Mp3Frame | None:
+def iterate_mp3_frames(data: Buffer) -> Iterator[Mp3Frame]:
+    """Yield the frames of an MP3, at most `MAX_CONTAINER_PARTS`. The last may be cut off by the file's end."""
+    position, end = find_mp3_sound(data), find_mp3_end(data)
+    frames = searched = 0
+    while position + 4 <= end and frames < MAX_CONTAINER_PARTS and searched <= MAX_CONTAINER_PARTS:
+        frame = _read_mp3_frame(bytes(data[position : position + 4]), position)
+        if frame is None:
+            # Padding, and tags at the end, are no sound.
+            position, searched = position + 1, searched + 1
+            continue
+        yield frame
+        position, frames = frame.end, frames + 1
+
+
+def _read_mp3_frame(header: bytes, start: int) -> Mp3Frame | None:
     version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
     rate, sample_rate = header[2] >> 4, header[2] >> 2 & 3
     if header[0] != 0xFF or header[1] & 0xE0 != 0xE0 or layer != 1 or version == 1:
@@ -150,7 +157,7 @@ def _read_mp3_frame(header: bytes) -> _Mp3Frame | None:
     hertz = _SAMPLE_RATES[sample_rate] >> (0 if is_first_version else 1 if version == 2 else 2)
     samples = 1152 if is_first_version else 576
     size_bytes = samples // 8 * _BIT_RATES[3 if is_first_version else 2][rate] * 1000 // hertz + (header[2] >> 1 & 1)
-    return _Mp3Frame(size_bytes, samples / hertz)
+    return Mp3Frame(start, start + size_bytes, samples / hertz)
 
 
 # Ogg: RFC 3533, 6; Opus in Ogg: RFC 7845, 5.1; Vorbis: xiph.org/vorbis/doc/Vorbis_I_spec.html, 4.2.2.
@@ -174,6 +181,28 @@ def _measure_ogg(data: Buffer, mime: str) -> FileFacts:
     else:
         raise BadFile("That Ogg file holds no sound that I can read: Opus, Vorbis or FLAC, please.")
     return FileFacts(mime, duration_seconds=max(0, _find_last_granule(data) - skipped) / hertz)
+
+
+class OggPage(NamedTuple):
+    """A page of an Ogg file: the positions of its head, its content and its end, and the sizes of its segments."""
+
+    head: int
+    body: int
+    end: int
+    lacing: bytes
+
+
+def iterate_ogg_pages(data: Buffer) -> Iterator[OggPage]:
+    """Yield the pages of an Ogg file, at most `MAX_CONTAINER_PARTS`. The last may be cut off by the file's end."""
+    position = 0
+    for _ in range(MAX_CONTAINER_PARTS):
+        if bytes(data[position : position + 4]) != b"OggS" or position + 27 > len(data):
+            return
+        lacing = bytes(data[position + 27 : position + 27 + data[position + 26]])
+        body = position + 27 + len(lacing)
+        end = min(body + sum(lacing), len(data))
+        yield OggPage(position, body, end, lacing)
+        position = end
 
 
 def _find_last_granule(data: Buffer) -> int:

@@ -1,5 +1,6 @@
 """Sounds and videos on the page: players that play and seek, also on a phone."""
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,11 +9,12 @@ import pytest
 import pytest_asyncio
 
 from bot.core.ids import new_id
+from bot.media.joining import join_sounds
 from bot.sandbox.server import SandboxThread
 from tests.browser.demo import open_demo
 from tests.browser.visitor import PageVisitor, expect
 from tests.media.pictures import encode_picture
-from tests.media.recordings import make_wav
+from tests.media.recordings import make_mp3, make_ogg, make_wav
 from tests.sandbox.test_sounds_and_films import ZEROSCOPE
 
 if TYPE_CHECKING:
@@ -63,6 +65,11 @@ PLAY = """async (player) => {
     return [player.duration, player.currentTime, player.error];
 }"""
 
+DECODE = """async (url) => {
+    const content = Uint8Array.from(atob(url.split(",")[1]), (sign) => sign.charCodeAt(0));
+    return (await new OfflineAudioContext(1, 1, 48000).decodeAudioData(content.buffer)).duration;
+}"""
+
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def listener(browser: "Browser", sandbox: SandboxThread, tmp_path: Path) -> AsyncIterator[PageVisitor]:
@@ -98,6 +105,21 @@ async def _check_player(player: "Locator") -> None:
     assert seconds > 1
     assert position == pytest.approx(seconds / 2, abs=0.3)
     assert error is None
+
+
+async def test_a_long_text_plays_as_one_sound_of_each_format(visitor: PageVisitor) -> None:
+    await visitor.ask(f"/speak {'I am a fox. ' * 50} --model chatterbox-turbo")
+
+    sound = visitor.answer.locator("audio")
+    await expect(sound).to_have_count(1)
+    await _check_player(sound)
+    await expect(visitor.answer).to_contain_text("2 parts")
+
+    for mime, make in (("audio/wav", make_wav), ("audio/mpeg", make_mp3), ("audio/ogg", make_ogg)):
+        joined = b"".join(join_sounds([make(2), make(1)], mime))
+        url = f"data:{mime};base64,{base64.b64encode(joined).decode()}"
+
+        assert await visitor.page.evaluate(DECODE, url) == pytest.approx(3, abs=0.06), mime
 
 
 async def test_an_attached_sound_has_a_chip_and_a_hint(listener: PageVisitor) -> None:

@@ -39,10 +39,15 @@ def test_pictures_are_drawn_upscaled_and_captioned(capsys: pytest.CaptureFixture
 def test_words_are_spoken_and_a_sound_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--once", "/speak Hello, can you hear me?", "--output", "hello.wav"]) == 0
     assert main(["demo", "--once", "/transcribe --audio hello.wav"]) == 0
+    line = f"/speak {'Hello, can you hear me? ' * 24} --model chatterbox-turbo"
+    assert main(["demo", "--once", line, "--output", "long.wav"]) == 0
 
-    with wave.open("hello.wav") as sound:
+    with wave.open("hello.wav") as sound, wave.open("long.wav") as joined:
         assert sound.getnframes() > sound.getframerate()
-    assert "Measured, not recognised: 2.6 s of sound" in capsys.readouterr().out
+        assert joined.getnframes() > 20 * sound.getnframes()
+    output = capsys.readouterr().out
+    assert "Measured, not recognised: 2.6 s of sound" in output
+    assert "Chatterbox Turbo · 2 parts · 1:00" in output
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudoterminals")

@@ -22,11 +22,13 @@ from tests.platforms.web.web_bot import open_web_bot
 pytestmark = pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
 
 VOICE = make_ogg(3)
+STORY = "The fox went out on a chilly night. " * 80
+"""Two parts of the default model."""
 
 
-def check_sound(content: bytes) -> None:
+def check_sound(content: bytes, seconds: int = 1) -> None:
     with wave.open(io.BytesIO(content)) as sound:
-        assert sound.getnframes() == sound.getframerate()
+        assert sound.getnframes() == seconds * sound.getframerate()
 
 
 def check_video(content: bytes) -> None:
@@ -83,15 +85,30 @@ async def test_the_words_of_the_message_replied_to_are_spoken(tmp_path: Path) ->
         assert spoken.attachments[0].filename == "once-upon-a-time.wav"
         assert town.backend.last_run.inputs["text"] == "Once upon a time."
 
+        file = DiscordFileUpload("story.txt", STORY.encode())
+        await town.ana.say(f"<@{town.emulator.state.bot.id}> speak:", files=[file])
+        told = await town.wait_until(
+            lambda: next((one for one in town.general.messages if one.attachments and "2 parts" in one.text), None)
+        )
+        (sound,) = told.attachments
+        check_sound(sound.data, 2)
+        assert told.button_labels == ["Again", "Delete", "Report"]
+
     office = await (await create_office(tmp_path / "office")).open()
     post = await office.ana.say("Once upon a time.", office.general)
     await office.ana.say(f"{office.team.mention} speak", thread=post)
     await office.wait_until_idle()
     await office.general.wait_for_bot_message(condition=lambda one: one.files)
+    assert office.backend.last_run.inputs["text"] == "Once upon a time."
+    long = await office.ana.say(STORY, office.general)
+    await office.ana.say(f"{office.team.mention} speak", thread=long)
+    told = await office.general.wait_for_bot_message("2 parts", condition=lambda one: one.files)
     await office.close()
     await office.slack.stop()
 
-    assert office.backend.last_run.inputs["text"] == "Once upon a time."
+    (sound,) = told.files
+    check_sound(sound.content, 2)
+    assert told.button_labels == ["Again", "Delete", "Report"]
     assert office.slack.violations == []
 
 
