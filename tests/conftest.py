@@ -1,12 +1,15 @@
 """Fixtures of the whole suite: no network beyond this machine, and databases on both engines."""
 
 import asyncio
+import importlib
 import ipaddress
 import logging
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +51,32 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     Tests wait for sockets and timers, so one worker more than cores is busy. A person who names files reads the
     output, and a start of workers would take longer than most files.
     """
-    is_whole_suite = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return (os.cpu_count() or 1) + 1 if is_whole_suite else 0
+    return (os.cpu_count() or 1) + 1 if is_whole_suite(config) else 0
+
+
+@pytest.hookimpl(optionalhook=True)  # a hook of pytest-xdist
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["is_whole_suite"] = is_whole_suite(node.config)
+
+
+def is_whole_suite(config: pytest.Config) -> bool:
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Let each worker compile its share of the test files first; then each reads the files that others compiled.
+
+    Rewriting the asserts of all files takes ten seconds, and each worker imports all files.
+    """
+    worker = getattr(session.config, "workerinput", {})
+    if not worker.get("is_whole_suite") or sys.dont_write_bytecode:
+        return
+    number, workers = int(worker["workerid"].removeprefix("gw")), worker["workercount"]
+    root = Path(__file__).parent
+    for file in sorted(root.rglob("test_*.py"))[number::workers]:
+        with suppress(Exception, pytest.skip.Exception):  # the collection reports the error of a file
+            importlib.import_module(".".join(file.relative_to(root.parent).with_suffix("").parts))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -191,9 +218,16 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await opened.close()
 
 
+@pytest.fixture(scope="session")
+def llama_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in catalogue with Llama 3 8B as the default of /chat: a template, and a small context."""
+    # One file for the session: the bot parses an unchanged file once.
+    return write_catalogue(tmp_path_factory.mktemp("llama"), default="llama-3-8b")
+
+
 @pytest.fixture
-async def llama_bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    """The bench with Llama 3 8B as the default of /chat: a template, and a small context."""
-    opened = await Bench.open(tmp_path, catalogue_path=write_catalogue(tmp_path, default="llama-3-8b"))
+async def llama_bench(tmp_path: Path, llama_catalogue: Path) -> AsyncIterator[Bench]:
+    """The bench on `llama_catalogue`."""
+    opened = await Bench.open(tmp_path, catalogue_path=llama_catalogue)
     yield opened
     await opened.close()

@@ -52,7 +52,7 @@ def load_catalogue(path: Path = BUILT_IN_PATH) -> list[Model]:
 def _load_models(path: Path, _stamp: tuple[int, int]) -> tuple[Model, ...]:
     # An unchanged file is read once: a start reads the catalogue in three places, 25 ms each.
     tables = _read_tables(path)
-    kinds = {config.name: config.kind for config in load_backends(path)}
+    kinds = {config.name: config.kind for config in _parse_backends(tables, path.parent)}
     models = [parse_model(key, table) for key, table in tables.items() if key != _BACKENDS]
     for model in models:
         if model.backend not in (BUILT_IN_BACKEND, *kinds):
@@ -76,8 +76,11 @@ def load_backends(path: Path = BUILT_IN_PATH) -> list[BackendConfig]:
 
 @lru_cache(maxsize=4)
 def _load_backends(path: Path, _stamp: tuple[int, int]) -> tuple[BackendConfig, ...]:
-    tables = _read_tables(path).get(_BACKENDS, {})
-    return tuple(_parse_backend(name, table, path.parent) for name, table in tables.items())
+    return _parse_backends(_read_tables(path), path.parent)
+
+
+def _parse_backends(tables: Mapping[str, Any], folder: Path) -> tuple[BackendConfig, ...]:
+    return tuple(_parse_backend(name, table, folder) for name, table in tables.get(_BACKENDS, {}).items())
 
 
 def _read_stamp(path: Path) -> tuple[int, int]:

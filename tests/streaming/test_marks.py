@@ -194,6 +194,7 @@ def test_an_operator_hides_no_text_behind() -> None:
     assert all("||" not in part for part in render(text, DISCORD)[1:])
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize(
     "sign", ["*a ", "a_ *b", "[a [b] ", "[a](", "||", "> ", "- ", "`a ``", "<a:", "| - |\n", "](((("]
 )
