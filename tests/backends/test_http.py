@@ -1,7 +1,9 @@
 """Lines to a server: kept and used again, ended when there are enough, never held back."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
+from importlib.abc import MetaPathFinder
 
 import httpx
 import pytest
@@ -39,6 +41,23 @@ async def test_sequential_calls_share_a_connection(server: ScriptedServer) -> No
             assert (await client.get(server.url)).json() == "hello"
 
     assert len(set(ports(server.received))) == 1
+
+
+async def test_a_call_searches_no_folder_for_packages(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[str] = []
+
+    class Finder(MetaPathFinder):
+        def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+            searched.append(fullname)
+
+    async with http.create_api_client(headers={}, context=CONTEXT) as client:
+        await client.get(server.url)
+        monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+        await client.get(server.url)
+    async with http.create_stream_client(context=CONTEXT) as client:
+        await client.get(server.url)
+
+    assert searched == []
 
 
 async def test_simultaneous_calls_have_a_connection_each_without_a_limit(server: ScriptedServer) -> None:

@@ -83,6 +83,7 @@ def get_name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("path", MODULES, ids=get_name)
 def test_a_module_opens_no_connection_besides_the_listed(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
