@@ -15,6 +15,7 @@ from bot.core.time_format import load_time_zone
 from bot.dispatch.declaration import Command, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
 from bot.storage.feedback import FeedbackRow
+from bot.streaming.safety import sanitize_text
 
 _COLUMNS = ("time", "user", "name", "vote", "reason", "model", "question", "job")
 _MAX_EXPORTED = 5_000
@@ -96,7 +97,7 @@ def _format_row(row: FeedbackRow, services: Services) -> str:
         f"“{shown}”" if shown else "",
         f"because: “{_flatten(row.reason)}”" if row.reason else "",
     )
-    return " · ".join(filter(None, facts))
+    return sanitize_text(" · ".join(filter(None, facts)))
 
 
 def _format_csv(rows: list[FeedbackRow]) -> str:

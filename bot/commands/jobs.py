@@ -57,7 +57,9 @@ async def _format_open_job(n: int, job: Job, services: Services) -> str:
     state = "runs" if job.state is JobState.RUNNING else "waits"
     price = f"at most {services.credits.formatter.format_amount(job.max_micros)}"
     title = services.catalogue.get(job.model).title
-    return f"{n}. {job.user.name}: /{job.command} {words} · {title} · {state}, {span} · {price} · `{job.id}`"
+    # A mark of direction in a person's words would turn the price and the id around for the moderator.
+    asked = sanitize_text(f"{job.user.name}: /{job.command} {words}")
+    return f"{n}. {asked} · {title} · {state}, {span} · {price} · `{job.id}`"
 
 
 _STATES = {JobState.DELIVERED: "done", JobState.UNDELIVERABLE: "done, but could not be shown"}

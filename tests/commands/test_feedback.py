@@ -155,3 +155,15 @@ async def test_a_regenerated_answer_takes_votes_and_a_stopped_one_does_not(bench
 
     assert regenerated == ["regenerate", "vote_up", "vote_down", "delete"]
     assert [button.action for button in bench.last_message.reply.buttons] == ["continue", "regenerate", "delete"]
+
+
+async def test_marks_of_direction_never_turn_a_moderators_list_around(bench: Bench) -> None:
+    await bench.say("/chat what is a \u202ewobniar?")
+    await read_reply(bench, f'/feedback give --job {get_job(bench)} --vote up --reason "\u2067good\u001b[2J"')
+    bench.backend.will(hangs_after=0)
+    await bench.say("/imagine a \u202exof\u0007")
+
+    listed = await read_reply(bench, "/jobs", by=MODERATOR)
+
+    assert "/imagine “a xof” · " in listed
+    assert "“what is a wobniar?” · because: “good[2J”" in (await list_votes(bench))[0]

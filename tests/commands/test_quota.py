@@ -485,8 +485,7 @@ async def test_a_moderator_reads_the_command_that_gives_more(tmp_path: Path) -> 
     texts = [await read_reply(bench, "/imagine a fox --model flux-pro", by) for by in (MODERATOR, OWNER)]
 
     sentence = (
-        "You are 10 credits short. /quota grant gives more. "
-        "Seedream 4 (`seedream-4`) would do: 30 credits at most."
+        "You are 10 credits short. /quota grant gives more. Seedream 4 (`seedream-4`) would do: 30 credits at most."
     )
     assert texts == [sentence, sentence]
     await bench.close()
