@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bot.app import App
 from bot.cli.terminal import print_errors, print_text, wait_for_stop_signal
-from bot.core.background_tasks import lower_thread_priority
+from bot.core.background_tasks import WORK_FOR_ONE, lower_thread_priority
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.authenticators import InvitationAuthenticator
 from bot.platforms.web.platform import WebPlatform
@@ -86,7 +86,10 @@ async def serve(
 def favour_event_loop() -> None:
     """Let worker threads yield to the running event loop: everybody waits for the loop, one person for a thread."""
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="worker", initializer=lower_thread_priority))
+    threads = ThreadPoolExecutor(
+        thread_name_prefix="worker", initializer=lower_thread_priority, initargs=(WORK_FOR_ONE,)
+    )
+    loop.set_default_executor(threads)
     # A thread that computes keeps the interpreter for this long after the loop asks, for 5 ms by default; the loop asks
     # after each of its writes to sockets.
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -75,10 +75,11 @@ async def first_completed(*waits: Awaitable[object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-_NICER = 10
+WORK_FOR_ONE, WORK_OF_STRANGERS = 10, 19
+"""How much nicer a thread is to others: than the event loop, and than threads with everybody's work too."""
 
 
-def lower_thread_priority() -> None:
-    """Let the calling thread yield to the threads of ordinary priority. On Linux alone priorities belong to threads."""
+def lower_thread_priority(nicer: int) -> None:
+    """Let the calling thread yield to threads of higher priority. On Linux alone priorities belong to threads."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICER)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + nicer)

@@ -135,9 +135,7 @@ class OutOfCredits(InsufficientFunds):
         super().__init__(
             f"You are {missing} short. {refill}",
             available_micros=available_micros,
-            moderator_text=""
-            if refill_time
-            else f"You are {missing} short. /quota grant gives more.",
+            moderator_text="" if refill_time else f"You are {missing} short. /quota grant gives more.",
         )
 
 

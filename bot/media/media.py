@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, ParamSpec, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from bot.core.backend import InputFile
-from bot.core.background_tasks import lower_thread_priority
+from bot.core.background_tasks import WORK_OF_STRANGERS, lower_thread_priority
 from bot.core.caches import RecentItems
 from bot.core.errors import (
     BackendDown,
@@ -135,7 +135,9 @@ class Media:
         self._has_room = asyncio.Event()
         self._decoding = DecodingLines()
         # Hostile pictures take seconds each: in the threads of all other work they would delay everybody's files.
-        self._upload_thread = ThreadPoolExecutor(1, thread_name_prefix="upload", initializer=lower_thread_priority)
+        self._upload_thread = ThreadPoolExecutor(
+            1, thread_name_prefix="upload", initializer=lower_thread_priority, initargs=(WORK_OF_STRANGERS,)
+        )
         self._previews: RecentItems[str, CleanPicture] = RecentItems(_MAX_KEPT_PREVIEWS)
         self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)

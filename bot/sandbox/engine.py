@@ -127,6 +127,7 @@ class PredictionEngine:
     def _stream_token(self, prediction: SandboxPrediction, token: str) -> None:
         if prediction.output is None:
             prediction.output = []
+            prediction.first_output_seconds = (self._clock.now() - prediction.created_at).total_seconds()
         prediction.output.append(token)
         self._append_event(prediction, "output", token)
         self._webhooks.notify(prediction, "output")

@@ -105,6 +105,8 @@ class SandboxPrediction:
     error: str | None = None
     logs: str = ""
     metrics: dict[str, Any] = field(default_factory=dict)
+    first_output_seconds: float | None = None
+    """Seconds from the create to the first token of a text."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     data_removed: bool = False

@@ -149,6 +149,7 @@ async def test_equal_requests_are_counted(client: SandboxClient) -> None:
     assert (counted["created"], counted["created_more_than_once"]) == (3, 1)
     assert counted["statuses"] == {"succeeded": 3}
     assert [entry["times_created"] for entry in counted["predictions"]] == [1, 2, 2]
+    assert all(0 <= entry["first_output_seconds"] <= entry["metrics"]["total_time"] for entry in counted["predictions"])
 
 
 async def test_the_clock_can_be_moved_over_http(client: SandboxClient) -> None:
