@@ -23,6 +23,8 @@ class MessageLimits:
     """The platform hides words between `||`, and quotes the rest of a message after `>>> `."""
     shows_previews: bool = False
     """The platform can afford to replace an unfinished picture in a message every second."""
+    voice_mime: str = ""
+    """The type of recordings that the platform posts as voice messages, which nobody edits; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,8 @@ class Reply:
     """Whether the job will deliver pictures: some platforms need another kind of message for pictures."""
     request_summary: str = ""
     """Requester and prompt, for platforms that hide a typed command from the other users."""
+    is_voice: bool = False
+    """Whether the message is the one recording in `result_files` and nothing else."""
     preview: LivePreview | None = None
     """The unfinished picture, on platforms whose limits say `shows_previews`."""
 

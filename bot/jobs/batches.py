@@ -32,7 +32,7 @@ from bot.core.money import Estimate
 from bot.core.replies import Reply
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options, collect_text, name_files
 from bot.jobs.completion import cancel_unsubmitted, fail
-from bot.jobs.messages import load_result, record_delivery, show_or_record_failure
+from bot.jobs.messages import load_result, record_delivery, show_or_record_failure, show_reply
 from bot.jobs.presenting import BatchItem, format_alt_text, split_files, split_galleries
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices, Work
@@ -356,6 +356,8 @@ async def deliver(work: Work) -> None:
 
 async def _show(work: Work, replies: Sequence[Reply]) -> list[PostedMessage]:
     first, *galleries = replies
+    if not galleries:
+        return await show_reply(work, first)
     shown = await work.editor.finish(first)
     for n, gallery in enumerate(galleries, 1):
         shown += await _show_gallery(work, shown[0], n, gallery)

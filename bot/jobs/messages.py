@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from bot.core.background_tasks import first_completed
 from bot.core.errors import Unavailable, UserError
-from bot.core.jobs import JobState, Output, PostedMessage
+from bot.core.jobs import JobState, MessageState, Output, PostedMessage
+from bot.core.models import Task
 from bot.core.platform import MessageLost
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.completion import fail
@@ -28,6 +29,8 @@ FIRST_POSITION_SECONDS = 1.0
 """A shorter wait shows no position."""
 
 POSITION_CHECK_SECONDS = 3.0
+
+_VOICE_PART = 1
 
 MAX_EXACT_POSITION = 10
 """Up to this position each change is shown, beyond, changes of a tenth: a queue of hundreds causes no edit flood."""
@@ -104,8 +107,7 @@ def _render_position(work: Work, slot: QueueSlot) -> Reply:
 
 async def deliver(work: Work) -> None:
     """Show the final message. An undeliverable result stays with the job, for `/show`."""
-    reply = work.services.presenter.render_result(work.job, work.model, await load_result(work))
-    shown = await show_or_record_failure(work, work.editor.finish(reply))
+    shown = await show_or_record_failure(work, show_result(work))
     if shown is None:
         return
     # Before the job counts as delivered: after a kill in between, the next process begins what follows, once.
@@ -113,6 +115,40 @@ async def deliver(work: Work) -> None:
         return
     await record_delivery(work, shown, is_delivered=True)
     log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
+
+
+async def show_result(work: Work) -> list[PostedMessage]:
+    """Show the final message of a job without others below."""
+    return await show_reply(work, work.services.presenter.render_result(work.job, work.model, await load_result(work)))
+
+
+async def show_reply(work: Work, reply: Reply) -> list[PostedMessage]:
+    """Show a final message, and a speech as a voice message below where the platform can."""
+    voice = await _show_voice(work, reply)
+    if voice is None:
+        return await work.editor.finish(reply)
+    return [*await work.editor.finish(replace(reply, result_files=())), voice]
+
+
+async def _show_voice(work: Work, reply: Reply) -> PostedMessage | None:
+    """Return the voice message of a speech; None where the message itself takes the sound."""
+    if (posted := next((message for message in work.posted if message.part == _VOICE_PART), None)) is not None:
+        return posted if work.model.task is Task.SPEAK else None
+    is_speech = work.model.task is Task.SPEAK and not reply.is_private and bool(work.posted)
+    if not is_speech or [file.mime for file in reply.result_files] != [work.platform.limits.voice_mime]:
+        return None
+    # One nonce in every process: a post repeated after a kill makes no second message.
+    nonce = f"{work.job.id}:{_VOICE_PART}"
+    destination = replace(work.destination, nonce=nonce, placeholder=None, previous_part=work.posted[0].ref)
+    try:
+        with counted(work.platform.name):
+            ref = await work.platform.post(destination, Reply(result_files=reply.result_files, is_voice=True))
+    except Exception as error:  # an SDK may raise anything, and the sound has another place
+        log.info("job.voice_refused", extra={"job": work.job.id, "reason": repr(error)})
+        return None
+    posted = PostedMessage(work.job.id, _VOICE_PART, ref, MessageState.FINAL)
+    await work.record_message(posted)
+    return posted
 
 
 async def show_or_record_failure(work: Work, showing: Awaitable[list[PostedMessage]]) -> list[PostedMessage] | None:

@@ -143,8 +143,7 @@ class Runner:
                 return
             await work.close()
             delivered = Work(self._services, row, work.model, posted=posted)
-            reply = self._services.presenter.render_result(row, work.model, await messages.load_result(delivered))
-            await delivered.editor.finish(reply)
+            await messages.show_result(delivered)
 
     async def _run_stages(self, work: Work, slot: QueueSlot) -> None:
         """Run each stage when the job reaches the stage's state, until the user has the final message."""

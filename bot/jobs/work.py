@@ -11,7 +11,7 @@ from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import EaselError
 from bot.core.jobs import Job, JobState, PostedMessage, PredictionRecord
-from bot.core.models import Model, OutputKind
+from bot.core.models import Model, OutputKind, Task
 from bot.core.platform import Destination, Platform
 from bot.credits.credits import Credits
 from bot.jobs.job_queues import JobQueues
@@ -143,8 +143,9 @@ class Work:
         if self.job.batch_id:
             return SilentEditor()
         if self._editor is None:
-            # Further parts of a batch are galleries, not more of one text.
-            parts = [message for message in self.posted if not self.job.batch_jobs or message.part == 0]
+            # Further parts of a batch are galleries, and of a speech its voice message: not more of one text.
+            is_one_text = not self.job.batch_jobs and self.model.task is not Task.SPEAK
+            parts = [message for message in self.posted if is_one_text or message.part == 0]
             self._editor = MessageEditor(
                 self.platform, self.destination, parts, record=self.record_message, clock=self.services.clock
             )

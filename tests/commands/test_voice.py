@@ -1,5 +1,7 @@
 """Voice messages at the bench: the transcript, the answer in words and aloud, and what goes wrong."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -7,12 +9,17 @@ import pytest
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.core.errors import BadFile
 from bot.core.models import Task
-from bot.core.replies import Reply, Tone
+from bot.core.platform import Destination, MessageLimits, MessageLost
+from bot.core.replies import MessageRef, Reply, Tone
 from bot.dispatch.plain_text import invocation_from_text
+from bot.media.recordings import read_voice
 from tests.bench import Bench, make_attachment
 from tests.commands.test_confirmation import build_press, press_and_wait
+from tests.commands.test_long_speech import STORY, finish
+from tests.fakes.clock import ManualClock
+from tests.fakes.platform import FakePlatform
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR
-from tests.media.recordings import make_wav
+from tests.media.recordings import make_ogg, make_wav
 
 
 async def send_voice(bench: Bench, words: str = "", *, seconds: float = 2, key: str = "web:voice") -> Reply | None:
@@ -62,6 +69,99 @@ async def test_the_answer_is_spoken_without_marks_where_settings_say_so(bench: B
     assert bench.backend.last_run.inputs["text"] == "Light in drops.\n\n\nred"
     (sound,) = bench.last_message.reply.result_files
     assert sound.mime.startswith("audio/")
+
+
+class VoicePlatform(FakePlatform):
+    """Posts Ogg as voice messages, and may hang before a final edit."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__("web", clock, MessageLimits(max_length=2_000, voice_mime="audio/ogg"))
+        self.hangs = False
+        self.refuses_voices = False
+
+    async def post(self, destination: Destination, reply: Reply) -> MessageRef:
+        if reply.is_voice and self.refuses_voices:
+            raise MessageLost("I may not send voice messages there.")
+        return await super().post(destination, reply)
+
+    async def edit(self, message: MessageRef, reply: Reply) -> None:
+        if self.hangs and reply.tone is Tone.DONE:
+            await asyncio.Event().wait()
+        await super().edit(message, reply)
+
+    def list_voices(self) -> list[str]:
+        return [one.destination.nonce.rpartition(":")[2] for one in self.messages.values() if one.reply.is_voice]
+
+
+VoiceBench = tuple[Bench, VoicePlatform]
+
+
+@pytest.fixture
+async def voice_bench(tmp_path: Path) -> AsyncIterator[VoiceBench]:
+    platform = VoicePlatform(clock := ManualClock())
+    bench = await Bench.open(tmp_path, clock=clock, platform=platform)
+    yield bench, platform
+    await bench.close()
+
+
+async def test_a_speech_in_ogg_is_a_voice_message_below_its_buttons_once_also_after_a_kill(tmp_path: Path) -> None:
+    platform = VoicePlatform(clock := ManualClock())
+    bench = await Bench.open(tmp_path, clock=clock, platform=platform, shutdown_grace_seconds=0.0)
+    bench.backend.will(picture=make_ogg(2))
+    platform.hangs = True
+    await bench.say("/speak Hello")
+    await bench.close()
+    platform.hangs = False
+    bench = await bench.open_again(tmp_path)
+    await bench.wait_until_idle()
+
+    head = next(iter(platform.messages.values()))
+    assert platform.list_voices() == ["1"]
+    assert not head.reply.result_files
+    assert [button.action for button in head.reply.buttons] == ["again", "delete", "report"]
+    assert len(bench.backend.runs) == 1
+    assert await bench.list_open_holds() == []
+    await bench.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "sound", "is_refused"),
+    [
+        ("/speak Hello", make_wav(1), False),
+        ("/speak Hello", make_ogg(1), True),
+        ("/music calm piano", make_ogg(1), False),
+    ],
+    ids=["no Ogg", "refused", "no speech"],
+)
+async def test_any_other_sound_has_the_player_of_its_message(
+    voice_bench: VoiceBench, line: str, sound: bytes, is_refused: bool
+) -> None:
+    bench, platform = voice_bench
+    bench.backend.will(picture=sound)
+    platform.refuses_voices = is_refused
+
+    await bench.say(line)
+
+    (message,) = platform.messages.values()
+    assert len(message.reply.result_files) == 1
+
+
+async def test_the_parts_of_a_long_text_are_one_voice_message(voice_bench: VoiceBench) -> None:
+    bench, platform = voice_bench
+    bench.backend.will(picture=make_ogg(1))
+
+    await bench.say(f"/speak {STORY}")
+    reply = await finish(bench)
+
+    assert platform.list_voices() == ["1"]
+    (sound,) = reply.result_files
+    path = bench.app.media.find_path(sound.sha256)
+    assert path is not None
+    voice = read_voice(path.read_bytes())
+    assert voice is not None
+    # The samples that an encoder puts before the sound of each part stay.
+    assert 3 <= voice.duration_seconds < 3.1
+    assert voice.loudness == bytes([255] * 30)
 
 
 async def test_an_answer_that_draws_first_is_spoken_at_its_end(bench: Bench) -> None:

@@ -3,6 +3,7 @@
 import io
 import struct
 import wave
+from collections.abc import Sequence
 
 from PIL import Image
 
@@ -37,15 +38,19 @@ def make_mp3(seconds: float = 1, *, comment: bytes = b"") -> bytes:
     return b"ID3\x03\x00\x00" + size + text + data + b"TAG" + comment.ljust(125, b"\x00")[:125]
 
 
-def make_ogg(seconds: float = 1, *, comment: bytes = b"") -> bytes:
-    """Opus: packets of 20 ms of silence."""
+OPUS_SILENCE = b"\xf8\xff\xfe"
+"""A packet of 20 ms."""
+
+
+def make_ogg(seconds: float = 1, *, comment: bytes = b"", packets: Sequence[bytes] = ()) -> bytes:
+    """Opus: packets of 20 ms, of silence unless others are given."""
     head = b"OpusHead\x01\x01" + struct.pack("<HIhB", 312, 48_000, 0, 0)
     comments = [comment] if comment else []
     tags = b"OpusTags" + struct.pack("<I", 4) + b"test" + struct.pack("<I", len(comments))
     tags += b"".join(struct.pack("<I", len(text)) + text for text in comments)
-    packets = [b"\xf8\xff\xfe"] * round(seconds * 50)
+    sound = packets or [OPUS_SILENCE] * round(seconds * 50)
     granule = 312 + round(seconds * 48_000)
-    return _make_page(2, 0, 0, [head]) + _make_page(0, 0, 1, [tags]) + _make_page(4, granule, 2, packets)
+    return _make_page(2, 0, 0, [head]) + _make_page(0, 0, 1, [tags]) + _make_page(4, granule, 2, sound)
 
 
 def make_ogg_checksum(page: bytes) -> int:
@@ -58,7 +63,7 @@ def make_ogg_checksum(page: bytes) -> int:
     return checksum
 
 
-def _make_page(flags: int, granule: int, number: int, packets: list[bytes]) -> bytes:
+def _make_page(flags: int, granule: int, number: int, packets: Sequence[bytes]) -> bytes:
     lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
     page = b"OggS\x00" + bytes([flags]) + struct.pack("<QIII", granule, 7, number, 0) + bytes([len(lacing)]) + lacing
     page += b"".join(packets)

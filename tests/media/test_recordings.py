@@ -9,8 +9,17 @@ import pytest
 from bot.core.errors import BadFile
 from bot.core.file_types import FileFacts
 from bot.core.limits import MAX_CONTAINER_PARTS, MAX_SOUND_SECONDS, MAX_VIDEO_SECONDS
-from bot.media.recordings import check_length, iterate_boxes, iterate_elements, iterate_riff_chunks, measure_recording
+from bot.media.recordings import (
+    Voice,
+    check_length,
+    iterate_boxes,
+    iterate_elements,
+    iterate_riff_chunks,
+    measure_recording,
+    read_voice,
+)
 from tests.media.recordings import (
+    OPUS_SILENCE,
     RECORDINGS,
     make_box,
     make_element,
@@ -63,6 +72,32 @@ def test_a_wav_without_a_length_has_the_length_of_its_samples() -> None:
     data = make_wav(2)
 
     assert measure_recording(data[:40] + b"\xff\xff\xff\xff" + data[44:]).duration_seconds == 2
+
+
+def test_a_voice_tells_its_length_and_how_loud_each_tenth_of_a_second_is() -> None:
+    # Packets of 300 bytes have two lengths in the page.
+    speech = make_ogg(1, packets=[bytes(300)] * 25 + [OPUS_SILENCE] * 25)
+
+    assert read_voice(speech) == Voice(1.0, bytes([255] * 5 + [3] * 5))
+    assert read_voice(make_ogg(2)) == Voice(2.0, bytes([255] * 20))
+    assert len(read_voice(make_ogg(5, packets=[b""] * 250)).loudness) == 50  # type: ignore[union-attr] # a voice
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        make_wav(1),
+        make_ogg(0),
+        make_ogg(1)[:60],
+        make_ogg(1)[:-40],
+        make_ogg(1).replace(b"OpusHead", b"OpusHaed"),
+        make_ogg(1) + b"no page",
+        make_ogg(1) * 2 + b"OggS",
+    ],
+)
+def test_what_is_no_whole_opus_sound_is_no_voice(data: bytes) -> None:
+    assert read_voice(data) is None
 
 
 def test_tags_before_and_behind_an_mp3_are_no_sound() -> None:

@@ -1,8 +1,10 @@
 """Voice messages on Discord and in Slack: transcript, answer, and the answer aloud, each where the question was."""
 
+import base64
 from pathlib import Path
 
 from bot.core.models import Task
+from tests.emulators.discord.files import VOICE_MESSAGE as VOICE
 from tests.emulators.slack.forms import SlackFileUpload
 from tests.fakes.backend import ScriptedBackend
 from tests.media.recordings import make_ogg, make_wav
@@ -43,6 +45,26 @@ async def test_discord_answers_a_voice_message_in_the_bots_thread(tmp_path: Path
         assert any(text.startswith("Light in drops.") for text in texts)
         assert town.backend.last_run.inputs["text"] == "Light in drops."
         assert sound.attachments[0].data == make_wav(1)
+
+
+async def test_a_speech_in_ogg_is_a_voice_message_on_discord_where_the_bot_may_send_one(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        town.backend.will(picture=make_ogg(2))
+        head = await finish(await town.ana.use_command("speak", {"text": "Hello"}))
+        voice = await town.wait_until(lambda: next((one for one in town.general.messages if one.flags & VOICE), None))
+        await town.ana.press(head, "Delete")
+        await town.wait_until(lambda: voice.is_deleted and head.is_deleted)
+        town.general.deny(town.emulator.bot, "send_voice_messages")
+        player = await finish(await town.ana.use_command("speak", {"text": "Hello again"}))
+
+        assert not head.attachments
+        assert head.button_labels == ["Again", "Delete", "Report"]
+        (sound,) = voice.attachments
+        assert (sound.filename, sound.voice_seconds) == ("hello.ogg", 2)
+        assert base64.b64decode(sound.waveform) == bytes([255] * 20)
+        assert not voice.content
+        assert [file.data for file in player.attachments] == [sound.data]
+        assert town.emulator.violations == []
 
 
 async def test_discord_answers_a_voice_message_in_direct_messages(tmp_path: Path) -> None:

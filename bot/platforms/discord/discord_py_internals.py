@@ -153,7 +153,8 @@ def _build_parameters(payload: Payload, files: Sequence[discord.File]) -> Multip
     """Return a JSON body, or a form with the JSON and the files. Leaving the context closes the files."""
     if not files:
         return MultipartParameters(payload, None, None)
-    attachments = [{"id": n, "filename": file.filename} for n, file in enumerate(files)]
+    listed = [{"id": n, "filename": file.filename} for n, file in enumerate(files)]
+    attachments = payload.get("attachments") or listed
     form: list[Payload] = [{"name": "payload_json", "value": json.dumps({**payload, "attachments": attachments})}]
     form += [
         {"name": f"files[{n}]", "value": file.fp, "filename": file.filename, "content_type": "application/octet-stream"}

@@ -4,17 +4,20 @@ Discord cannot turn a components message back into a plain message, so a message
 placeholder on. Components and embeds: discord.com/developers/docs/components/reference
 """
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.replies import STAGE_TEXTS, Button, Picture, Progress, Reply, Stage, Tone
+from bot.media.recordings import Voice
 from bot.platforms.discord.discord_py_internals import Payload
 
 # The length of a plain message. Components hold 4,000, but the text there is an error or a caption at most.
 LONGEST_TEXT = 2000
 
 SUPPRESS_EMBEDS, EPHEMERAL, LOADING, HAS_COMPONENTS_V2 = 1 << 2, 1 << 6, 1 << 7, 1 << 15
+IS_VOICE_MESSAGE = 1 << 13
 # Model output may contain "@everyone": no message notifies anyone, whatever the text.
 NO_MENTIONS: Payload = {"parse": []}
 
@@ -47,6 +50,16 @@ def render_payload(reply: Reply, *, names: Sequence[str] = (), remark: str = "")
         "components": render_button_rows(reply.buttons),
         "allowed_mentions": NO_MENTIONS,
     }
+
+
+def render_voice_payload(name: str, voice: Voice) -> Payload:
+    """Return the JSON of a voice message, which has one sound and nothing else.
+
+    The rules: docs.discord.com/developers/resources/message, "Voice Messages".
+    """
+    waveform = base64.b64encode(voice.loudness).decode()
+    facts = {"id": 0, "filename": name, "duration_secs": voice.duration_seconds, "waveform": waveform}
+    return {"flags": IS_VOICE_MESSAGE, "attachments": [facts], "allowed_mentions": NO_MENTIONS}
 
 
 def render_private_payload(text: str) -> Payload:

@@ -10,18 +10,19 @@ REQUIRED_PERMISSIONS = discord.Permissions(
     embed_links=True,
     attach_files=True,
     read_message_history=True,
+    send_voice_messages=True,
 )
 _ONLY_IN_THREADS = {"send_messages_in_threads"}
 _NOT_IN_THREADS = {"send_messages", "create_public_threads"}
-# Without threads a conversation continues by replies.
-_OPTIONAL = {"create_public_threads"}
+# Without threads a conversation continues by replies, and without voice messages a speech has a player.
+_OPTIONAL = {"create_public_threads", "send_voice_messages"}
 
 # Discord denies these together with the first permission, so the first permission alone is worth naming:
 # discord.com/developers/docs/topics/permissions#implicit-permissions
 _IMPLIED = {
     "view_channel": {name for name, _ in REQUIRED_PERMISSIONS} - {"view_channel"},
-    "send_messages": {"embed_links", "attach_files"},
-    "send_messages_in_threads": {"embed_links", "attach_files"},
+    "send_messages": {"embed_links", "attach_files", "send_voice_messages"},
+    "send_messages_in_threads": {"embed_links", "attach_files", "send_voice_messages"},
 }
 
 # As Discord's settings show them.
@@ -33,6 +34,7 @@ _NAMES = {
     "embed_links": "Embed Links",
     "attach_files": "Attach Files",
     "read_message_history": "Read Message History",
+    "send_voice_messages": "Send Voice Messages",
 }
 
 

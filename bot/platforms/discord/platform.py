@@ -1,5 +1,6 @@
 """Posts and edits the messages of jobs on Discord: by the interaction's token while it lives, then as the bot."""
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,6 +17,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageLimits, MessageLost, Pacer
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.media.media import Media
+from bot.media.recordings import read_voice
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.channels import NAME, USER_INSTALLS, get_discord_channel_id, parse_message_request_key
 from bot.platforms.discord.discord_py_internals import Payload
@@ -37,6 +39,7 @@ from bot.platforms.discord.messages import (
     add_show_button,
     has_components,
     render_payload,
+    render_voice_payload,
 )
 from bot.platforms.discord.pacing import DiscordEditLimits, DiscordPacer
 from bot.platforms.discord.responses import InteractionResponder
@@ -80,7 +83,7 @@ class DiscordPlatform:
     """Implements `core.platform.Platform`. `media` keeps the pictures."""
 
     name = NAME
-    limits = MessageLimits(max_length=LONGEST_TEXT, has_spoilers=True, shows_previews=True)
+    limits = MessageLimits(max_length=LONGEST_TEXT, has_spoilers=True, shows_previews=True, voice_mime="audio/ogg")
 
     def __init__(
         self,
@@ -116,6 +119,8 @@ class DiscordPlatform:
         return posted
 
     async def _post(self, destination: Destination, reply: Reply) -> MessageRef:
+        if reply.is_voice:
+            return await self._post_voice(destination, reply)
         placeholder = destination.placeholder
         if placeholder is not None and placeholder.is_unanswered:
             given = await self.answer(placeholder, destination.request_key, reply, is_private=destination.is_private)
@@ -290,6 +295,24 @@ class DiscordPlatform:
             raise MessageLost("That message is too old for Discord to let me go on.")
         return await self._create(destination, get_discord_channel_id(previous), reply)
 
+    async def _post_voice(self, destination: Destination, reply: Reply) -> MessageRef:
+        """Post a voice message below the message before. Raise `MessageLost` where the bot can post none."""
+        previous = destination.previous_part
+        if previous is None or previous.workspace == USER_INSTALLS:
+            raise MessageLost("Voice messages need a channel of the bot.")
+        return await self._create(destination, get_discord_channel_id(previous), reply)
+
+    async def _prepare_voice(self, message: MessageRef, reply: Reply) -> _PreparedReply:
+        """Return a voice message. Raise `MessageLost` for a sound that a voice message cannot hold."""
+        (upload,) = await prepare_uploads(
+            reply.result_files, self._media, self._get_upload_limit_bytes(message.workspace)
+        )
+        voice = await asyncio.to_thread(read_voice, upload.data)
+        # A voice message has no words, and no spoiler for a flagged sound.
+        if voice is None or reply.result_files[0].is_flagged:
+            raise MessageLost(upload.reason or "That sound is no voice message.")
+        return _PreparedReply(reply, render_voice_payload(upload.name, voice), [upload])
+
     async def _create(self, destination: Destination, discord_channel: int, reply: Reply) -> MessageRef:
         channel = destination.channel
         is_in_thread = not channel.is_reply_chain and str(discord_channel) != channel.id
@@ -314,6 +337,8 @@ class DiscordPlatform:
         )
 
     async def _prepare(self, message: MessageRef, reply: Reply) -> _PreparedReply:
+        if reply.is_voice:
+            return await self._prepare_voice(message, reply)
         if message.workspace == USER_INSTALLS:
             reply = add_ask_button(reply)
         if reply.preview is not None:
@@ -345,7 +370,8 @@ class DiscordPlatform:
                 return await send(prepared)
             except discord.HTTPException as error:
                 is_too_large = error.code == REQUEST_TOO_LARGE or error.status == _CONTENT_TOO_LARGE
-                if not is_too_large or not prepared.reply.made_files or limit <= _SMALLEST_LIMIT_BYTES:
+                is_smallest = prepared.reply.is_voice or not prepared.reply.made_files or limit <= _SMALLEST_LIMIT_BYTES
+                if not is_too_large or is_smallest:
                     raise
             limit //= 2
             prepared = await self._render(prepared.reply, limit)

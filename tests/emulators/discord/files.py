@@ -23,6 +23,7 @@ GONE_TEXT = "This content is no longer available."
 FILE_URL_SECONDS = 24 * 3600
 VOICE_MESSAGE = 1 << 13
 """The flag of a voice message (docs.discord.com/developers/resources/message, "Voice Messages")."""
+MAX_WAVEFORM_VALUES = 256
 _PIECE_BYTES = 256 * 1024
 _UNSAFE_IN_NAMES = re.compile(r"[^\w.\-]+")
 
@@ -97,7 +98,8 @@ def store_file(
     url = build_file_url(state, "attachments", channel, file_id, filename)
     size = _measure_pixels(upload.data) if kind.startswith("image/") else None
     attachment = DiscordAttachmentState(file_id, filename, upload.data, kind, url, entry.get("description"), size)
-    attachment.voice_seconds = upload.voice_seconds
+    attachment.voice_seconds = entry.get("duration_secs", upload.voice_seconds)
+    attachment.waveform = entry.get("waveform", attachment.waveform)
     state.files[file_id] = attachment
     return attachment
 

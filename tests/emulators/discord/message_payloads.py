@@ -27,7 +27,7 @@ def attachment_json(attachment: DiscordAttachmentState) -> Json:
     if attachment.size_in_pixels:
         payload["width"], payload["height"] = attachment.size_in_pixels
     if attachment.voice_seconds is not None:
-        payload |= {"duration_secs": attachment.voice_seconds, "waveform": "AAAA"}
+        payload |= {"duration_secs": attachment.voice_seconds, "waveform": attachment.waveform}
     return payload
 
 

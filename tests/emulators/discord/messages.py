@@ -30,6 +30,7 @@ class DiscordAttachmentState:
     size_in_pixels: tuple[int, int] | None = None
     is_ephemeral: bool = False
     voice_seconds: float | None = None
+    waveform: str = "AAAA"
 
 
 @dataclass(frozen=True)

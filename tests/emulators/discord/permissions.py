@@ -26,6 +26,7 @@ PERMISSION_BITS = {
     "create_private_threads": 1 << 36,
     "send_messages_in_threads": 1 << 38,
     "moderate_members": 1 << 40,
+    "send_voice_messages": 1 << 46,
     "use_external_apps": 1 << 50,
 }
 ALL_PERMISSIONS = (1 << 53) - 1
@@ -42,6 +43,7 @@ DEFAULT_PERMISSIONS = (
     "create_public_threads",
     "create_private_threads",
     "send_messages_in_threads",
+    "send_voice_messages",
     "use_external_apps",
 )
 """Permissions of @everyone in a new guild."""

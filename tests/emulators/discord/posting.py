@@ -1,13 +1,22 @@
 """Creates, edits and deletes messages: validation, mentions, and the gateway events."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.emulators.discord.components import render_components, validate_components
-from tests.emulators.discord.errors import EMPTY_MESSAGE, DiscordErrorResponse, raise_if_invalid
-from tests.emulators.discord.files import DiscordFileUpload, resolve_attachments
+from tests.emulators.discord.errors import (
+    EMPTY_MESSAGE,
+    VOICE_IS_FINAL,
+    VOICE_WITH_CONTENT,
+    VOICE_WITHOUT_FACTS,
+    VOICE_WITHOUT_SOUND,
+    DiscordErrorResponse,
+    raise_if_invalid,
+)
+from tests.emulators.discord.files import MAX_WAVEFORM_VALUES, VOICE_MESSAGE, DiscordFileUpload, resolve_attachments
 from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import (
     COMPONENTS_V2,
@@ -50,17 +59,34 @@ def create_message(
     **traits: Any,
 ) -> DiscordMessageState:
     """Post a message and send MESSAGE_CREATE. Raise `DiscordErrorResponse` for an invalid draft."""
-    flags = int(draft.fields.get("flags") or 0) & (COMPONENTS_V2 | EPHEMERAL | 1 << 2 | 1 << 12)
+    flags = int(draft.fields.get("flags") or 0) & (COMPONENTS_V2 | EPHEMERAL | VOICE_MESSAGE | 1 << 2 | 1 << 12)
     message = DiscordMessageState(state.ids.next(), channel, author, state.clock.now(), **traits)
     message.flags = flags | message.flags
     message.nonce = draft.fields.get("nonce")
     attachments = resolve_attachments(message, draft.fields.get("attachments"), draft.files, keep_by_default=False)
     raise_if_invalid(list(_validate_message(message, draft, attachments)))
+    if message.flags & VOICE_MESSAGE:
+        _check_voice_message(draft, attachments)
     if not (any(map(draft.has_field, ("content", "embeds", "components", "sticker_ids", "poll"))) or attachments):
         raise DiscordErrorResponse(EMPTY_MESSAGE)
     _fill(message, draft, attachments)
     publish(state, message)
     return message
+
+
+def _check_voice_message(draft: DiscordMessageDraft, attachments: list[DiscordAttachmentState]) -> None:
+    """Raise `DiscordErrorResponse` unless a voice message is one Opus recording with its facts and nothing else.
+
+    Discord's apps play Opus in Ogg; other sounds stay silent on phones.
+    """
+    if any(map(draft.has_field, ("content", "embeds", "components", "sticker_ids", "poll"))):
+        raise DiscordErrorResponse(VOICE_WITH_CONTENT)
+    if len(attachments) != 1 or b"OpusHead" not in attachments[0].data[:64]:
+        raise DiscordErrorResponse(VOICE_WITHOUT_SOUND)
+    (recording,) = attachments
+    waveform = base64.b64decode(recording.waveform, validate=True)
+    if recording.voice_seconds is None or not 1 <= len(waveform) <= MAX_WAVEFORM_VALUES:
+        raise DiscordErrorResponse(VOICE_WITHOUT_FACTS)
 
 
 def publish(state: DiscordState, message: DiscordMessageState) -> None:
@@ -74,6 +100,8 @@ def publish(state: DiscordState, message: DiscordMessageState) -> None:
 
 def edit_message(state: DiscordState, message: DiscordMessageState, draft: DiscordMessageDraft) -> DiscordMessageState:
     """Edit a message; absent fields stay. Raise `DiscordErrorResponse` for an invalid draft."""
+    if message.flags & VOICE_MESSAGE:
+        raise DiscordErrorResponse(VOICE_IS_FINAL)
     wanted = draft.fields.get("flags")
     if message.is_v2 and wanted is not None and not int(wanted) & COMPONENTS_V2:
         raise_if_invalid(

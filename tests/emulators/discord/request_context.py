@@ -77,6 +77,9 @@ class DiscordRequestContext:
         if channel.guild is not None and parse_permissions(names) & ~permissions:
             raise DiscordErrorResponse(MISSING_PERMISSIONS)
 
+    def has_permission(self, channel: DiscordChannelState, name: str) -> bool:
+        return channel.guild is None or bool(parse_permissions([name]) & self.state.compute_bot_permissions(channel))
+
     def get_message(self, channel: DiscordChannelState) -> "DiscordMessageState":
         found = channel.find_message(self._id("message_id"))
         if found is None:

@@ -1,6 +1,9 @@
 """Messages obey Discord's limits, and edits keep, add and drop files."""
 
 import io
+import json
+from base64 import b64encode
+from typing import Any
 
 import discord
 import pytest
@@ -10,6 +13,9 @@ from tests.emulators.discord.client import DiscordTestClient, redirect_discord_p
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordGuildState
+from tests.media.recordings import make_ogg, make_wav
+
+VOICE_FACTS = {"id": 0, "filename": "a.ogg", "duration_secs": 1.0, "waveform": "AAAA"}
 
 
 def picture(colour: str) -> bytes:
@@ -103,6 +109,40 @@ async def test_a_file_above_the_guilds_limit_is_too_large(
         await client.find_text_channel(guild.channels[0]).send(file=file("big.bin", bytes(1001)))
 
     assert (refused.value.status, refused.value.code) == (413, 40005)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sound", "code"),
+    [
+        ({}, make_ogg(1), 0),
+        ({"content": "Listen"}, make_ogg(1), 50159),
+        ({"attachments": [{"id": 0, "filename": "a.ogg", "duration_secs": 1.0}]}, make_wav(1), 50160),
+        ({"attachments": [{"id": 0, "filename": "a.ogg"}]}, make_ogg(1), 50161),
+        ({"attachments": [VOICE_FACTS | {"waveform": b64encode(bytes(257)).decode()}]}, make_ogg(1), 50161),
+    ],
+    ids=["whole", "words", "another format", "no length", "long waveform"],
+)
+async def test_a_voice_message_is_one_recording_that_nobody_edits(
+    client: DiscordTestClient, guild: DiscordGuildState, changes: dict[str, Any], sound: bytes, code: int
+) -> None:
+    place = client.find_text_channel(guild.channels[0])
+    body = {"flags": 1 << 13, "attachments": [VOICE_FACTS], **changes}
+    recording = file("a.ogg", sound)
+    form: list[dict[str, Any]] = [
+        {"name": "payload_json", "value": json.dumps(body)},
+        {"name": "files[0]", "value": recording.fp, "filename": "a.ogg", "content_type": "audio/ogg"},
+    ]
+    parameters = discord.http.MultipartParameters(None, form, [recording])
+
+    if code:
+        with pytest.raises(discord.HTTPException) as refused:
+            await client.http.send_message(place.id, params=parameters)
+        assert refused.value.code == code
+        return
+    sent = await client.http.send_message(place.id, params=parameters)
+    with pytest.raises(discord.HTTPException) as refused:
+        await place.get_partial_message(int(sent["id"])).edit(content="Listen")
+    assert refused.value.code == 50162
 
 
 async def test_a_nonce_makes_a_repeated_post_one_message(

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 from tests.emulators.discord.errors import (
     CANNOT_SEND_TO_USER,
     NO_MUTUAL_GUILDS,
+    NO_VOICE_HERE,
     NOT_THE_AUTHOR,
     SYSTEM_MESSAGE,
     THREAD_ARCHIVED,
@@ -13,6 +14,7 @@ from tests.emulators.discord.errors import (
     DiscordErrorResponse,
     raise_if_invalid,
 )
+from tests.emulators.discord.files import VOICE_MESSAGE
 from tests.emulators.discord.message_payloads import message_json
 from tests.emulators.discord.messages import EPHEMERAL, DiscordMessageState
 from tests.emulators.discord.posting import create_message as post
@@ -30,9 +32,13 @@ NONCE_SECONDS = 5 * 60
 def create_message(context: DiscordRequestContext) -> RouteResponse:
     channel = context.get_channel()
     needed = ["send_messages_in_threads" if channel.is_thread else "send_messages"]
-    needed += ["attach_files"] if context.files else []
+    is_voice = bool(int((context.body or {}).get("flags") or 0) & VOICE_MESSAGE)
+    # Voice messages need their own permission, and not the one for files.
+    needed += ["attach_files"] if context.files and not is_voice else []
     needed += ["embed_links"] if (context.body or {}).get("embeds") else []
     context.require_permissions(channel, *needed)
+    if is_voice and not context.has_permission(channel, "send_voice_messages"):
+        raise DiscordErrorResponse(NO_VOICE_HERE)
     _check_direct_channel(context, channel)
     if channel.is_thread and channel.archived and channel.locked:
         raise DiscordErrorResponse(THREAD_ARCHIVED)
