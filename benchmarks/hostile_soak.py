@@ -1,9 +1,12 @@
 """Measures the whole bot under all kinds of hostile input at once, beside people who draw and chat, and an idle bot.
 
     python -m benchmarks.hostile_soak [--seconds 120] [--idle-seconds 40] [--runs 1]
+    python -m benchmarks.hostile_soak --each --seconds 8
 
-The bot runs as a process on Discord, Slack and the page; the attackers of the page run in two processes of low
-priority, so the figures measure the bot and not the share of the cores. Figures are without the model's own time.
+The bot runs as a process on Discord, Slack and the page, with a core of its own; people, platforms, the sandbox and two
+processes of attackers of low priority share the other cores. Beside the idle bot, before and after, two processes of
+the same priority compute. Figures are without the model's own time. `--each` plays each attack alone and prints what a
+request costs the bot.
 """
 
 import argparse
@@ -12,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.speech import compute_percentile
-from tests.chaos.soak import FIGURES, ROUND_TRIP_SECONDS, PersonFigures, SoakReport, soak
+from tests.chaos.soak import FIGURES, ROUND_TRIP_SECONDS, PersonFigures, SoakReport, measure_attacks, soak
 
 MAX_RATIO = 1.5
 MAX_MEGABYTES = 1_000
@@ -60,7 +63,14 @@ def main() -> None:
     parser.add_argument("--speed", type=float, default=0.5)
     parser.add_argument("--words", type=int, default=2_000)
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--each", action="store_true", help="the bot's CPU time per request of each attack alone")
     given = parser.parse_args()
+    if given.each:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = asyncio.run(measure_attacks(Path(folder), seconds=given.seconds, words=given.words))
+        for name, (milliseconds, rate) in sorted(figures.items(), key=lambda item: -item[1][0] * item[1][1]):
+            print(f"{name:40} {milliseconds:6.1f} ms each, {rate:6.1f}/s, {milliseconds * rate / 10:4.0f} % of a core")
+        return
     for _ in range(given.runs):
         with tempfile.TemporaryDirectory() as folder:
             print_report(

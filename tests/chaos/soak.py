@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from bot.core.replies import Reply
 from bot.platforms.web.users import WebUsers
 from bot.storage.database import Database
 from bot.storage.web_page import PageMessage
-from tests.chaos.hostile_load import HOSTILE_TEXTS, PLAIN_PICTURE
+from tests.chaos.hostile_load import HOSTILE_TEXTS, NICENESS, PLAIN_PICTURE
 from tests.chaos.processes import ROOT, TOKEN, BotProcess, sandbox
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.files import DiscordFileUpload, build_file_url
@@ -47,8 +47,6 @@ from tests.platforms.slack.office import OPTIONS
 ROUND_TRIP_SECONDS = 0.1
 WEB_TOKEN = "the owner's key of the soak"
 PATIENCE_SECONDS = 60.0
-THINKING_SECONDS = 0.4
-"""The sandbox's silence before the first token, at speed 1: 0.15 s of boot and 0.25 s of thinking."""
 STRANGERS = (
     *("gzip bombs", "forged webhooks", "forged Slack requests", "guesses of WEB_TOKEN", "requests that are not HTTP"),
     *("silent uploads and slow headers", "64 streams of large messages", "deep JSON"),
@@ -57,6 +55,7 @@ MEMBERS = (
     *("hostile pictures", "files of refused asks", "one seed again and again", "refused asks", "failing runs"),
     *("upscale too large", "exports", "hostile texts", "words before refused words"),
 )
+ALL_ATTACKS = (*MEMBERS, *STRANGERS, "Discord: galleries, words and pictures", "Slack: hostile words")
 ATTACKERS = (
     *("pictures", "refused", "seeds", "asks", "failing", "upscale", "exports", "texts", "words", "json", "silent"),
 )
@@ -72,6 +71,13 @@ class PersonFigures:
     asked: int = 0
     """Asks; each must end in an answer or a picture."""
     answered: int = 0
+
+    def add(self, other: "PersonFigures") -> None:
+        """Add the figures of another time."""
+        for name, seconds in other.seconds.items():
+            self.seconds[name] += seconds
+        self.asked += other.asked
+        self.answered += other.answered
 
 
 @dataclass
@@ -133,9 +139,22 @@ class SoakStage:
 
 
 async def soak(folder: Path, *, idle_seconds: float, fire_seconds: float, speed: float, words: int) -> SoakReport:
-    """Measure an idle bot, then the same bot under fire; end with the ledger's verification."""
-    async with open_stage(folder, speed=speed, words=words) as stage:
-        idle = await _measure_people(stage, idle_seconds, "idle")
+    """Measure an idle bot before and after the same bot under fire; end with the ledger's verification.
+
+    The attackers' machines are not the bot's: the bot has a core of its own where there are two, people and attackers
+    share the others. Instead of the attackers, processes of the same low priority compute beside the idle bot.
+    """
+    cores_of_bot, other_cores = _divide_cores() if idle_seconds else (set[int](), set[int]())
+    with _run_on(other_cores):
+        return await _measure(folder, idle_seconds, fire_seconds, speed, words, cores_of_bot)
+
+
+async def _measure(
+    folder: Path, idle_seconds: float, fire_seconds: float, speed: float, words: int, cores_of_bot: set[int]
+) -> SoakReport:
+    async with open_stage(folder, speed=speed, words=words, cores_of_bot=cores_of_bot) as stage:
+        async with _compute_beside(is_on=idle_seconds > 0):
+            idle = await _measure_people(stage, idle_seconds, "idle")
         before, cpu = await read_metrics(stage), read_cpu_seconds(stage.pid)
         async with _fire(stage) as outcomes:
             under_fire = await _measure_people(stage, fire_seconds, "fire")
@@ -144,6 +163,9 @@ async def soak(folder: Path, *, idle_seconds: float, fire_seconds: float, speed:
         await _end_hanging_jobs(stage)
         peak = read_peak_megabytes(stage.pid)
         rows = await _wait_until_notified(folder)
+        async with _compute_beside(is_on=idle_seconds > 0):
+            for platform, person in (await _measure_people(stage, idle_seconds, "later idle")).items():
+                idle[platform].add(person)
         assert await stage.bot.terminate() == 0
         is_right, ledger = await _verify_ledger(stage)
         return SoakReport(
@@ -168,7 +190,9 @@ async def soak(folder: Path, *, idle_seconds: float, fire_seconds: float, speed:
 
 
 @contextlib.asynccontextmanager
-async def open_stage(folder: Path, *, speed: float, words: int) -> AsyncIterator[SoakStage]:
+async def open_stage(
+    folder: Path, *, speed: float, words: int, cores_of_bot: Collection[int] = ()
+) -> AsyncIterator[SoakStage]:
     """Start everything, with prepared rows: attackers, a conversation of large messages, and refused words."""
     cookies = await _prepare_database(folder, words)
     pictures = _write_pictures(folder / "pictures")
@@ -195,7 +219,8 @@ async def open_stage(folder: Path, *, speed: float, words: int) -> AsyncIterator
             "WEB_TOKEN": WEB_TOKEN,
         }
         bot = BotProcess(folder, sandbox_url, settings=settings)
-        await bot.start()
+        with _run_on(cores_of_bot):
+            await bot.start()
         slack.deliver_over_http(f"{bot.url}/slack/events")
         async with page.get(f"{bot.url}/", params={"token": WEB_TOKEN}) as response:
             assert response.status == 200
@@ -378,12 +403,18 @@ async def _read_model_seconds(stage: SoakStage) -> dict[str, dict[str, float]]:
     """Return the model's own time by the words of the ask: until the first token, and until the end."""
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with stage.page.get(f"{stage.sandbox_url}/sandbox/predictions", headers=headers) as response:
-        predictions = (await response.json())["predictions"]
+        predictions = {prediction["id"]: prediction for prediction in (await response.json())["predictions"]}
+    # The sandbox forgets the inputs of old runs; the bot's rows do not.
+    runs = _read_rows(
+        stage.folder,
+        "SELECT jobs.options, predictions.backend_id FROM jobs JOIN predictions ON predictions.id = jobs.prediction",
+    )
     found = {}
-    for prediction in predictions:
-        if match := re.findall(r"number (?:idle|fire)\d+", str(prediction["input"])):
+    for options, run in runs:
+        if run in predictions and (match := re.findall(r"number (?:idle|later idle|fire)\d+", options)):
+            prediction = predictions[run]
             seconds = prediction["metrics"].get("total_time", 0.0)
-            found[match[-1]] = {"first words": THINKING_SECONDS * stage.speed, "picture": seconds}
+            found[match[-1]] = {"first words": prediction["first_output_seconds"] or seconds, "picture": seconds}
     return found
 
 
@@ -397,13 +428,14 @@ class _FireOutcomes:
 
 
 @contextlib.asynccontextmanager
-async def _fire(stage: SoakStage) -> AsyncIterator[_FireOutcomes]:
-    """Play every attack until the end of the block; the outcomes are complete after the block."""
+async def _fire(stage: SoakStage, attacks: Collection[str] = ALL_ATTACKS) -> AsyncIterator[_FireOutcomes]:
+    """Play attacks until the end of the block; the outcomes are complete after the block."""
     outcomes = _FireOutcomes()
     async with contextlib.AsyncExitStack() as stack:
-        for n, attacks in enumerate((MEMBERS, STRANGERS)):
-            await stack.enter_async_context(_play_attacks(stage, n, attacks, outcomes))
-        tasks = [asyncio.create_task(play(stage)) for play in (_attack_discord, _attack_slack)]
+        for n, group in enumerate((MEMBERS, STRANGERS)):
+            if chosen := [name for name in group if name in attacks]:
+                await stack.enter_async_context(_play_attacks(stage, n, chosen, outcomes))
+        tasks = [asyncio.create_task(play(stage)) for name, play in PLATFORM_ATTACKS.items() if name in attacks]
         try:
             yield outcomes
         finally:
@@ -411,6 +443,58 @@ async def _fire(stage: SoakStage) -> AsyncIterator[_FireOutcomes]:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             outcomes.broken += [repr(error) for error in results if isinstance(error, Exception)]
+
+
+def _divide_cores() -> tuple[set[int], set[int]]:
+    """Return the bot's core, and the cores of everybody else; no cores where there are fewer than two, or no choice."""
+    cores = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
+    return ({min(cores)}, cores - {min(cores)}) if len(cores) > 1 else (set(), set())
+
+
+@contextlib.contextmanager
+def _run_on(cores: Collection[int]) -> Iterator[None]:
+    """Run this thread, and the processes that it starts, on some cores inside the block."""
+    if not cores:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.asynccontextmanager
+async def _compute_beside(*, is_on: bool) -> AsyncIterator[None]:
+    """Keep as many processes of the attackers' priority busy as attackers run in."""
+    busy = f"import os; os.setpriority(os.PRIO_PROCESS, 0, {NICENESS})\nwhile True: pass"
+    spinners = [await asyncio.create_subprocess_exec(sys.executable, "-c", busy) for _ in range(2 * is_on)]
+    try:
+        yield
+    finally:
+        for process in spinners:
+            process.kill()
+            await process.wait()
+
+
+async def measure_attacks(folder: Path, *, seconds: float, words: int) -> dict[str, tuple[float, float]]:
+    """Play each attack alone; return the bot's CPU milliseconds per request, and the requests a second."""
+    figures = {}
+    async with open_stage(folder, speed=0.5, words=words) as stage:
+        for name in ALL_ATTACKS:
+            cpu, began = read_cpu_seconds(stage.pid), time.monotonic()
+            before = stage.outcomes.get(name, Counter()).total()
+            async with _fire(stage, [name]) as outcomes:
+                await asyncio.sleep(seconds)
+                await _end_hanging_jobs(stage)
+            await _wait_until_notified(folder)
+            counts = (outcomes.counts or stage.outcomes).items()
+            requests = sum(of.total() for key, of in counts if outcomes.counts or key == name) - before
+            took = time.monotonic() - began
+            milliseconds = (read_cpu_seconds(stage.pid) - cpu) * 1000
+            figures[name] = (milliseconds / max(requests, 1), requests / took)
+        return figures
 
 
 @contextlib.asynccontextmanager
@@ -492,6 +576,12 @@ async def _attack_slack(stage: SoakStage) -> None:
         await asyncio.sleep(0.5)
 
 
+PLATFORM_ATTACKS = {
+    "Discord: galleries, words and pictures": _attack_discord,
+    "Slack: hostile words": _attack_slack,
+}
+
+
 # The end.
 
 
@@ -547,7 +637,7 @@ async def _verify_ledger(stage: SoakStage) -> tuple[bool, str]:
         *command, cwd=ROOT, env=stage.bot.environment, stdout=pipe, stderr=pipe
     )
     printed, errors = await process.communicate()
-    return process.returncode == 0, (printed + errors).decode().strip()
+    return process.returncode == 0, (printed or errors).decode().strip()
 
 
 def _read_rows(folder: Path, statement: str) -> list[Any]:
