@@ -20,13 +20,14 @@ from bot.core.backend import (
     RunEvent,
     RunMetrics,
     RunPending,
+    RunPreviewFile,
     RunProgress,
     RunSnapshot,
     RunStarted,
     TextDelta,
 )
 from bot.core.json import JSON, as_object, get_object, get_text
-from bot.core.models import Metric, Model, Task
+from bot.core.models import Metric, Model, OutputKind, Task
 from bot.core.text import mend_text
 from bot.core.transcripts import Passage, format_transcript
 
@@ -198,6 +199,7 @@ def _find_number(fields: Mapping[str, JSON], *names: str) -> float | None:
     return None
 
 
+_PICTURE_NAME = re.compile(r"^https?:.*\.(?:png|jpe?g|webp)$", re.IGNORECASE | re.DOTALL)
 _BAR = re.compile(r"^\s*(\d+)%\s*\|.+?\|\s*\d+/\d+")
 _LINE_END = re.compile(r"[\r\n]+")
 _TAIL_CHARACTERS = 8_192
@@ -283,6 +285,7 @@ class RunEvents:
         self._has_started = False
         self._is_starting = False
         self._percent = -1
+        self._shown_url = ""
         self._transcript = StreamedText(model.strip_prefixes)
         # A transcript or a training is an object: the words are found in the whole object alone.
         self._has_growing_text = model.output.is_text and model.task not in (Task.TRANSCRIBE, Task.TRAIN)
@@ -292,9 +295,10 @@ class RunEvents:
         self._transcript.rewind()
 
     def read_stream_event(self, event: ServerSentEvent) -> Iterator[RunEvent]:
-        """Yield the news in a stream's event. Pictures are ignored: the final GET has pictures and metrics."""
+        """Yield the news in a stream's event. Finished files are ignored: the final GET has files and metrics."""
         if event.event == "output":
             yield from self.mark_started()
+            yield from self._preview(event.data)
             if self._has_growing_text:
                 yield from self._write(self._transcript.add_token(event.data))
         elif event.event == "logs":
@@ -310,6 +314,8 @@ class RunEvents:
             self._is_starting = True
             yield RunPending()
         yield from self._progress(prediction.logs)
+        if not is_final:
+            yield from self._preview(prediction.output)
         if self._has_growing_text:
             yield from self._write(self._transcript.add_whole_text(extract_text(prediction.output), is_final=is_final))
         if is_final and not self.has_ended:
@@ -321,6 +327,16 @@ class RunEvents:
         if not self._has_started:
             self._has_started = True
             yield RunStarted(after_seconds)
+
+    def _preview(self, output: JSON) -> Iterator[RunEvent]:
+        """Yield the newest picture among the outputs so far of a model that gives a video at the end."""
+        if self._model.output is not OutputKind.VIDEO:
+            return
+        # The name decides: a finished video is not fetched for a look at its bytes.
+        pictures = [url for url in find_file_urls(output) if _PICTURE_NAME.search(url.partition("?")[0])]
+        if pictures and pictures[-1] != self._shown_url:
+            self._shown_url = pictures[-1]
+            yield RunPreviewFile(pictures[-1])
 
     def _progress(self, logs: str) -> Iterator[RunEvent]:
         # Several bars may follow one another (refiner, decoder): the shown progress must not fall.

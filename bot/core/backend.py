@@ -151,13 +151,20 @@ class RunPreview:
 
 
 @dataclass(frozen=True, slots=True)
+class RunPreviewFile:
+    """An unfinished picture, as the address of a file at the backend. Otherwise like `RunPreview`."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The last event of a watch. The snapshot is authoritative, also for the text."""
 
     snapshot: RunSnapshot
 
 
-RunEvent: TypeAlias = RunPending | RunStarted | RunProgress | RunPreview | TextDelta | RunEnded
+RunEvent: TypeAlias = RunPending | RunStarted | RunProgress | RunPreview | RunPreviewFile | TextDelta | RunEnded
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ MAX_ANCESTORS = 12
 """Pictures of a contact sheet: three rows of four stay readable on a phone; older ancestors are left out."""
 
 MAX_SOCKET_FRAME_BYTES = 8 * 1024 * 1024
-"""One frame of a ComfyUI server: a live preview of 512 × 512 pixels has some 50 kB, a list of outputs less."""
+"""One frame of a ComfyUI server: a live preview of 512 × 512 pixels has some 50 kB, a list of outputs less. Also the
+unfinished picture of a video model, a file at its server."""
 
 MAX_ENDED_RUNS = 50
 """Ended runs of such a server that are remembered with their files, until the job's end is stored: milliseconds."""

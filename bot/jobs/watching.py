@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bot.conversations.tools import hide_call
-from bot.core.backend import RunEnded, RunEvent, RunPending, RunPreview, RunProgress, RunSnapshot, RunStarted, TextDelta
+from bot.core.backend import (
+    RunEnded,
+    RunEvent,
+    RunPending,
+    RunPreview,
+    RunPreviewFile,
+    RunProgress,
+    RunSnapshot,
+    RunStarted,
+    TextDelta,
+)
 from bot.core.background_tasks import BackgroundTasks, first_completed
-from bot.core.errors import BackendBusy, BackendDown, BadFile, PredictionGone
+from bot.core.errors import BackendBusy, BackendDown, BadFile, OutputGone, PredictionGone, Unavailable, UnsafeAddress
 from bot.core.limits import MAX_ANSWER_CHARACTERS
 from bot.core.models import OutputKind
 from bot.core.replies import LivePreview, Progress, Reply, Stage
@@ -103,6 +113,8 @@ def _apply_event(work: Work, view: _RunView, event: RunEvent) -> None:
             view.is_starting, view.backend_position = True, position
         case RunPreview(data=data):
             _take_preview(work, view, data)
+        case RunPreviewFile(url=url):
+            _take_preview(work, view, url)
         case RunStarted(after_seconds=after_seconds):
             _record_start(work, view, after_seconds)
         case RunProgress(percent=percent):
@@ -122,12 +134,12 @@ def _needs_render(work: Work, view: _RunView, event: RunEvent) -> bool:
     if isinstance(event, TextDelta):
         view.has_answer = view.has_answer or not is_blank(_get_shown_answer(work))
         return view.has_answer
-    if isinstance(event, RunPreview):
+    if isinstance(event, RunPreview | RunPreviewFile):
         return False
     return isinstance(event, RunProgress) or work.model.output is not OutputKind.TEXT_STREAM
 
 
-def _take_preview(work: Work, view: _RunView, data: bytes) -> None:
+def _take_preview(work: Work, view: _RunView, source: bytes | str) -> None:
     """Show an unfinished picture soon, at most one a second: each is decoded, checked, and sent as a file."""
     now = work.services.clock.monotonic()
     is_busy = view.preview_task is not None and not view.preview_task.done()
@@ -135,13 +147,17 @@ def _take_preview(work: Work, view: _RunView, data: bytes) -> None:
         return
     view.next_preview_at = now + PREVIEW_SECONDS
     # Beside the events: a preview that waits for memory must not delay the end of the run.
-    view.preview_task = view.helpers.spawn(_show_preview(work, view, data), "preview")
+    view.preview_task = view.helpers.spawn(_show_preview(work, view, source), "preview")
 
 
-async def _show_preview(work: Work, view: _RunView, data: bytes) -> None:
+async def _show_preview(work: Work, view: _RunView, source: bytes | str) -> None:
+    """Show the picture in some bytes, or at an address of the backend."""
+    media = work.services.media
     try:
-        picture = await work.services.media.make_live_preview(data)
-    except BadFile as error:
+        if isinstance(source, str):
+            source = await media.fetch_live_preview(source, origin=work.backend.config.origin)
+        picture = await media.make_live_preview(source)
+    except (BadFile, UnsafeAddress, OutputGone, Unavailable) as error:
         log.info("job.preview_refused", extra={"job": work.job.id, "reason": str(error)})
         return
     view.preview = LivePreview(picture.data, picture.facts.mime, picture.facts.width, picture.facts.height)

@@ -35,6 +35,7 @@ from bot.core.limits import (
     MAX_PIXELS,
     MAX_PREVIEW_BYTES,
     MAX_PREVIEW_PIXELS,
+    MAX_SOCKET_FRAME_BYTES,
     MAX_TRAINING_PICTURE_BYTES,
     MAX_TRAINING_PICTURE_PIXELS,
     MAX_TRAINING_PICTURES,
@@ -404,6 +405,11 @@ class Media:
             return await self._decode(
                 _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: shrink(data[:], max_bytes=max_bytes)
             )
+
+    async def fetch_live_preview(self, url: str, *, origin: str) -> bytes:
+        """Return an unfinished picture of a backend. Raise as `Fetcher.fetch` does."""
+        fetched = await self._fetcher.fetch(url, max_bytes=MAX_SOCKET_FRAME_BYTES, is_trusted=True, origin=origin)
+        return fetched.data
 
     async def make_live_preview(self, data: bytes) -> CleanPicture:
         """Return an unfinished picture of a model, checked, small and not stored. Raise `BadFile`."""

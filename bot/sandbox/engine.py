@@ -122,6 +122,7 @@ class PredictionEngine:
             self._input_files,
             on_text=lambda token: self._stream_token(prediction, token),
             on_log=lambda text: self._add_log(prediction, text),
+            on_file=lambda file: self._show_file(prediction, file),
         )
 
     def _stream_token(self, prediction: SandboxPrediction, token: str) -> None:
@@ -130,6 +131,12 @@ class PredictionEngine:
             prediction.first_output_seconds = (self._clock.now() - prediction.created_at).total_seconds()
         prediction.output.append(token)
         self._append_event(prediction, "output", token)
+        self._webhooks.notify(prediction, "output")
+
+    def _show_file(self, prediction: SandboxPrediction, file: OutputFile) -> None:
+        url = self._create_output_url(prediction, file, "preview")
+        prediction.output = [url]
+        self._append_event(prediction, "output", url)
         self._webhooks.notify(prediction, "output")
 
     def _add_log(self, prediction: SandboxPrediction, text: str) -> None:

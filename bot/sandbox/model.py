@@ -149,6 +149,7 @@ class SandboxRun:
     input_files: InputFiles
     on_text: Callable[[str], None]
     on_log: Callable[[str], None]
+    on_file: Callable[[OutputFile], None]
     files: list[OutputFile] = field(default_factory=list)
     text: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -192,6 +193,10 @@ class SandboxRun:
     def stream_text(self, token: str) -> None:
         """Stream a piece of text."""
         self.on_text(token)
+
+    def show_file(self, content: bytes, extension: str) -> None:
+        """Publish an unfinished output, which the files at the end replace."""
+        self.on_file(OutputFile(content, extension))
 
     def add_file(self, content: bytes, extension: str) -> None:
         """Add an output file."""

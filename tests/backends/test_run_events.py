@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.backends.http import ServerSentEvent
 from bot.backends.model_texts import strip_prefix
-from bot.backends.predictions import StreamedText, parse_percent
+from bot.backends.predictions import RunEvents, StreamedText, parse_percent, parse_prediction
+from bot.core.backend import RunEnded, RunPreviewFile
+from bot.core.json import JSON
+from bot.core.models import OutputKind
+from tests.backends.replicate.samples import make_model
 
 
 @pytest.mark.parametrize(
@@ -59,3 +64,20 @@ def test_a_stream_joined_late_is_held_back_until_a_poll_agrees() -> None:
 
     assert transcript.add_token(" three") == ""
     assert transcript.add_whole_text("something else") == ""
+
+
+def test_the_newest_picture_before_a_video_is_shown_once() -> None:
+    events = RunEvents(make_model(OutputKind.VIDEO))
+    running: dict[str, JSON] = {"id": "1", "status": "processing", "output": ["https://a.test/1.png", "https://a.test/2.PNG?x=1"]}
+    streamed = ("https://a.test/2.PNG?x=1", "https://a.test/3.webm", "data:image/png;base64,", "https://a.test/4.jpg")
+    whole = [*events.read_prediction(parse_prediction(running))]
+    for url in streamed:
+        whole += events.read_stream_event(ServerSentEvent("output", url, ""))
+    whole += events.read_prediction(parse_prediction({**running, "status": "succeeded"}))
+
+    assert [event.url for event in whole if isinstance(event, RunPreviewFile)] == [
+        *("https://a.test/2.PNG?x=1", "https://a.test/4.jpg")
+    ]
+    assert isinstance(whole[-1], RunEnded)
+    pictures = RunEvents(make_model(OutputKind.PICTURES))
+    assert not any(isinstance(event, RunPreviewFile) for event in pictures.read_prediction(parse_prediction(running)))

@@ -8,10 +8,11 @@ import pytest
 from bot.commands.sound import Transcribe
 from bot.commands.video import STILL_PROMPT, Video
 from bot.core.file_types import MediaKind
+from bot.core.platform import MessageLimits
 from bot.core.replies import Reply, Tone
 from bot.core.transcripts import Passage
 from tests.bench import Bench, make_attachment
-from tests.fakes.backend import make_png
+from tests.fakes.backend import make_data_url, make_png
 from tests.fakes.samples import ANA, MODERATOR, OWNER
 from tests.media.recordings import make_mp4, make_ogg, make_wav, make_webm
 from tests.platforms.web.web_bot import open_web_bot
@@ -126,6 +127,32 @@ async def test_a_video_begins_and_ends_with_pictures(bench: Bench) -> None:
     assert inputs["image"] != inputs["last_frame_image"]
     (file,) = bench.last_message.reply.result_files
     assert (file.kind, file.name) == (MediaKind.VIDEO, "natural-movement-the-camera-comes-slowly-nearer.webm")
+
+
+@pytest.mark.parametrize(
+    ("url", "size"),
+    [
+        (make_data_url(make_png(64, 48)), (64, 48)),
+        (make_data_url(make_webm(1), "video/webm"), None),
+        ("http://127.0.0.1:9/a.png", None),
+    ],
+)
+async def test_a_picture_of_the_unfinished_video_is_shown(
+    tmp_path: Path, url: str, size: tuple[int, int] | None
+) -> None:
+    bench = await Bench.open(tmp_path, limits=MessageLimits(max_length=2_000, shows_previews=True))
+    bench.backend.will(previews=(url,), hangs_after=0)
+    await bench.say("/video a fox --duration 1")
+    (shown,) = bench.platform.messages.values()
+
+    preview = shown.reply.preview
+    bench.backend.last_run.released.set()
+    await bench.wait_until_idle()
+
+    assert (preview and (preview.width, preview.height)) == size
+    assert shown.reply.preview is None
+    assert [file.kind for file in shown.reply.result_files] == [MediaKind.VIDEO]
+    await bench.close()
 
 
 async def test_animate_moves_a_picture_at_the_price_on_the_button(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from bot.core.backend import (
     RunEnded,
     RunEvent,
     RunMetrics,
+    RunPreviewFile,
     RunProgress,
     RunSnapshot,
     RunStarted,
@@ -134,6 +135,8 @@ class RunScript:
     """The number of words after which a run waits for `released` or a cancel."""
     metrics: RunMetrics = field(default_factory=lambda: RunMetrics(predict_seconds=1.5))
     outputs_are_gone: bool = False
+    previews: tuple[str, ...] = ()
+    """Addresses of unfinished pictures, before the words."""
     passages: tuple[Passage, ...] = ()
     """The timed words of a transcript."""
 
@@ -306,6 +309,8 @@ class ScriptedBackend:
                 yield RunStarted(self.started_after_seconds)
             for percent in run.script.percents:
                 yield RunProgress(percent)
+            for url in run.script.previews:
+                yield RunPreviewFile(url)
             words = run.script.words if model.output.is_text else ()
             for n, word in enumerate(words):
                 await self._wait_if_hanging(run, n)

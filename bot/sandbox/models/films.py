@@ -25,7 +25,7 @@ from bot.sandbox.models.hosting import (
     price_per,
     text_field,
 )
-from bot.sandbox.painter.film import FilmOrder, shoot
+from bot.sandbox.painter.film import FilmOrder, shoot, take_still
 from bot.sandbox.sound.wav import UnreadableSound, measure_wav
 
 HONEST_LINE = "Sandbox painter: a camera moves over one scene, drawn by rules, without sound; not an AI model."
@@ -44,7 +44,11 @@ _RATIO = choice_field("aspect_ratio", "16:9", "9:16", "1:1", "4:3", "3:4")
 _SOUND = flag_field("generate_audio", default=True)
 
 
-async def _shoot(run: SandboxRun) -> None:
+async def _shoot_with_still(run: SandboxRun) -> None:
+    await _shoot(run, shows_still=True)
+
+
+async def _shoot(run: SandboxRun, *, shows_still: bool = False) -> None:
     given = run.input
     seconds = await _measure_source(run) or _get_seconds(given)
     seed = given.get("seed")
@@ -60,6 +64,8 @@ async def _shoot(run: SandboxRun) -> None:
         last=await _read_first(run, _LAST_FIELDS),
     )
     try:
+        if shows_still:
+            run.show_file(await run.run_in_worker(take_still, order), "png")
         film = await run.run_in_worker(shoot, order)
     except UnreadablePicture as error:
         raise SandboxModelFailed(str(error)) from error
@@ -109,8 +115,10 @@ def _film(
     *fields: InputField,
     version: str = "",
     output: SandboxOutputKind = SandboxOutputKind.FILE,
+    shows_still: bool = False,
 ) -> SandboxModel:
-    return create_hosted_model(ref, _FILM, _shoot, fields, billing, version=version, output=output)
+    perform = _shoot_with_still if shows_still else _shoot
+    return create_hosted_model(ref, _FILM, perform, fields, billing, version=version, output=output)
 
 
 def _per_second(usd: str) -> tuple[BillingTier, ...]:
@@ -304,6 +312,7 @@ def _create_others() -> list[SandboxModel]:
             _SEED,
             version="9f747673945c62801b13b84701c783929c0ee784e4748ec062204894dda1a351",
             output=SandboxOutputKind.FILES,
+            shows_still=True,
         ),
     ]
 

@@ -1,6 +1,7 @@
 """Short films from the painter: a slow camera over one scene, from a given picture, or from one picture to another."""
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from bot.sandbox.input_files import open_picture
@@ -46,6 +47,13 @@ def shoot(order: FilmOrder) -> bytes:
             frame = Image.blend(frame, _look(end, size, 1 - share, order.seed), share)
         frames.append(encode_frame(frame))
     return mux_webm(frames, size, FRAMES_PER_SECOND)
+
+
+def take_still(order: FilmOrder) -> bytes:
+    """Return the first frame of a film, as PNG. Raise `UnreadablePicture`."""
+    size, encoded = _choose_size(order), BytesIO()
+    _look(_open_scene(order, order.first, size), size, 0, order.seed).save(encoded, "PNG")
+    return encoded.getvalue()
 
 
 def _choose_size(order: FilmOrder) -> tuple[int, int]:

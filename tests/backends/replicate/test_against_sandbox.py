@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -16,6 +18,7 @@ from bot.core.backend import (
     PredictionState,
     RunEnded,
     RunEvent,
+    RunPreviewFile,
     RunSnapshot,
     RunStarted,
     TextDelta,
@@ -24,6 +27,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import BackendBusy, BackendOutOfCredit, BackendRefusedToken, InputRefused, SubmitUnclear
 from bot.core.json import JSON
 from bot.core.models import Metric, Model, OutputKind
+from bot.media.recordings import measure_recording
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.backends.clock import LeapingClock, wait_until
 from tests.backends.replicate.samples import PAINTER, PINNED_PAINTER, TOKEN, WRITER, make_model
@@ -38,6 +42,11 @@ CAPTIONER = make_model(
     ref="salesforce/blip",
     version="2e1dddc8621f72155f24cf2e0adbde548458d3cab9f00c0139eea840d0ac4746",
     prefixes=("Caption: ",),
+)
+FILMER = make_model(
+    OutputKind.VIDEO,
+    ref="anotherjesse/zeroscope-v2-xl",
+    version="9f747673945c62801b13b84701c783929c0ee784e4748ec062204894dda1a351",
 )
 SMALL: dict[str, JSON] = {"prompt": "a fox in the snow", "megapixels": "0.25", "num_outputs": 2, "seed": 7}
 HANG: dict[str, JSON] = {"prompt": "fault:hang"}
@@ -81,6 +90,17 @@ async def test_pictures(replicate: ReplicateBackend) -> None:
     assert len(snapshot.files) == 2
     assert snapshot.metrics.predict_seconds is not None
     assert snapshot.created_at is not None
+
+
+async def test_a_still_comes_before_the_video(replicate: ReplicateBackend) -> None:
+    events, snapshot = await run(replicate, FILMER, {"prompt": "a fox", "num_frames": 2, "seed": 7})
+
+    (still,) = [event for event in events if isinstance(event, RunPreviewFile)]
+    (video,) = snapshot.files
+    async with httpx.AsyncClient() as client:
+        contents = [(await client.get(str(url))).content for url in (still.url, video)]
+    assert Image.open(BytesIO(contents[0])).size == (640, 360)
+    assert measure_recording(contents[1]).mime == "video/webm"
 
 
 async def test_words(replicate: ReplicateBackend) -> None:
