@@ -145,7 +145,7 @@ async def _build_success(work: Work, snapshot: RunSnapshot) -> Outcome:
         outputs = _build_text_outputs(work, snapshot.text) or _build_text_outputs(work, work.text)
         answer, outputs = _take_call(work, outputs)
         if not outputs:
-            raise ModelFailed(_describe_missing_text(_get_longest_text(work, snapshot)))
+            raise ModelFailed(_describe_missing_text(work.model.task, _get_longest_text(work, snapshot)))
         outputs += await _keep_subtitles(work, snapshot)
         return Outcome(JobState.FINISHED, outputs, cost_micros, is_charged=True, answer=answer)
     if not snapshot.files:
@@ -175,7 +175,9 @@ async def _keep_files(work: Work, sources: Sequence[str | bytes]) -> list[Output
     return outputs
 
 
-def _describe_missing_text(text: str) -> str:
+def _describe_missing_text(task: Task, text: str) -> str:
+    if task is Task.TRANSCRIBE:
+        return "The model heard no words in this recording. You were not charged."
     what = "no answer" if is_blank(text) else "only thoughts and no answer"
     return f"The model gave {what}. You were not charged."
 

@@ -68,7 +68,11 @@ def test_a_stream_joined_late_is_held_back_until_a_poll_agrees() -> None:
 
 def test_the_newest_picture_before_a_video_is_shown_once() -> None:
     events = RunEvents(make_model(OutputKind.VIDEO))
-    running: dict[str, JSON] = {"id": "1", "status": "processing", "output": ["https://a.test/1.png", "https://a.test/2.PNG?x=1"]}
+    running: dict[str, JSON] = {
+        "id": "1",
+        "status": "processing",
+        "output": ["https://a.test/1.png", "https://a.test/2.PNG?x=1"],
+    }
     streamed = ("https://a.test/2.PNG?x=1", "https://a.test/3.webm", "data:image/png;base64,", "https://a.test/4.jpg")
     whole = [*events.read_prediction(parse_prediction(running))]
     for url in streamed:

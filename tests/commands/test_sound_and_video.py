@@ -51,6 +51,15 @@ async def test_a_long_recording_brings_subtitles_with_speakers(bench: Bench) -> 
     assert await bench.app.dispatcher.services.jobs.render(await bench.get_job()) == bench.last_message.reply
 
 
+async def test_silence_is_told_and_free(bench: Bench) -> None:
+    bench.backend.will(words=(" ",))
+
+    await bench.invoke(Transcribe(audio=make_attachment(make_wav(3))))
+
+    assert bench.last_message.reply.text == "⚠ The model heard no words in this recording. You were not charged."
+    assert await bench.balance() == bench.starting_credits
+
+
 async def test_the_last_recording_here_is_transcribed(bench: Bench) -> None:
     await bench.say("/speak Hello there")
     await bench.say("/imagine a fox")

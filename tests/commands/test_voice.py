@@ -198,7 +198,7 @@ async def test_silence_is_told_in_a_sentence_and_costs_nothing(bench: Bench) -> 
     await send_voice(bench)
 
     assert list_tasks(bench) == [Task.TRANSCRIBE]
-    assert "The model gave no answer. You were not charged." in bench.last_text
+    assert "The model heard no words in this recording. You were not charged." in bench.last_text
     assert await bench.balance() == before
 
 
