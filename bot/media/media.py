@@ -135,10 +135,14 @@ class Media:
         """The largest file that waits for room."""
         self._has_room = asyncio.Event()
         self._decoding = DecodingLines()
-        # Hostile pictures take seconds each: in the threads of all other work they would delay everybody's files.
-        self._upload_thread = ThreadPoolExecutor(
-            1, thread_name_prefix="upload", initializer=lower_thread_priority, initargs=(WORK_OF_STRANGERS,)
-        )
+        # Hostile pictures take seconds each: in the threads of all other work they would delay everybody's files. An
+        # ordinary output takes some 20 ms, for which somebody waits. Large ones share the threads of all other work.
+        self._threads = {
+            Line.OUTPUTS: ThreadPoolExecutor(2, thread_name_prefix="output"),
+            Line.UPLOADS: ThreadPoolExecutor(
+                1, thread_name_prefix="upload", initializer=lower_thread_priority, initargs=(WORK_OF_STRANGERS,)
+            ),
+        }
         self._previews: RecentItems[str, CleanPicture] = RecentItems(_MAX_KEPT_PREVIEWS)
         self._taking = asyncio.Semaphore(MAX_UPLOADS_IN_MEMORY)
         self._fetching = asyncio.Semaphore(_MAX_CONCURRENT_FETCHES)
@@ -516,9 +520,10 @@ class Media:
         return self._store.is_used_since(file)
 
     async def close(self) -> None:
-        """Close connections, and end the thread of uploads after the work at hand."""
+        """Close connections, and end the threads after the work at hand."""
         await self._fetcher.close()
-        self._upload_thread.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _keep_upload(self, data: bytes, rule: InputRule) -> KeptFile:
         """Store a person's file. The bytes decide the kind. Raise `BadFile` for a kind that the rule does not name."""
@@ -570,13 +575,13 @@ class Media:
             if not output.accepts(kind):
                 raise ModelFailed(f"The model gave {_GIVEN[kind]} instead of {_WANTED[output]}. You were not charged.")
             if kind is not MediaKind.PICTURE:
-                return await self._save(await self._strip(data, facts, Line.OUTPUTS), facts, Line.OUTPUTS)
+                return await self._save(await self._strip(data, facts, Line.LARGE_OUTPUTS), facts, Line.LARGE_OUTPUTS)
             if _is_large(data):
                 large = await self._decode(
                     estimate_reduced_memory_bytes, data, Line.LARGE_OUTPUTS, lambda: clean_large(data)
                 )
                 # The pieces refer to the mapped file, which is unmapped with the last of them.
-                return await self._save(large.pieces, large.facts, Line.OUTPUTS)
+                return await self._save(large.pieces, large.facts, Line.LARGE_OUTPUTS)
             picture = await self._decode(
                 _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: clean(data[:], is_output=True)
             )
@@ -592,7 +597,7 @@ class Media:
         if line is Line.UPLOADS and (sha256 in self._unclaimed or self._store.find_path(sha256) is None):
             self._unclaimed[sha256] = self._unclaimed.get(sha256, 0) + 1
         try:
-            return await self._store.save_pieces(pieces, facts, sha256)
+            return await self._run(line, self._store.save_pieces, pieces, facts, sha256)
         except OSError:
             self._forget_size(size_bytes)
             raise
@@ -646,9 +651,8 @@ class Media:
         return await self._run(line, strip_recording, data, facts.mime)
 
     async def _run(self, line: Line, work: Callable[P, T], *arguments: P.args, **_: P.kwargs) -> T:
-        """Call a function in a thread: of people's files in a thread of their own."""
-        thread = self._upload_thread if line is Line.UPLOADS else None
-        return await asyncio.get_running_loop().run_in_executor(thread, partial(work, *arguments))
+        """Call a function in a thread for the files of a line."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads.get(line), partial(work, *arguments))
 
     def _check_size(self, size: int) -> None:
         if size > self._max_attachment_bytes:

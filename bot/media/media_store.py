@@ -55,11 +55,18 @@ class MediaStore:
         if mime not in FILE_TYPES:
             raise InternalError(f"no extension for {mime}")
         facts = await asyncio.to_thread(inspect, data)
-        return await self.save_pieces([data], replace(facts, mime=mime), compute_sha256(data))
+        return await asyncio.to_thread(self.save_pieces, [data], replace(facts, mime=mime), compute_sha256(data))
 
-    async def save_pieces(self, pieces: Pieces, facts: FileFacts, sha256: str) -> KeptFile:
-        """Write a measured file, given in pieces with its hash; see `save`."""
-        return await asyncio.to_thread(self._save, pieces, facts, sha256)
+    def save_pieces(self, pieces: Pieces, facts: FileFacts, sha256: str) -> KeptFile:
+        """Write a measured file, given in pieces with its hash; see `save`. Blocks."""
+        path = self._path(sha256, FILE_TYPES[facts.mime].extension)
+        if not path.is_file():
+            create_private_folder(path.parent)
+            _write_whole(path, pieces)
+        else:
+            path.touch()  # retention counts from the last save
+        size_bytes = sum(len(piece) for piece in pieces)
+        return KeptFile(sha256, facts.mime, size_bytes, facts.width, facts.height, path, facts.duration_seconds)
 
     def open_temporary(self) -> BinaryIO:
         """Return a nameless file in the folder, which goes when it is closed, and with the process."""
@@ -120,16 +127,6 @@ class MediaStore:
 
     def _path(self, sha256: str, extension: str) -> Path:
         return self._root / sha256[:2] / sha256[2:4] / f"{sha256}.{extension}"
-
-    def _save(self, pieces: Pieces, facts: FileFacts, sha256: str) -> KeptFile:
-        path = self._path(sha256, FILE_TYPES[facts.mime].extension)
-        if not path.is_file():
-            create_private_folder(path.parent)
-            _write_whole(path, pieces)
-        else:
-            path.touch()  # retention counts from the last save
-        size_bytes = sum(len(piece) for piece in pieces)
-        return KeptFile(sha256, facts.mime, size_bytes, facts.width, facts.height, path, facts.duration_seconds)
 
 
 def compute_sha256(*pieces: bytes | memoryview) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +15,8 @@ from bot.core.invocations import Attachment, Link
 from bot.core.models import InputRule
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher
 from bot.media.media import Media, build_input_file
-from tests.media.pictures import SECRET, encode_picture, make_exif, make_png_bomb
+from tests.bench import make_attachment
+from tests.media.pictures import SECRET, encode_picture, make_exif, make_png_bomb, make_recipe_picture
 
 
 class ScriptedFetcher(Fetcher):
@@ -193,3 +196,23 @@ async def test_a_stored_picture_becomes_an_input(media: Media) -> None:
     kept = await media.take_attachment(attachment(encode_picture("PNG")))
 
     assert build_input_file(kept).path == str(kept.path)
+
+
+async def test_files_wait_for_no_other_work_in_threads(tmp_path: Path) -> None:
+    """Long work of one person must not keep the threads that people's files and ordinary outputs need."""
+    media, is_open = Media(tmp_path), threading.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    long_work = asyncio.create_task(asyncio.to_thread(is_open.wait))
+    await asyncio.sleep(0)
+
+    try:
+        async with asyncio.timeout(20):
+            _, recipe = await media.read_recipe(make_attachment(make_recipe_picture()))
+            preview = await media.make_live_preview(encode_picture("PNG"))
+    finally:
+        is_open.set()
+        await long_work
+        await media.close()
+
+    assert recipe is not None
+    assert preview.facts.mime == "image/png"
