@@ -9,17 +9,20 @@ from pathlib import Path
 import aiohttp
 from PIL import Image
 
+from bot.app import App
+from bot.core.models import Task
 from bot.core.people import Rank
 from bot.sandbox.server import SandboxThread
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.state import DiscordChannelState
-from tests.fakes.backend import make_png
+from tests.fakes.backend import ScriptedBackend, make_png
 from tests.platforms.conftest import use_sandbox
 from tests.platforms.discord.town import Town, is_done, open_town
 from tests.platforms.slack.dialogue import read_answer
 from tests.platforms.slack.office import create_office
 from tests.platforms.web.page_bench import PAGE_HEADERS
 from tests.platforms.web.web_bot import Browser, open_web_bot
+from tests.storage.raw import list_jobs_with_open_holds
 
 TURNS = (
     ("repaint it: make the snow red", "Editing the last picture: make the snow red", "edit made 1 file"),
@@ -91,6 +94,75 @@ async def test_a_chat_uses_all_tools_on_slack(tmp_path: Path, sandbox: SandboxTh
             assert not any('"tool"' in version.text for one in thread.bot_messages for version in one.versions)
             assert await office.open_holds() == []
             assert office.slack.violations == []
+    finally:
+        await office.close()
+        await office.slack.stop()
+
+
+CALL = ("Here it comes.", '\n{"tool": "imag', 'ine", "prompt": "a fox in snow"}')
+CHAIN = [Task.CHAT, Task.IMAGINE, Task.CHAT]
+
+
+async def leave_result_behind(app: App, backend: ScriptedBackend) -> None:
+    """Let the picture of a call be shown while the process begins nothing any more."""
+    backend.will(hangs_after=0)
+    backend.last_run.released.set()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while backend.last_run.model.task is not Task.IMAGINE:  # noqa: ASYNC110 - a backend without an event
+            await asyncio.sleep(0.005)
+    app.jobs.is_accepting = False
+    backend.will(hangs_after=None)
+    backend.last_run.released.set()
+
+
+async def test_the_next_process_gives_a_result_back_on_discord(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await town.set("tools", True)
+        town.backend.answers = [CALL, ("There ", "it is.")]
+        town.backend.will(hangs_after=len(CALL))
+        asked = await town.ana.use_command("chat", {"message": "draw a fox"})
+        answer = await asked.wait_for_message(PATIENCE_SECONDS)
+        thread = await town.wait_until(lambda: answer.thread, PATIENCE_SECONDS)
+        await town.wait_until(lambda: "Here it comes." in answer.text, PATIENCE_SECONDS)
+        await leave_result_behind(town.app, town.backend)
+        await town.wait_until(lambda: any(one.pictures for one in thread.messages), PATIENCE_SECONDS)
+
+        await town.restart()
+        await wait_for_text(town, thread, 0, "There it is.")
+        await town.wait_until(lambda: not town.app.runner.running_count, PATIENCE_SECONDS)
+
+        assert [run.model.task for run in town.backend.runs.values()] == CHAIN
+        assert sum(len(one.pictures) for one in thread.messages) == 1
+        assert "imagine made 1 file" in town.backend.last_run.words
+        assert await list_jobs_with_open_holds(town.app.database) == []
+
+
+async def test_the_next_process_gives_a_result_back_in_slack(tmp_path: Path) -> None:
+    office = await (await create_office(tmp_path)).open()
+    try:
+        await read_answer(office.otto, "/settings chat --tools on", office.general)
+        office.backend.answers = [CALL, ("There ", "it is.")]
+        office.backend.will(hangs_after=len(CALL))
+        asked = await office.ana.say(f"{office.team.mention} draw a fox", office.general)
+        thread = office.general.get_thread(asked)
+        await thread.wait_for_bot_message(
+            condition=lambda one: "Here it" in one.visible_text, timeout_seconds=PATIENCE_SECONDS
+        )
+        await leave_result_behind(office.app, office.backend)
+        await thread.wait_for_bot_message(condition=lambda one: bool(one.files), timeout_seconds=PATIENCE_SECONDS)
+
+        await office.close()
+        await office.open()
+        await thread.wait_for_bot_message(
+            "There it is.", condition=lambda one: "Delete" in one.button_labels, timeout_seconds=PATIENCE_SECONDS
+        )
+        await office.wait_until_idle()
+
+        assert [run.model.task for run in office.backend.runs.values()] == CHAIN
+        assert sum(len(one.files) for one in thread.bot_messages) == 1
+        assert "imagine made 1 file" in office.backend.last_run.words
+        assert await office.open_holds() == []
+        assert office.slack.violations == []
     finally:
         await office.close()
         await office.slack.stop()
