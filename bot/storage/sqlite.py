@@ -94,8 +94,13 @@ class SqliteEngine:
         write. Raises `Unavailable` when the commit fails.
         """
         async with self._queue.hold(key, weight, priority=priority):
-            async with self._writer.savepoint():
+            async with self._writer.one_write():
                 yield self._writer
+            # A task for the commit of a group takes a tenth of a small write: a lonely write needs no group.
+            if self._group is None and not self._queue.waiting_count:
+                await self._writer.commit()
+                return
+            self._writer.keep_write()
             group = self._join_group()
         await asyncio.shield(group.committed)
 
@@ -183,16 +188,17 @@ class SqliteConnection:
     (`_execute`, `_tx`, `_thread`), since no public call runs a function in the thread.
     """
 
-    _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin, _has_begun, _has_savepoint and _is_lost
+    _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin, _has_begun, _is_writing and _is_lost
 
     def __init__(self, engine: sa.Engine, begin: str) -> None:
         self._engine = engine
         self._begin = begin
         self._has_begun = False
         self._is_writer = begin == _BEGIN_WRITING
-        self._has_savepoint = False
+        self._is_writing = False
         self._is_lost = False
-        self._write_count = 0  # released savepoints of the open transaction
+        self._is_used = False  # of the loop alone: whether the block of `reading` ran a statement
+        self._write_count = 0  # kept writes of the open transaction
         self._commit_count = 0
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
         # A process that ends without closing the database must not wait for this thread for ever.
@@ -231,18 +237,21 @@ class SqliteConnection:
         return await self._run_in_transaction(lambda connection: work(connection, *arguments, **options))
 
     @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator["SqliteConnection"]:
-        """Keep the changes of the block in the open transaction at the end, undo these changes alone on any error."""
+    async def one_write(self) -> AsyncIterator["SqliteConnection"]:
+        """Undo the changes of the block, and no others, on any error; after the block call `keep_write` or `commit`."""
         try:
             yield self
         except BaseException:
             # The thread runs calls in order: the next write cannot begin before this one is undone.
-            self._post(self._undo_savepoint)
+            self._post(self._undo_write)
             raise
-        self._post(self._release_savepoint)
+
+    def keep_write(self) -> None:
+        """Keep the changes of the last write in the open transaction."""
+        self._post(self._keep_write)
 
     async def commit(self) -> None:
-        """Commit the open transaction, or roll it back and raise `Unavailable`."""
+        """Commit the open transaction with the last write, or roll it back and raise `Unavailable`."""
         try:
             with translate_errors():
                 await self._run(self._commit)
@@ -253,10 +262,13 @@ class SqliteConnection:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["SqliteConnection"]:
         """Roll back at the end, without waiting: a reading has nothing to lose."""
+        self._is_used = False
         try:
             yield self
         finally:
-            self._post(self._roll_back)
+            # Caches answer many readings: the thread need not wake up for those.
+            if self._is_used:
+                self._post(self._roll_back)
 
     async def checkpoint(self) -> None:
         """Write the log back into the file, unless another process reads the file."""
@@ -278,11 +290,13 @@ class SqliteConnection:
             if not self._has_begun:
                 self._control(self._begin)
                 self._has_begun = True
-            if self._is_writer and not self._has_savepoint:
-                self._control("SAVEPOINT one_write")
-                self._has_savepoint = True
+            if self._is_writer and not self._is_writing:
+                if self._write_count:  # the first write is undone by undoing all
+                    self._control("SAVEPOINT one_write")
+                self._is_writing = True
             return work(self._sqlalchemy)
 
+        self._is_used = True
         return await self._run(call)
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -297,19 +311,21 @@ class SqliteConnection:
         self._sqlalchemy = self._engine.connect()
         return self._sqlite
 
-    def _release_savepoint(self) -> None:
-        if self._has_savepoint:
-            self._has_savepoint = False
-            self._write_count += 1
+    def _keep_write(self) -> None:
+        if not self._is_writing:
+            return
+        self._is_writing = False
+        self._write_count += 1
+        if self._write_count > 1:
             try:
                 self._control("RELEASE one_write")
             except sa.exc.SQLAlchemyError:
                 self._is_lost = True
 
-    def _undo_savepoint(self) -> None:
-        if not self._has_savepoint:
+    def _undo_write(self) -> None:
+        if not self._is_writing:
             return
-        self._has_savepoint = False
+        self._is_writing = False
         if not self._write_count:
             self._roll_back()
         elif self._sqlite.in_transaction:
@@ -332,6 +348,7 @@ class SqliteConnection:
             raise sa.exc.DBAPIError.instance(statement, None, error, sqlite3.Error) from error
 
     def _commit(self) -> None:
+        self._keep_write()
         if self._is_lost:
             raise Unavailable("The database lost the last changes. Please try again in a moment.")
         if self._has_begun:
@@ -342,7 +359,7 @@ class SqliteConnection:
                 self._post(self._analyze)
 
     def _roll_back(self) -> None:
-        self._is_lost = self._has_savepoint = False
+        self._is_lost = self._is_writing = False
         self._write_count = 0
         if self._has_begun:
             self._has_begun = False
