@@ -3,6 +3,7 @@
 Costs are integer micro-dollars, rounded up: backends bill fractions of a micro-dollar, and the owner must not lose.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -339,6 +340,7 @@ def _get_run_span(model: Model, inputs: Inputs, metrics: RunMetrics, output: Bil
     return megapixels, megapixels
 
 
+@functools.lru_cache(maxsize=1_024)
 def _get_exact(amount: float) -> Fraction:
     """Return the decimal number that JSON text had: rounding up must not make 76,501 of 76,500."""
     return Fraction(repr(amount))

@@ -7,6 +7,7 @@ quotes, and a long dash for two hyphens: both count as the plain characters.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 
 from bot.core.errors import BadOption, UnknownName
@@ -66,9 +67,15 @@ def parse_command(text: str, menu: Menu) -> ParsedCommand:
     return ParsedCommand(form.declaration.name, options, named_options)
 
 
+@lru_cache(maxsize=16)
+def _list_names(menu: tuple[type[Command], ...]) -> frozenset[tuple[str, ...]]:
+    """Return the words of the commands' names; menus stay the same while the bot runs."""
+    return frozenset(form.declaration.name_parts for form in menu)
+
+
 def _split_name(text: str, menu: Menu) -> tuple[str, str]:
     """Return the name of a command and the text after the name; in a group the name includes an unknown verb."""
-    names = {form.declaration.name_parts for form in menu}
+    names = _list_names(tuple(menu))
     typed = list(islice(_WORD.finditer(text), max(map(len, names), default=1)))
     words = tuple(word[0].lower() for word in typed)
     for n in range(len(typed), 0, -1):

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from bot.catalogue.catalogue import Catalogue, list_left_out
 from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.backend import Inputs
+from bot.core.caches import RecentItems
 from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.file_types import FILE_TYPES, MediaKind
 from bot.core.jobs import Job, JobState, Output
@@ -72,6 +73,8 @@ class Presenter:
     badge: str = ""
     page_url: str = ""
     """The page's address for other machines; empty where none reach the page."""
+    _prices: RecentItems[tuple[str, str], tuple[Model, str]] = field(default_factory=lambda: RecentItems(64))
+    """The prices that the buttons of all pictures show, each with its model, by the model's key and the options."""
 
     def render_progress(
         self, job: Job, model: Model, progress: Progress, text: str = "", preview: LivePreview | None = None
@@ -285,6 +288,15 @@ class Presenter:
         about = "" if estimate.expected_micros == estimate.max_micros else "about "
         return f"{about}{self.credit_format.format_amount(estimate.expected_micros)}"
 
+    def _recall_price(self, model: Model, options: Inputs) -> str:
+        """Return `_format_price` of a request without anything of a job, computed once for each model and options."""
+        key = model.key, str(options)
+        known, price = self._prices.get(key, (None, ""))
+        if known is not model:  # a model that was read anew may have other prices
+            price = self._format_price(model, options)
+            self._prices[key] = model, price
+        return price
+
     def _build_picture_buttons(self, job: Job, output: Output, result: Result) -> list[Button]:
         number = f" {output.n}" if len(result.pictures) > 1 else ""
         buttons = [
@@ -293,10 +305,10 @@ class Presenter:
         ]
         model = self.catalogue.choose_for_variation(job.model) if job.command == Task.IMAGINE else None
         if model is not None:
-            price = self._format_price(model, {})
+            price = self._recall_price(model, {})
             buttons.insert(0, Button("vary", f"Vary{number} · {model.title}, {price}", job.id, output.n))
         if (animation := self.catalogue.plan_animation()) is not None:
-            title, price = animation.model.title, self._format_price(animation.model, animation.options)
+            title, price = animation.model.title, self._recall_price(animation.model, animation.options)
             buttons.append(Button("animate", f"Animate{number} · {title}, {price}", job.id, output.n))
         if not number:
             buttons.append(Button("caption", "Caption", job.id, output.n))

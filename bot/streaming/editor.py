@@ -73,7 +73,8 @@ class MessageLayout:
         pages = [
             MessagePage(part, Reply(part.render(reply.text), is_private=reply.is_private), False) for part in earlier
         ]
-        return [*pages, MessagePage(last, replace(reply, text=last.render(reply.text)), True)]
+        text = last.render(reply.text)
+        return [*pages, MessagePage(last, reply if text == reply.text else replace(reply, text=text), True)]
 
 
 async def lay_out_whole(reply: Reply, limits: MessageLimits) -> list[Reply]:
@@ -303,6 +304,8 @@ class MessageEditor:
         reply = self._reply or Reply()
         pages = self._layout.lay_out(reply)
         surplus = self._messages[self._first + len(pages) :]
+        if not surplus:
+            return pages
         removed = Reply(_REMOVED_TEXT, is_private=reply.is_private)
         end = replace(pages[-1].part, start=pages[-1].part.end, opening="", closing="")
         return [*pages, *(MessagePage(end, removed, False) for _ in surplus)]

@@ -10,10 +10,13 @@ from bot.catalogue.catalogue import Catalogue, list_left_out
 from bot.catalogue.loading import CatalogueError, load_catalogue
 from bot.core.backend import InputFile
 from bot.core.errors import BadOption, UnknownName
-from bot.core.models import AddedModel, Metric, OutputKind, PriceTier, Task
+from bot.core.jobs import Output
+from bot.core.models import AddedModel, Metric, OutputKind, Price, PriceTier, Task
+from bot.credits.pricing import CreditFormatter
+from bot.jobs.presenting import Presenter, Result
 from tests.bench import Bench
 from tests.fakes.backend import make_png
-from tests.fakes.samples import NOW
+from tests.fakes.samples import NOW, make_job
 
 CATALOGUE = Catalogue(load_catalogue())
 FILE = InputFile("ab" * 32, "image/png", 10, "a.png")
@@ -271,3 +274,19 @@ async def test_vary_is_offered_only_if_a_model_accepts_pictures(tmp_path: Path) 
     assert "again" in actions
     assert "vary" not in actions
     await bench.close()
+
+
+def test_the_price_on_a_button_follows_a_model_that_is_read_anew() -> None:
+    dear = CATALOGUE.get("flux-dev")
+    free = replace(dear, price=Price())
+    added = {dear.key: AddedModel(dear, (), "", "", "owner", NOW)}
+    presenter = Presenter(CreditFormatter(), Catalogue([], added))
+    job, result = make_job(model=dear.key), Result((Output("p1", 1, "0" * 64, "image/png"),))
+
+    def read_label() -> str:
+        return next(b.label for b in presenter.render_result(job, dear, result).buttons if b.action == "vary")
+
+    labels = [read_label(), read_label()]
+    added[dear.key] = replace(added[dear.key], model=free)
+
+    assert [*labels, read_label()] == ["Vary · FLUX dev, 25 credits"] * 2 + ["Vary · FLUX dev, 0 credits"]
