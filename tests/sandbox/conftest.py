@@ -72,9 +72,12 @@ class SandboxClient:
 
     async def run(self, version: str, model_input: dict[str, Any]) -> Any:
         """Create a prediction; return its body once finished."""
-        created = await self.create(version, model_input)
-        await self.stream(created["urls"]["stream"])
-        return (await self.request("GET", created["urls"]["get"])).body
+        body = await self.create(version, model_input)
+        while body["status"] in ("starting", "processing"):
+            # A stream that is silent for 30 s ends before the run, as at Replicate.
+            await self.stream(body["urls"]["stream"])
+            body = (await self.request("GET", body["urls"]["get"])).body
+        return body
 
     async def stream(self, url: str, last_event_id: str | None = None) -> bytes:
         """Return the whole stream up to its end, without a token."""
