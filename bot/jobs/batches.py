@@ -287,7 +287,13 @@ async def _finish(work: Work, items: Sequence[BatchItem]) -> None:
     """End a batch, queued → finished: the contact sheet is an output of its own."""
     pictures = [output for item in items for output in item.result.pictures]
     hashes = [output.sha256 for output in pictures]
-    sheet = await work.services.media.keep_contact_sheet(hashes, is_output=True)
+    try:
+        sheet = await work.services.media.keep_contact_sheet(hashes, is_output=True)
+    except OSError as error:
+        log.warning("job.no_sheet", extra={"job": work.job.id, "reason": str(error)})
+        # The usual apology would say that nothing was charged.
+        await fail(work, UserError("The contact sheet could not be stored. /show lists the pictures one by one."))
+        return
     output = Output(
         "",
         1,
@@ -310,13 +316,13 @@ async def _finish_speech(work: Work, sounds: Sequence[Output]) -> None:
     alt = format_alt_text(dict(work.job.options), work.model, 1, 1)
     try:
         joined = await work.services.media.join_sounds([sound.sha256 for sound in sounds])
-    except BadFile as error:
+    except (BadFile, OSError) as error:  # a full disk too: the parts are stored, and paid
         log.warning("job.not_joined", extra={"job": work.job.id, "reason": str(error)})
         outputs = [replace(sound, n=n, alt=f"{alt}, part {n}") for n, sound in enumerate(sounds, 1)]
     else:
-        seconds = joined.duration_seconds
+        seconds, is_flagged = joined.duration_seconds, any(sound.is_flagged for sound in sounds)
         facts = (joined.sha256, joined.mime, joined.size_bytes)
-        outputs = [Output("", 1, *facts, alt=alt, duration_seconds=seconds, is_flagged=sounds[0].is_flagged)]
+        outputs = [Output("", 1, *facts, alt=alt, duration_seconds=seconds, is_flagged=is_flagged)]
     await _record(work, _JOINED_STATE, outputs)
 
 

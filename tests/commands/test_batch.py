@@ -283,6 +283,23 @@ async def test_a_batch_of_failures_fails_for_nothing(bench: Bench) -> None:
     assert await bench.balance() == bench.starting_credits
 
 
+async def test_a_full_disk_at_the_end_says_where_the_paid_pictures_are(bench: Bench) -> None:
+    bench.backend.will(hangs_after=0)
+    await press(bench, await ask(bench, "/imagine {red|blue} fox"), "Draw 2")
+    for run in bench.backend.runs.values():
+        run.released.set()
+    await bench.wait_until_idle()
+    folder = bench.app.settings.data_dir / "media"
+    for n in range(256):
+        if not (folder / f"{n:02x}").exists():
+            (folder / f"{n:02x}").write_bytes(b"")
+    await bench.advance_time(batches.CHECK_SECONDS)
+
+    reply = bench.last_message.reply
+    assert reply.text == "⚠ The contact sheet could not be stored. /show lists the pictures one by one."
+    assert reply.note.startswith("FLUX schnell · 6 credits")
+
+
 async def test_delete_all_takes_down_every_message_and_picture(bench: Bench) -> None:
     lines = "\n".join(f"fox {n}" for n in range(1, 13))
     reply = await draw(bench, f"/imagine {lines}", "Draw 12")

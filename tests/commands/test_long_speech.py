@@ -1,5 +1,6 @@
 """Long texts of /speak, at the bench: parts, one sound, the price of all, missing parts, Stop, and kills in between."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.plain_text import invocation_from_text
 from bot.dispatch.prompt_lists import split_sentences
 from bot.jobs import batches
+from bot.media.joining import join_sounds
 from tests.bench import Bench, make_attachment
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER
-from tests.media.recordings import make_flac, make_mp3
+from tests.media.recordings import make_flac, make_mp3, make_wav
 
 SENTENCE = "The fox went out on a chilly night, and prayed for the moon. "
 STORY = (SENTENCE * 80).strip()
@@ -162,6 +164,24 @@ async def test_sounds_that_cannot_be_joined_follow_in_order(bench: Bench) -> Non
     assert first.text == "These sounds cannot be joined to one file: play them one after the other."
     assert [len(reply.result_files) for reply in (first, second)] == [10, 2]
     assert first.result_files[1].name.endswith("-2.flac")
+
+
+async def test_a_full_disk_costs_no_part_that_is_spoken(bench: Bench) -> None:
+    joined = b"".join(join_sounds([make_wav()] * 3, "audio/wav"))
+    block(bench, joined)
+
+    reply = await speak(bench)
+
+    assert reply.text == "These sounds cannot be joined to one file: play them one after the other."
+    assert [file.duration_seconds for file in reply.result_files] == [1, 1, 1]
+    assert reply.tone is Tone.DONE
+
+
+def block(bench: Bench, content: bytes) -> None:
+    """Let a file that would have this content find no place in the folder of files."""
+    folder = bench.app.settings.data_dir / "media" / hashlib.sha256(content).hexdigest()[:2]
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_bytes(b"")
 
 
 async def test_the_whole_is_the_last_recording_here(bench: Bench) -> None:

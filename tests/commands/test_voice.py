@@ -164,6 +164,18 @@ async def test_the_parts_of_a_long_text_are_one_voice_message(voice_bench: Voice
     assert voice.loudness == bytes([255] * 30)
 
 
+async def test_a_long_answer_is_spoken_in_parts_as_one_sound(bench: Bench) -> None:
+    await turn_on(bench, "speak")
+    bench.backend.answers = [(STORY,)]
+
+    await send_voice(bench)
+    reply = await finish(bench)
+
+    assert list_tasks(bench) == [Task.TRANSCRIBE, Task.CHAT, *([Task.SPEAK] * 3)]
+    assert [file.duration_seconds for file in reply.result_files] == [3]
+    assert await bench.list_open_holds() == []
+
+
 async def test_an_answer_that_draws_first_is_spoken_at_its_end(bench: Bench) -> None:
     await turn_on(bench, "speak")
     await bench.say("/settings chat --tools on", by=MODERATOR)
