@@ -106,7 +106,7 @@ def test_verify_reports_a_sound_ledger_or_the_wrong_rows(capsys: pytest.CaptureF
     assert wrong.startswith("what was paid for job ")
     assert wrong.endswith(": 10, and should be 11")
     assert verdict.endswith("1 rows of jobs, 1 rows of predictions: 1 disagree.")
-    # A million jobs take half a minute: the person sees what is compared.
+    # 100,000 jobs take some four seconds: the person sees what is compared.
     progress = printed.err.splitlines()
     assert (progress[0], progress[9]) == (
         "1 of 10: the amounts of accounts",
