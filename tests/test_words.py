@@ -6,7 +6,9 @@ import re
 import tokenize
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -59,9 +61,33 @@ MONEY_WORDS = frozenset(
 MONEY_UNITS = ("_micros", "_credits", "_usd")
 
 
-def list_prose(source: str) -> Iterator[str]:
+class SourceFacts(NamedTuple):
+    """The facts of one file that the rules below are about."""
+
+    docstring: str
+    words: int
+    pronouns: int
+    classes: tuple[tuple[str, int], ...]
+    """Each class with its line."""
+
+
+@cache
+def read_facts(path: Path) -> SourceFacts:
+    # Each rule would parse a thousand files again. The trees themselves would take hundreds of megabytes.
+    source = read(path)
+    tree = ast.parse(source)
+    words = [word for prose in list_prose(source, tree) for word in list_words(prose)]
+    classes = tuple((node.name, node.lineno) for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    return SourceFacts(ast.get_docstring(tree) or "-", len(words), count_pronouns(words), classes)
+
+
+def count_pronouns(words: list[str]) -> int:
+    return sum(word in PRONOUNS for word in words)
+
+
+def list_prose(source: str, tree: ast.Module) -> Iterator[str]:
     """Yield each docstring, also those below attributes, and each comment, without the directives of tools."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():
             value = statement.value if isinstance(statement, ast.Expr) else None
@@ -78,23 +104,23 @@ def list_words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_sentences_name_their_subjects(folder: str) -> None:
-    words = [word for path in SOURCES[folder] for text in list_prose(read(path)) for word in list_words(text)]
-    pronouns = sum(word in PRONOUNS for word in words)
+    facts = [read_facts(path) for path in SOURCES[folder]]
+    words, pronouns = sum(file.words for file in facts), sum(file.pronouns for file in facts)
 
     assert words
-    assert 100 * pronouns / len(words) <= MAX_PRONOUNS_PER_100_WORDS
+    assert 100 * pronouns / words <= MAX_PRONOUNS_PER_100_WORDS
 
 
 @pytest.mark.parametrize("text", ["# What nobody knows, it says to whoever asks.", '"""That is what they are."""'])
 def test_a_sentence_of_pronouns_is_found(text: str) -> None:
-    words = [word for prose in list_prose(text) for word in list_words(prose)]
+    words = [word for prose in list_prose(text, ast.parse(text)) for word in list_words(prose)]
 
-    assert 100 * sum(word in PRONOUNS for word in words) / len(words) > MAX_PRONOUNS_PER_100_WORDS
+    assert 100 * count_pronouns(words) / len(words) > MAX_PRONOUNS_PER_100_WORDS
 
 
 def test_each_file_begins_with_a_statement_of_its_purpose() -> None:
     paths = [path for folder in FOLDERS for path in SOURCES[folder]]
-    first_words = {path: re.findall(r"\w+", ast.get_docstring(ast.parse(read(path))) or "-")[:1] for path in paths}
+    first_words = {path: re.findall(r"\w+", read_facts(path).docstring)[:1] for path in paths}
 
     assert [name_of(path) for path, first in first_words.items() if first and first[0].lower() in QUESTION_WORDS] == []
 
@@ -102,9 +128,8 @@ def test_each_file_begins_with_a_statement_of_its_purpose() -> None:
 def test_a_class_name_means_one_thing() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path in [path for folder in FOLDERS for path in SOURCES[folder]]:
-        for node in ast.walk(ast.parse(read(path))):
-            if isinstance(node, ast.ClassDef):
-                places[node.name].append(f"{name_of(path)}:{node.lineno}")
+        for name, line in read_facts(path).classes:
+            places[name].append(f"{name_of(path)}:{line}")
 
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
 

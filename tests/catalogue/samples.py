@@ -57,6 +57,15 @@ def write_catalogue(folder: Path, **changes: str) -> Path:
     return path
 
 
+def write_catalogue_of_small_pictures(folder: Path) -> Path:
+    """Write the built-in catalogue with a quarter of the pixels for /imagine: the sandbox paints four times as fast."""
+    path, entry = folder / "small_pictures.toml", "fixed = { go_fast = true }\n[flux-schnell.inputs]"
+    text = read_catalogue(default="flux-schnell")
+    assert entry in text
+    path.write_text(text.replace(entry, entry.replace("true", 'true, megapixels = "0.25"')), encoding="utf-8")
+    return path
+
+
 def read_catalogue(*, default: str = "", without: str = "") -> str:
     """Return the text of the built-in catalogue without a model, or with another model as the task's default."""
     text, moved = BUILT_IN_PATH.read_text("utf-8"), without or default

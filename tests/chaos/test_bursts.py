@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.platforms.discord.deferrals import ASK_LOST
+from tests.catalogue.samples import write_catalogue_of_small_pictures
 from tests.chaos.processes import BotProcess, sandbox
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.interactions import DiscordInteractionState
@@ -49,6 +50,8 @@ async def test_asks_in_bursts_on_discord_survive_kills(tmp_path: Path) -> None:
             "DISCORD_GATEWAY_URL": discord.gateway_url,
             "DISCORD_CDN_URL": discord.cdn_url,
             "ALLOWED_WORKSPACES": f"discord:{guild.id}",
+            # Painting would take most of the test's time.
+            "CATALOGUE_PATH": str(write_catalogue_of_small_pictures(tmp_path)),
         }
         bot = BotProcess(tmp_path, url, settings=settings)
         asked: dict[str, DiscordInteractionState] = {}
