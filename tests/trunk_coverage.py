@@ -17,7 +17,7 @@ TRUNK_FOLDERS = {
 }
 """Tests of faults and of storage, a quarter of the traced time, reach a dozen lines that these folders do not."""
 UNTRACED = "untraced"
-"""The mark of tests with long loops, eight times slower when traced, through lines that shorter tests reach too."""
+"""The mark of tests with long loops, up to eight times slower when traced, whose lines shorter tests reach too."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -74,6 +74,7 @@ def read_parts(text: str, parts: list[TextPart], *, is_discord: bool = False) ->
 WORDS_BEFORE_A_LINK = f"**{'fox ' * 7}*{'snow. ' * 3}{'lighthouse, ' * 2}lighthouse,* {'fox ' * 6}fox** "
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("limits", SMALL)
 @settings(max_examples=60)
 @given(text=texts)
@@ -90,6 +91,7 @@ spoiler_texts = st.lists(
 ).map("\n\n".join)
 
 
+@pytest.mark.untraced
 @settings(max_examples=60)
 @given(text=spoiler_texts)
 def test_a_spoiler_is_hidden_in_each_part(text: str) -> None:

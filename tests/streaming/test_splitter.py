@@ -244,6 +244,7 @@ def test_a_hundred_kilobytes_word_by_word_stay_cheap() -> None:
     assert splitter.update(text) == split_text(text, DISCORD)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("sign", ["🇩🇪", "`", "~", " ", "\n", "👩\u200d", "e\u0301", "[. "])
 def test_no_text_makes_it_slow(sign: str) -> None:
     """A hundred kilobytes of one sign: quadratic work would take a minute, beyond the suite's timeout."""
