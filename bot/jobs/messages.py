@@ -107,7 +107,7 @@ def _render_position(work: Work, slot: QueueSlot) -> Reply:
 
 async def deliver(work: Work) -> None:
     """Show the final message. An undeliverable result stays with the job, for `/show`."""
-    shown = await show_or_record_failure(work, show_result(work))
+    shown = await show_or_record_failure(work, show_reply(work, await render(work)))
     if shown is None:
         return
     # Before the job counts as delivered: after a kill in between, the next process begins what follows, once.
@@ -117,9 +117,9 @@ async def deliver(work: Work) -> None:
     log.info("job.delivered", extra={"job": work.job.id, "state": work.job.state, "micros": work.job.cost_micros})
 
 
-async def show_result(work: Work) -> list[PostedMessage]:
-    """Show the final message of a job without others below."""
-    return await show_reply(work, work.services.presenter.render_result(work.job, work.model, await load_result(work)))
+async def render(work: Work) -> Reply:
+    """Return the final message of a job."""
+    return work.services.presenter.render_result(work.job, work.model, await load_result(work))
 
 
 async def show_reply(work: Work, reply: Reply) -> list[PostedMessage]:

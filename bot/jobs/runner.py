@@ -143,7 +143,7 @@ class Runner:
                 return
             await work.close()
             delivered = Work(self._services, row, work.model, posted=posted)
-            await messages.show_result(delivered)
+            await messages.show_reply(delivered, await messages.render(delivered))
 
     async def _run_stages(self, work: Work, slot: QueueSlot) -> None:
         """Run each stage when the job reaches the stage's state, until the user has the final message."""
