@@ -53,6 +53,7 @@ def test_a_hostile_picture_costs_bounded_memory(name: str) -> None:
 
 
 @needs_proc
+@pytest.mark.timeout(240)  # one after the other, some ten seconds of CPU
 def test_eight_hostile_pictures_at_once_stay_below_a_gigabyte() -> None:
     measured = measure_in_process("eight at once")
 
