@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -41,8 +42,9 @@ class Asset:
     etag: str
 
 
+@cache
 def read_assets() -> dict[str, Asset]:
-    """Return the page's assets by file name; `index.html` is the page itself."""
+    """Return the page's assets by file name, read once; `index.html` is the page itself. Callers change nothing."""
     return {file.name: _read_asset(file) for file in sorted(_STATIC_FOLDER.iterdir()) if file.suffix in _STATIC_TYPES}
 
 

@@ -22,6 +22,7 @@ from bot.server.connections import ConnectionLimits
 from bot.server.server import Server
 from bot.storage.database import Database
 from tests.fakes.dispatcher import DispatcherScript, make_scripted_dispatcher
+from tests.storage.empty_database import place_empty_database
 
 PAGE_HEADERS = {"X-Easel": "1"}
 OWNER = build_owner()
@@ -120,7 +121,9 @@ async def open_page_bench(
     **options: Any,
 ) -> AsyncIterator[PageBench]:
     """Serve a page with a database in `folder`. A second call with the same folder is the page after a restart."""
-    database = Database(f"sqlite:///{folder / 'page.db'}")
+    url = f"sqlite:///{(folder / 'page.db').as_posix()}"
+    await place_empty_database(url)
+    database = Database(url)
     await database.open()
     clock = clock or SystemClock()
     platform = WebPlatform(database, clock)
