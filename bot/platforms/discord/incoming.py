@@ -104,7 +104,7 @@ async def _fetch_head(channel: Any) -> discord.Message | None:
 
 
 def join_words(message: discord.Message) -> str:
-    """Return the text of a message, of its components and embeds, and of the messages that the message forwards."""
+    """Return the text of a message, of its components, embeds and poll, and of the messages that it forwards."""
     forwarded = [words for snapshot in message.message_snapshots if (words := _join_own_words(snapshot))]
     return "\n\n".join([part for part in (_join_own_words(message),) if part] + [f"Forwarded: {x}" for x in forwarded])
 
@@ -113,6 +113,9 @@ def _join_own_words(message: ReadableMessage) -> str:
     # A preview of a link repeats the page's title: only the embeds of apps say more than the text.
     embeds = [embed for embed in message.embeds if embed.type == "rich" or not message.content]
     parts = [message.content, *_read_components(message.components), *map(_read_embed, embeds)]
+    # A forwarded message has no poll: Discord leaves the poll out.
+    if isinstance(message, discord.Message) and message.poll is not None:
+        parts.append(_read_poll(message.poll))
     return "\n".join(part for part in parts if part)
 
 
@@ -120,6 +123,11 @@ def _read_embed(embed: discord.Embed) -> str:
     fields = [f"{field.name}: {field.value}" for field in embed.fields]
     parts = [embed.author.name, embed.title, embed.description, *fields, embed.footer.text]
     return "\n".join(part for part in parts if part)
+
+
+def _read_poll(poll: discord.Poll) -> str:
+    answers = [f"- {answer.text} ({answer.vote_count})" for answer in poll.answers]
+    return "\n".join([f"Poll: {poll.question}", *answers])
 
 
 def _read_components(components: Sequence[Any]) -> Iterator[str]:

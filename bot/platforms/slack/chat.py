@@ -12,7 +12,7 @@ from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
 from bot.dispatch.edit_wishes import is_request
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
-from bot.platforms.slack.agent_view import OpenPlace, choose_prompts, format_title, read_open_place
+from bot.platforms.slack.agent_view import OpenPlace, Prompt, choose_prompts, format_title, read_open_place
 from bot.platforms.slack.buttons import SlackButtons
 from bot.platforms.slack.ephemeral import ReplyTarget
 from bot.platforms.slack.errors import ignore_refusal
@@ -49,6 +49,8 @@ class SlackChat:
         self._users = users
         self._reader = reader
         self._handled: RecentItems[tuple[str, str, str], None] = RecentItems(_MAX_MESSAGES)
+        self._prompts: RecentItems[tuple[str, str], list[Prompt]] = RecentItems(_MAX_MESSAGES)
+        """The last prompts by the direct messages that show them."""
 
     async def handle_message(self, event: Event, team: str, *, is_mention: bool) -> None:
         """Handle an event `message` or `app_mention`. An edit that adds a mention of the bot counts as a mention."""
@@ -77,14 +79,24 @@ class SlackChat:
     async def handle_home_opened(self, event: Event, team: str) -> None:
         """Suggest prompts to a user who opened the bot's messages."""
         if event.get("tab") == "messages":
-            place = read_open_place(event.get("context"), team)
-            call = self._web_api.call(
-                team,
-                "assistant.threads.setSuggestedPrompts",
-                channel_id=str(event["channel"]),
-                prompts=choose_prompts(place),
-            )
-            await ignore_refusal(call)
+            await self._suggest_prompts(event, team, str(event["channel"]))
+
+    async def handle_context_changed(self, event: Event, team: str) -> None:
+        """Suggest other prompts to a user who opened another place beside the bot's messages."""
+        # Slack's types name the channel and the user; the example in Slack's reference names neither
+        # (docs.slack.dev/reference/events/app_context_changed).
+        channel = str(event.get("channel") or "")
+        prompts = choose_prompts(read_open_place(event.get("context"), team))
+        # People walk through many channels: most changes lead to the same prompts.
+        if channel and self._prompts.get((team, channel)) != prompts:
+            await self._suggest_prompts(event, team, channel)
+
+    async def _suggest_prompts(self, event: Event, team: str, channel: str) -> None:
+        # Noted before the call: another change may come before the response.
+        prompts = self._prompts[team, channel] = choose_prompts(read_open_place(event.get("context"), team))
+        call = self._web_api.call(team, "assistant.threads.setSuggestedPrompts", channel_id=channel, prompts=prompts)
+        if await ignore_refusal(call) is None:
+            self._prompts.pop((team, channel), None)
 
     async def handle_stop(self, event: Event, team: str) -> None:
         """Handle a press of Slack's own Stop button: an event `agent_session_stopped`."""

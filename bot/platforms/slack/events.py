@@ -75,6 +75,7 @@ class SlackEventRouter:
         app.event("app_mention")(self._handle_mention)
         app.event("message")(self._handle_message)
         app.event("app_home_opened")(self._handle_home_opened)
+        app.event("app_context_changed")(self._handle_context_changed)
         app.event("agent_session_stopped")(self._handle_session_stopped)
         app.event("app_uninstalled")(self._handle_uninstalled)
         app.event("tokens_revoked")(self._handle_tokens_revoked)
@@ -139,6 +140,10 @@ class SlackEventRouter:
 
     async def _handle_home_opened(self, body: Body, context: Context) -> BoltResponse | None:
         return await self._accept(body, lambda: self._chat.handle_home_opened(body["event"], _get_team(context, body)))
+
+    async def _handle_context_changed(self, body: Body, context: Context) -> BoltResponse | None:
+        team = _get_team(context, body)
+        return await self._accept(body, lambda: self._chat.handle_context_changed(body["event"], team))
 
     async def _handle_session_stopped(self, body: Body, context: Context) -> BoltResponse | None:
         return await self._accept(body, lambda: self._chat.handle_stop(body["event"], _get_team(context, body)))

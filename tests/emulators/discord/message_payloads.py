@@ -53,6 +53,7 @@ def message_json(
         "embeds": [] if is_hidden else message.embeds,
         "attachments": [] if is_hidden else [attachment_json(attachment) for attachment in message.attachments],
         "components": [] if is_hidden else message.components,
+        **({"poll": message.poll} if message.poll is not None and not is_hidden else {}),
     }
     return payload | _optional_parts(message, reader, with_reference=with_reference)
 

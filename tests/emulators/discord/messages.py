@@ -94,6 +94,7 @@ class DiscordMessageState:
     embeds: list[Json] = field(default_factory=list)
     components: list[Json] = field(default_factory=list)
     attachments: list[DiscordAttachmentState] = field(default_factory=list)
+    poll: Json | None = None
     flags: int = 0
     nonce: str | int | None = None
     reference: "DiscordMessageState | None" = None

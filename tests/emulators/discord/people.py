@@ -24,7 +24,7 @@ from tests.emulators.discord.interactions import (
 )
 from tests.emulators.discord.message_payloads import interaction_json, message_json
 from tests.emulators.discord.messages import BUTTON, SELECTS, STRING_SELECT, DiscordMessageState, walk_components
-from tests.emulators.discord.payloads import member_json, user_json
+from tests.emulators.discord.payloads import format_timestamp, member_json, user_json
 from tests.emulators.discord.posting import DiscordMessageDraft, create_message, delete_message, edit_message, publish
 from tests.emulators.discord.state import (
     DIRECT,
@@ -270,6 +270,25 @@ class DiscordPerson:
             activate_thread(self.state, channel, self.user)
         kind = 19 if reply_to else 0
         return create_message(self.state, channel, self.user, draft, reference=reply_to, kind=kind)
+
+    async def ask_poll(
+        self, question: str, answers: Mapping[str, int], channel: DiscordChannelState | None = None
+    ) -> DiscordMessageState:
+        """Post a poll; `answers` are the answers with their votes so far."""
+        numbered = list(enumerate(answers.items(), 1))
+        poll: Json = {
+            "question": {"text": question},
+            "answers": [{"answer_id": n, "poll_media": {"text": answer}} for n, (answer, _) in numbered],
+            "expiry": format_timestamp(self.state.clock.now() + 86_400),
+            "allow_multiselect": False,
+            "layout_type": 1,
+            "results": {
+                "is_finalized": False,
+                "answer_counts": [{"id": n, "count": votes, "me_voted": False} for n, (_, votes) in numbered],
+            },
+        }
+        draft = DiscordMessageDraft({"poll": poll}, {})
+        return create_message(self.state, self._check_channel(channel), self.user, draft, poll=poll)
 
     async def send_voice_message(
         self, data: bytes, seconds: float, channel: DiscordChannelState | None = None

@@ -408,6 +408,15 @@ async def test_a_reply_with_a_mention_brings_the_text_and_picture_of_the_replied
     assert town.backend.last_run.model.task == "caption"
 
 
+async def test_a_reply_to_a_poll_brings_its_question_and_votes(town: Town) -> None:
+    poll = await town.ben.ask_poll("Which fox?", {"red": 2, "arctic": 1}, town.general)
+
+    question = await town.ana.say(f"{town.emulator.bot.mention} which wins?", reply_to=poll)
+
+    answer = await wait_for_answer(town, await town.wait_until(lambda: question.thread), 0)
+    assert "Poll: Which fox?\n- red (2)\n- arctic (1)" in await read_prompt(town, answer)
+
+
 async def test_a_reply_brings_the_words_that_a_conversation_lacks(town: Town) -> None:
     question = await town.ana.say(f"{town.emulator.bot.mention} hello", town.general)
     thread = await town.wait_until(lambda: question.thread)

@@ -55,6 +55,20 @@ async def test_an_open_channel_changes_the_prompts(office: Office) -> None:
     assert titles == ["Draw something", "Sum up this channel", "What can you do?", "What do I have left?"]
 
 
+async def test_prompts_follow_the_open_place_without_a_call_for_each_step(office: Office) -> None:
+    await office.ana.open_app_home()
+    await office.slack.wait_for_call("assistant.threads.setSuggestedPrompts")
+    office.ana.open_beside(office.general)
+    await office.slack.wait_for_call("assistant.threads.setSuggestedPrompts", times=2)
+    office.ana.open_beside(office.team.add_channel("studio"))
+    office.ana.open_beside(office.general)
+    await office.slack.wait_until_idle()
+
+    titles = [prompt["title"] for prompt in office.team.suggested_prompts]
+    assert titles[1] == "Sum up this channel"
+    assert len(office.slack.find_calls("assistant.threads.setSuggestedPrompts")) == 2
+
+
 async def test_a_question_about_this_channel_reads_the_open_channel(any_office: Office) -> None:
     await any_office.otto.say("The ship is called Argo.", any_office.general)
     any_office.ana.open_beside(any_office.general)

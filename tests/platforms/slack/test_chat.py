@@ -10,6 +10,7 @@ from tests.emulators.slack.state import SlackThreadState
 from tests.fakes.backend import make_png
 from tests.media.pictures import make_recipe_picture
 from tests.media.test_heif import make_heic
+from tests.platforms.slack.conftest import OfficeOpener
 from tests.platforms.slack.dialogue import SlackStaff, read_answer
 from tests.platforms.slack.office import Office, create_office
 
@@ -286,6 +287,25 @@ async def test_the_form_of_a_chat_takes_files_and_a_picture(office: Office) -> N
     assert "plan.md:\n```\nA fox in the plan.\n```" in prompt
     assert "a.csv:\n```\nhen,2\n```" in prompt
     assert len(pictures) == 1
+
+
+async def test_a_long_conversation_is_summed_up_before_the_next_answer(
+    open_office: OfficeOpener, tmp_path: Path
+) -> None:
+    office = await open_office(catalogue_path=write_catalogue(tmp_path, default="llama-3-8b"))
+    await read_answer(office.otto, "/settings chat --summaries on", office.general)
+    message, thread = await mention_bot(office, "read this: " + "A fox ran. " * 700)
+    answer = await wait_for_answer(thread)
+    await office.ana.say("A hen ran. " * 700, thread=message)
+    answer = await wait_for_answer(thread, after=answer)
+    office.backend.answers = [("A summary.",), ("It ran.",)]
+
+    await office.ana.say("what did it do?", thread=message)
+
+    summary = await thread.wait_for_bot_message("A summary.", after=answer)
+    await thread.wait_for_bot_message("It ran.", after=summary, condition=lambda one: "Delete" in one.button_labels)
+    assert "A summary." in get_last_prompt(office)
+    assert "A fox ran." not in get_last_prompt(office)
 
 
 async def test_a_phones_picture_and_one_without_a_name_ending_are_read(office: Office) -> None:
