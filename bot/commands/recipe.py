@@ -31,7 +31,9 @@ class ReadRecipe(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         picture, recipe = await services.media.read_recipe(self.image)
-        if recipe is None:
+        # What the buttons draw is what the person read: a stranger's file may hide words in invisible characters.
+        recipe = _sanitize(recipe) if recipe is not None else None
+        if recipe is None or not recipe.prompt:
             raise BadFile(_NO_RECIPE)
         named = _find_named_model(services.catalogue.list_for_task(Task.IMAGINE), recipe.model)
         model = named or await services.choose_model(invocation.user, Task.IMAGINE, "")
@@ -48,6 +50,12 @@ class ReadRecipe(Command):
             asked = replace(asked, options=plain)
             buttons.append(await _offer(services, asked, varying, text, {"image": kept.sha256}))
         return Reply(text, buttons=tuple(buttons), is_private=True)
+
+
+def _sanitize(recipe: GivenRecipe) -> GivenRecipe:
+    """Return a recipe without direction controls and invisible writing."""
+    words = {name: sanitize_text(getattr(recipe, name)).strip() for name in ("prompt", "negative", "model")}
+    return replace(recipe, **words)
 
 
 def _find_named_model(models: Sequence[Model], name: str) -> Model | None:
@@ -86,7 +94,8 @@ async def _offer(services: Services, asked: Invocation, model: Model, text: str,
     about = "" if estimate.expected_micros == estimate.max_micros else "about "
     price = f"{about}{services.credits.formatter.format_amount(estimate.expected_micros)}"
     return await services.confirmations.offer(
-        replace(asked, options={**asked.options, "model": model.key}),
+        # A recipe of several lines is one prompt: the button names the price of one picture.
+        replace(asked, options={**asked.options, "model": model.key, "batch": False}),
         text,
         f"{'Vary' if files else 'Again'} · {model.title}, {price}",
         2 if files else 1,
@@ -106,7 +115,7 @@ def _describe(recipe: GivenRecipe, instead: str) -> str:
         " · ".join(filter(None, settings)),
         f"{recipe.model} is not on offer here: {instead} would draw." if recipe.model and instead else "",
     ]
-    return sanitize_text("\n".join(filter(None, lines)))
+    return "\n".join(filter(None, lines))
 
 
 def _cut(text: str) -> str:

@@ -59,6 +59,27 @@ async def test_vary_starts_from_the_picture_without_its_words(bench: Bench) -> N
     assert (job.command, job.options["prompt"], job.options["strength"]) == ("imagine", "a fox in the snow", 0.6)
 
 
+async def test_a_recipe_of_several_lines_and_choices_is_one_prompt_at_the_named_price(bench: Bench) -> None:
+    words = "a fox\n{red|blue} snow,\nat dusk"
+    shown = await read_recipe(bench, make_recipe_picture("Seed: 5, Model: flux-schnell", prompt=words))
+
+    assert await press_and_wait(bench, build_press(shown, "confirm")) is None
+    assert await press_and_wait(bench, build_press(Reply(buttons=shown.buttons[1:]), "confirm", n=2)) is None
+
+    assert [run.inputs["prompt"] for run in bench.backend.runs.values()] == [words, words]
+
+
+async def test_a_recipe_draws_the_words_that_are_shown(bench: Bench) -> None:
+    hidden = "".join(chr(0xE0000 + ord(sign)) for sign in "a hen")
+    shown = await read_recipe(bench, make_recipe_picture("Seed: 5", prompt=f"a \u202efox{hidden} in snow\x1b[2J"))
+
+    await press_and_wait(bench, build_press(shown, "confirm"))
+
+    assert "The file says: “a fox in snow[2J”" in shown.text
+    assert bench.backend.last_run.inputs["prompt"] == "a fox in snow[2J"
+    assert (await read_recipe(bench, make_recipe_picture("Seed: 5", prompt=hidden))).text.startswith("That file does")
+
+
 async def test_a_prompt_longer_than_imagine_takes_is_cut(bench: Bench) -> None:
     shown = await read_recipe(bench, make_recipe_picture("Seed: 5", prompt="x" * 2_400))
 
