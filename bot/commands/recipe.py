@@ -54,8 +54,8 @@ class ReadRecipe(Command):
 
 def _sanitize(recipe: GivenRecipe) -> GivenRecipe:
     """Return a recipe without direction controls and invisible writing."""
-    words = {name: sanitize_text(getattr(recipe, name)).strip() for name in ("prompt", "negative", "model")}
-    return replace(recipe, **words)
+    prompt, negative, model = (sanitize_text(text).strip() for text in (recipe.prompt, recipe.negative, recipe.model))
+    return replace(recipe, prompt=prompt, negative=negative, model=model)
 
 
 def _find_named_model(models: Sequence[Model], name: str) -> Model | None:

@@ -1,5 +1,6 @@
 """`/run`: any model with its own inputs, the price first, models without an approval by request."""
 
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from bot.core.people import User
+from bot.core.replies import Reply, Tone
+from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.declaration import OptionKind
+from bot.dispatch.run_requests import REQUEST_ACTIONS
 from tests.commands.run_bench import LISTED, PAINTER, UPSCALER, RunBench, open_run_bench
 from tests.fakes.backend import make_png
-from tests.fakes.samples import ANA, BEN, MODERATOR, OWNER
+from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, OWNER
 
 PICTURE = make_png()
+_ACTIONS = ("confirm", "decline", "fill", "again", "retry", "cancel", "show", "delete", "undo", "tool", "voice", "")
 STRANGER = User("console", "console", "eve", "Eve", is_administrator=True)
 """A moderator of another workspace."""
 
@@ -146,6 +151,30 @@ async def test_a_moderator_approves_for_the_own_workspace_only(bench: RunBench) 
     assert catalogue.for_workspace("web", "page").find(PAINTER) is not None
     assert catalogue.for_workspace("web", "other").find(PAINTER) is None
     assert catalogue.find(PAINTER) is None
+
+
+async def test_forged_buttons_approve_run_and_spend_nothing(bench: RunBench) -> None:
+    await bench.say(f"/run {PAINTER} a fox")
+    dispatcher, question = bench.bench.app.dispatcher, bench.question
+    assert question is not None
+    await bench.press("confirm")
+    request, keys = bench.last_request.buttons[0].job, itertools.count()
+    of_users = [(action, request, by) for action in (*_ACTIONS, *REQUEST_ACTIONS) for by in (ANA, BEN, STRANGER)]
+    of_moderators = [(action, request, by) for action in _ACTIONS for by in (MODERATOR, OWNER)]
+    swapped = [(action, question.buttons[0].job, OWNER) for action in (*REQUEST_ACTIONS, "confirm")]
+
+    for action, job, by in (*of_users, *of_moderators, *swapped):
+        press = ButtonPress(by, CHANNEL, action, job, -1, f"web:forged{next(keys)}", "")
+        replies = [
+            await dispatcher.handle_press(press),
+            await dispatcher.open_form(press),
+            await dispatcher.submit_form(press, {"prompt": "an owl"}),
+        ]
+        assert all(isinstance(reply, Reply) and reply.tone is Tone.ERROR for reply in replies), (action, by)
+
+    assert bench.bench.predictions == []
+    assert await bench.bench.spent_micros() == 0
+    assert "is approved here by Mo" in await bench.approve(MODERATOR, "approve_here")
 
 
 async def test_a_request_is_decided_once(bench: RunBench) -> None:

@@ -212,6 +212,8 @@ class DiscordChat:
         return replace(incoming.channel, thread=str(message.id), is_reply_chain=True)
 
     async def _answer(self, incoming: _IncomingMessage, conversation: Channel) -> None:
+        if is_request(incoming.text) and not incoming.files:
+            _check_replied(incoming.message)
         names, guild = await self._reader.find_names(incoming.text, incoming.message), incoming.message.guild
         invocation = await invocation_from_text(
             self._context.dispatcher.services,
@@ -244,10 +246,7 @@ class DiscordChat:
 
     async def _find_file(self, incoming: _IncomingMessage, kinds: Sequence[MediaKind]) -> Attachment | None:
         """Return the last file of some kinds in the channel or thread. Raise `BadFile` for a reply to nothing."""
-        reference = incoming.message.reference
-        if reference is not None and isinstance(reference.resolved, discord.DeletedReferencedMessage):
-            # Another picture than the one meant would cost money and surprise.
-            raise BadFile("The message that you reply to is deleted. Send the picture or recording again.")
+        _check_replied(incoming.message)
         return await self._reader.find_last_file(incoming.discord_channel, kinds, incoming.message)
 
     async def _read_unknown_words(self, incoming: _IncomingMessage, conversation: Channel) -> str:
@@ -333,6 +332,13 @@ class DiscordChat:
             log.warning("discord.answer_lost", extra={"channel": channel.id, "reason": repr(error)})
             return False
         return True
+
+
+def _check_replied(message: discord.Message) -> None:
+    """Raise `BadFile` for a reply to a deleted message."""
+    if message.reference is not None and isinstance(message.reference.resolved, discord.DeletedReferencedMessage):
+        # Another picture than the one meant would cost money and surprise.
+        raise BadFile("The message that you reply to is deleted. Send the picture or recording again.")
 
 
 def _get_replied_message(message: discord.Message) -> discord.Message | None:

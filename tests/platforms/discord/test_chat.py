@@ -1,5 +1,6 @@
 """Chats: by command, by mention, in direct messages and in threads, also after a restart."""
 
+from functools import partial
 from pathlib import Path
 
 from bot.platforms.discord.channels import NAME
@@ -7,7 +8,7 @@ from tests.catalogue.samples import write_catalogue
 from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
-from tests.emulators.discord.posting import DiscordMessageDraft, create_message
+from tests.emulators.discord.posting import DiscordMessageDraft, create_message, delete_message
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import get_words, make_png
 from tests.platforms.discord.dialogue import DiscordStaff, draw_picture, read_answer
@@ -406,6 +407,24 @@ async def test_a_reply_with_a_mention_brings_the_text_and_picture_of_the_replied
     assert "Foxes are orange." in await read_prompt(town, answer)
     assert reply.content.startswith("A short answer.")
     assert town.backend.last_run.model.task == "caption"
+
+
+async def test_a_wish_in_reply_to_a_deleted_picture_changes_no_other(town: Town) -> None:
+    direct, mention = town.ana.direct_channel, town.emulator.bot.mention
+    replies = []
+    for place, words in ((town.general, f"{mention} make it winter"), (direct, "make it winter"), (direct, "undo")):
+        picture = await draw_picture(town.ana, channel=place)
+        delete_message(town.emulator.state, picture)
+        said = await town.ana.say(words, reply_to=picture)
+        replies.append(await town.wait_until(partial(get_answer, said)))
+
+    refusal = "The message that you reply to is deleted. Send the picture or recording again."
+    assert [reply.text for reply in replies] == [refusal] * 3
+    assert len(town.backend.runs) == 3
+
+
+def get_answer(said: DiscordMessageState) -> DiscordMessageState | None:
+    return said.channel.last_message if said.channel.last_message is not said else None
 
 
 async def test_a_reply_to_a_poll_brings_its_question_and_votes(town: Town) -> None:
