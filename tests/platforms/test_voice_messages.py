@@ -1,10 +1,12 @@
 """Voice messages on Discord and in Slack: transcript, answer, and the answer aloud, each where the question was."""
 
 import base64
+import re
 from pathlib import Path
 
 from bot.core.models import Task
 from tests.emulators.discord.files import VOICE_MESSAGE as VOICE
+from tests.emulators.discord.files import DiscordFileUpload
 from tests.emulators.slack.forms import SlackFileUpload
 from tests.fakes.backend import ScriptedBackend
 from tests.media.recordings import make_ogg, make_wav
@@ -131,4 +133,34 @@ async def test_slack_speaks_the_answer_to_a_clip_in_its_thread(tmp_path: Path) -
     assert list_tasks(office.backend) == [Task.TRANSCRIBE, Task.CHAT, Task.SPEAK]
     assert office.backend.last_run.inputs["text"] == "Light in drops."
     assert [file.name for file in spoken.files] == ["light-in-drops.ogg"]
+    assert office.slack.violations == []
+
+
+TOO_LONG = re.compile(r"That sound is .* long, and .* at most .*: cut it, please\.")
+LONG_SOUND = make_wav(15_000, hertz=8)
+
+
+async def test_a_recording_that_is_too_long_is_refused_on_discord(tmp_path: Path) -> None:
+    async with open_town(tmp_path) as town:
+        await run_command(DiscordStaff(town).mia, "settings chat", {"voice": "text"})
+        direct = town.ana.direct_channel
+
+        await town.ana.send_direct_message("", files=[DiscordFileUpload("recording.wav", LONG_SOUND)])
+        refusal = await town.wait_until(lambda: direct.messages[1:] and direct.last_message)
+
+        assert TOO_LONG.fullmatch(refusal.text)
+        assert town.backend.runs == {}
+
+
+async def test_a_clip_that_is_too_long_is_refused_in_slack(tmp_path: Path) -> None:
+    office = await (await create_office(tmp_path)).open()
+    await run_slack_command(office.otto, "/settings chat --voice text", office.general)
+
+    await office.ana.say("", files=[SlackFileUpload("audio_message.m4a", LONG_SOUND)])
+    refusal = await office.ana.direct_channel.wait_for_bot_message(condition=lambda one: "long" in one.visible_text)
+    await office.close()
+    await office.slack.stop()
+
+    assert TOO_LONG.search(refusal.visible_text)
+    assert office.backend.runs == {}
     assert office.slack.violations == []
