@@ -61,6 +61,10 @@ MAX_PREVIEW_BYTES = 2 * 1024 * 1024
 MAX_WHOLE_BYTES = 32 * 1024 * 1024
 """A picture of a model that is decoded as a whole: a PNG of 25 million pixels of a photograph is smaller."""
 
+MAX_INLINE_BYTES = 64 * 1024
+"""A file that the event loop hashes, or measures by its header: a tenth of a millisecond, as long as a thread needs to
+wake up."""
+
 MAX_PIXELS = 25_000_000
 """A picture decoded as a whole, and so each picture of a person. Pillow refuses only at 179 million pixels: up to
 700 MB of memory from a file of 20 kB."""

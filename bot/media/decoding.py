@@ -20,6 +20,7 @@ from bot.core.errors import BadFile, FileTooLarge
 from bot.core.file_types import FileFacts
 from bot.core.limits import (
     MAX_DECODING_BYTES,
+    MAX_INLINE_BYTES,
     MAX_OUTPUT_PIXELS,
     MAX_PIXELS,
     MAX_SIDE_PIXELS,
@@ -54,6 +55,8 @@ _PROBED_BYTES = 24
 """The end of a scan that the decoder gets byte by byte."""
 _BYTES_PER_PIXEL = {"image/png": 14, "image/jpeg": 14, "image/webp": 18, "image/gif": 14, "image/avif": 18}
 """Measured by benchmarks/pictures.py: decoder, picture, turned copy and encoder together."""
+_SMALL_PICTURE_BYTES = 16 * 1024 * 1024
+"""Memory for a picture of a megapixel."""
 _QUALITIES = (90, 80, 65)
 _SMALLEST_SIDE = 64
 
@@ -100,6 +103,16 @@ def estimate_memory_bytes(data: bytes) -> int:
     return measure_memory_bytes(data) + len(data)
 
 
+def is_small(data: Buffer) -> bool:
+    """Return whether a picture is measured without a thread: its decoding takes little memory and time."""
+    if len(data) > MAX_INLINE_BYTES:
+        return False
+    try:
+        return measure_memory_bytes(data) <= _SMALL_PICTURE_BYTES
+    except BadFile:
+        return False
+
+
 def measure_memory_bytes(data: Buffer) -> int:
     """Return the most memory that a picture takes while it is decoded as a whole, by its header alone."""
     facts = measure(data)
@@ -118,10 +131,12 @@ def clean(data: bytes, *, is_output: bool = False) -> CleanPicture:
         return _encode(_decode_upright(still, kind), _choose_still_kind(kind))
     if still.has_hidden_pixels or still.orientation != 1 or _has_hidden_bytes(still, kind):
         return _encode(_decode_upright(still, kind), kind)
-    with _open_picture(still.data, kind) as picture:
-        picture.load()
+    content = still.data
+    with _open_picture(content, kind) as picture:
+        if not still.is_sound:
+            picture.load()
         facts = FileFacts(_MIMES[kind], picture.width, picture.height)
-    return CleanPicture(still.data, facts)
+    return CleanPicture(content, facts)
 
 
 def _has_hidden_bytes(still: StillPicture, kind: str) -> bool:

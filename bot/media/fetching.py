@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 import httpx
 
 from bot.core.errors import BadFile, OutputGone, Unavailable, UnsafeAddress
-from bot.core.limits import WEBHOOK_POST_SECONDS
+from bot.core.limits import MAX_INLINE_BYTES, WEBHOOK_POST_SECONDS
 from bot.media.addresses import IPAddress, Resolver, is_disguised, is_public, resolve, resolve_public_addresses
 from bot.media.decoding import build_too_large_error
 
@@ -101,7 +101,9 @@ class Fetcher:
         the first origin only, or to each address that `check_hop` lets pass. Raise `UnsafeAddress`, `BadFile` (too
         large, or refused by the server), `OutputGone` (404, 410) and `Unavailable` (network, time, server errors).
         """
-        if url[:5].lower() == "data:":
+        if is_data_url(url):
+            if len(url) <= MAX_INLINE_BYTES:
+                return FetchedFile(*decode_data_url(url, max_bytes))
             return FetchedFile(*await asyncio.to_thread(decode_data_url, url, max_bytes))
         target = io.BytesIO() if file is None else file
         # Large files take longer; a silent server is given up after `_TIMEOUTS`.
@@ -278,6 +280,11 @@ def _check_response(response: httpx.Response, max_bytes: int) -> None:
     length = response.headers.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         raise build_too_large_error(max_bytes)
+
+
+def is_data_url(url: str) -> bool:
+    """Return whether an address holds the file itself."""
+    return url[:5].lower() == "data:"
 
 
 def decode_data_url(url: str, max_bytes: int) -> tuple[bytes, str]:

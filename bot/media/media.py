@@ -28,6 +28,7 @@ from bot.core.file_types import HEAD_BYTES, PICTURES, RECORDINGS, FileFacts, Med
 from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
+    MAX_INLINE_BYTES,
     MAX_LIVE_PREVIEW_BYTES,
     MAX_LIVE_PREVIEW_PIXELS,
     MAX_OUTPUT_BYTES,
@@ -54,11 +55,12 @@ from bot.media.decoding import (
     clean,
     convert_mask,
     estimate_memory_bytes,
+    is_small,
     measure,
     measure_memory_bytes,
     shrink,
 )
-from bot.media.fetching import CheckHop, FetchedFile, Fetcher
+from bot.media.fetching import CheckHop, FetchedFile, Fetcher, is_data_url
 from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.joining import join_sounds
@@ -68,9 +70,10 @@ from bot.media.pdf_text import PdfText, read_pdf
 from bot.media.recipes import GivenRecipe, add_recipe, find_given_recipe, read_recipe
 from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
+from bot.media.stripping import Buffer
 from bot.media.training_sets import ZIP_MIME, TrainingSet, is_zip, pack_pictures, read_zip_pictures
 
-B = TypeVar("B")
+B = TypeVar("B", bytes, mmap, Buffer)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -362,13 +365,7 @@ class Media:
         """
         try:
             async with self._fetching:
-                # A file on disk waits for its turn to be decoded without memory.
-                with self._store.open_temporary() as file:
-                    data = source if isinstance(source, bytes) else await self._fetch_output(source, file, origin)
-                    if data:
-                        self._check_output_size(data)
-                        await asyncio.to_thread(file.write, data)
-                    return await self._keep_output(file, output, keeps_recipe=keeps_recipe)
+                return await self._take_output(source, output, origin, keeps_recipe=keeps_recipe)
         except Unavailable as error:
             raise BackendDown("What the model made could not be fetched. You were not charged.") from error
         except FileTooLarge as error:
@@ -385,16 +382,25 @@ class Media:
                 f"The model gave something that is not {wanted} I can read. You were not charged."
             ) from error
 
-    async def _fetch_output(self, url: str, file: BinaryIO, origin: str) -> bytes:
-        """Write the file at an address into `file`, and return the bytes of a `data:` address."""
-        fetched = await self._fetcher.fetch(
-            url, max_bytes=self._max_output_bytes, is_trusted=True, origin=origin, file=file
-        )
-        return fetched.data
-
-    def _check_output_size(self, data: bytes) -> None:
+    async def _take_output(
+        self, source: str | bytes, output: OutputKind, origin: str, *, keeps_recipe: bool
+    ) -> KeptFile:
+        fetch = partial(self._fetcher.fetch, max_bytes=self._max_output_bytes, is_trusted=True, origin=origin)
+        data = source if isinstance(source, bytes) else b""
+        if isinstance(source, str) and is_data_url(source):
+            data = (await fetch(source)).data
         if len(data) > self._max_output_bytes:
             raise build_too_large_error(self._max_output_bytes)
+        if 0 < len(data) <= MAX_INLINE_BYTES:
+            return await self._keep_output(data, output, keeps_recipe=keeps_recipe)
+        # A file on disk waits for its turn to be decoded without memory.
+        with self._store.open_temporary() as file:
+            if isinstance(source, str) and not is_data_url(source):
+                data = (await fetch(source, file=file)).data
+            if data:
+                await asyncio.to_thread(file.write, data)
+            with _map_file(file) as mapped:
+                return await self._keep_output(mapped, output, keeps_recipe=keeps_recipe)
 
     async def make_smaller(self, path: Path, *, max_bytes: int) -> CleanPicture:
         """Return a stored picture in at most `max_bytes`, not stored. Raise `BadFile`."""
@@ -562,36 +568,39 @@ class Media:
         picture = await self._decode(estimate_memory_bytes, data, line, work)
         return await self._save([picture.data], picture.facts, line)
 
-    async def _keep_output(self, file: BinaryIO, output: OutputKind, *, keeps_recipe: bool) -> KeptFile:
+    async def _keep_output(self, data: Buffer, output: OutputKind, *, keeps_recipe: bool) -> KeptFile:
         """Store a model's file, whole: within the bounds of outputs. The bytes decide the file's kind."""
-        with _map_file(file) as data:
-            file_type = detect_file_type(data[:HEAD_BYTES])
-            if file_type is None:
-                raise BadFile("That file is of a kind that I do not know.")
-            facts = FileFacts(file_type.mime)
-            if file_type.kind in RECORDINGS:
-                facts = await asyncio.to_thread(measure_recording, data)
-            kind = find_kind(facts.mime)
-            if not output.accepts(kind):
-                raise ModelFailed(f"The model gave {_GIVEN[kind]} instead of {_WANTED[output]}. You were not charged.")
-            if kind is not MediaKind.PICTURE:
-                return await self._save(await self._strip(data, facts, Line.LARGE_OUTPUTS), facts, Line.LARGE_OUTPUTS)
-            if _is_large(data):
-                large = await self._decode(
-                    estimate_reduced_memory_bytes, data, Line.LARGE_OUTPUTS, lambda: clean_large(data)
-                )
-                # The pieces refer to the mapped file, which is unmapped with the last of them.
-                return await self._save(large.pieces, large.facts, Line.LARGE_OUTPUTS)
-            picture = await self._decode(
-                _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: clean(data[:], is_output=True)
+        file_type = detect_file_type(data[:HEAD_BYTES])
+        if file_type is None:
+            raise BadFile("That file is of a kind that I do not know.")
+        facts = FileFacts(file_type.mime)
+        if file_type.kind in RECORDINGS:
+            facts = await asyncio.to_thread(measure_recording, data)
+        kind = find_kind(facts.mime)
+        if not output.accepts(kind):
+            raise ModelFailed(f"The model gave {_GIVEN[kind]} instead of {_WANTED[output]}. You were not charged.")
+        if kind is not MediaKind.PICTURE:
+            return await self._save(await self._strip(data, facts, Line.LARGE_OUTPUTS), facts, Line.LARGE_OUTPUTS)
+        if _is_large(data):
+            large = await self._decode(
+                estimate_reduced_memory_bytes, data, Line.LARGE_OUTPUTS, lambda: clean_large(data)
             )
-            recipe = await asyncio.to_thread(read_recipe, data[:]) if keeps_recipe else None
-            content = add_recipe(picture.data, recipe) if recipe and picture.facts.mime == "image/png" else picture.data
-            return await self._save([content], picture.facts, Line.OUTPUTS)
+            # The pieces refer to the mapped file, which is unmapped with the last of them.
+            return await self._save(large.pieces, large.facts, Line.LARGE_OUTPUTS)
+        picture = await self._decode(
+            _estimate_whole_memory_bytes, data, Line.OUTPUTS, lambda: clean(data[:], is_output=True)
+        )
+        recipe = await asyncio.to_thread(read_recipe, data[:]) if keeps_recipe else None
+        content = add_recipe(picture.data, recipe) if recipe and picture.facts.mime == "image/png" else picture.data
+        return await self._save([content], picture.facts, Line.OUTPUTS)
 
     async def _save(self, pieces: Pieces, facts: FileFacts, line: Line) -> KeptFile:
-        sha256 = await self._run(line, compute_sha256, *pieces)
-        size_bytes = sum(len(piece) for piece in pieces) if self._store.find_path(sha256) is None else 0
+        size_bytes = sum(len(piece) for piece in pieces)
+        if size_bytes <= MAX_INLINE_BYTES:
+            sha256 = compute_sha256(*pieces)
+        else:
+            sha256 = await self._run(line, compute_sha256, *pieces)
+        size_bytes = size_bytes if self._store.find_path(sha256) is None else 0
         if size_bytes:
             await self._wait_for_room(size_bytes, line)
         if line is Line.UPLOADS and (sha256 in self._unclaimed or self._store.find_path(sha256) is None):
@@ -633,7 +642,10 @@ class Media:
 
     async def _decode(self, estimate: Callable[[B], int], data: B, line: Line, work: Callable[[], T]) -> T:
         """Run `work` on a picture's data in a thread, once the memory for the picture is free."""
-        needed_bytes = await self._run(line, estimate, data)
+        if is_small(data):
+            needed_bytes = _estimate_whole_memory_bytes(data)
+        else:
+            needed_bytes = await self._run(line, estimate, data)
         async with self._decoding.reserve(line, needed_bytes):
             # A cancelled caller must not free the memory that the thread still uses.
             return await _finish(self._run(line, work))
@@ -692,7 +704,7 @@ def _map_file(file: BinaryIO) -> Iterator[mmap]:
             data.close()
 
 
-def _is_large(data: mmap) -> bool:
+def _is_large(data: Buffer) -> bool:
     """Return whether a picture is too large to be decoded as a whole. Raise `BadFile` beyond the bounds of outputs."""
     facts = measure(data, max_pixels=MAX_OUTPUT_PIXELS)
     return facts.width * facts.height > MAX_PIXELS or len(data) > MAX_WHOLE_BYTES
@@ -703,8 +715,8 @@ def _is_large_file(path: Path) -> bool:
         return _is_large(data)
 
 
-def _estimate_whole_memory_bytes(data: mmap) -> int:
-    """Return the most memory that a file mapped into memory takes when decoded as a whole, with its copies."""
+def _estimate_whole_memory_bytes(data: Buffer) -> int:
+    """Return the most memory that an output takes when decoded as a whole, with its copies."""
     return measure_memory_bytes(data) + 2 * len(data)
 
 

@@ -30,6 +30,7 @@ Buffer: TypeAlias = bytes | mmap
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PALETTE = 3
+_LAST_FILTER = 4
 _PACKED_BYTES, _UNPACKED_BYTES = 64 * 1024, 1024 * 1024
 _SMALL_CHUNK_BYTES = 2 * MAX_PROFILE_BYTES
 """No chunk besides the pixels is kept from this size on."""
@@ -77,6 +78,8 @@ class StillPicture:
     """Start and end of the compressed pixels in `data`: the scans of a JPEG, the chunks of a WebP."""
     is_complete: bool = True
     """False for a PNG whose compressed data ends before the picture."""
+    is_sound: bool = False
+    """Whether all pixels of a PNG were read and found in order: decoding them would show no further fault."""
 
     @property
     def data(self) -> bytes:
@@ -116,13 +119,15 @@ def _extract_png(data: memoryview) -> StillPicture:
     kept: list[bytes | memoryview] = [_PNG_SIGNATURE]
     orientation, color_type, samples, depth = 1, 0, 0, 0
     pixels: _PngPixels | None = None
+    names: list[bytes] = []
     for name, content in iterate_png_chunks(data):
         small = bytes(content[:_SMALL_CHUNK_BYTES]) if name in _SMALL_CHUNKS else b""
         if name == b"IHDR":
             width, height, depth, color_type = struct.unpack_from(">IIBB", small)
             samples = _SAMPLES.get(color_type, 0)
             bits = depth * (1 if color_type == _PALETTE else samples)
-            pixels = _PngPixels(_count_png_bytes(width, height, bits, small[12]))
+            row_bytes = _count_row_bytes(width, bits) if depth >= 8 and color_type != _PALETTE and not small[12] else 0
+            pixels = _PngPixels(_count_png_bytes(width, height, bits, small[12]), row_bytes)
         elif name == b"eXIf":
             orientation = read_exif_orientation(small)
         if len(kept) == 1 and name != b"IHDR":
@@ -133,12 +138,21 @@ def _extract_png(data: memoryview) -> StillPicture:
             clean = _clean_png_chunk(name, small, color_type, samples, depth)
         if clean is not None:
             kept += make_png_chunk(name, clean)
+            names.append(name)
     return StillPicture(
         kept,
         orientation,
         has_hidden_pixels=pixels is not None and pixels.has_more,
         is_complete=pixels is not None and pixels.is_complete,
+        is_sound=pixels is not None and pixels.is_sound and _are_in_order(names),
     )
+
+
+def _are_in_order(names: Sequence[bytes]) -> bool:
+    """Return whether the chunks of a PNG have one header, and the pixels in one row."""
+    count = names.count(b"IDAT")
+    start = names.index(b"IDAT") if count else 0
+    return names.count(b"IHDR") == 1 and set(names[start : start + count]) == {b"IDAT"}
 
 
 def make_png_chunk(name: bytes, content: bytes | memoryview) -> tuple[bytes | memoryview, ...]:
@@ -150,8 +164,11 @@ def make_png_chunk(name: bytes, content: bytes | memoryview) -> tuple[bytes | me
 class _PngPixels:
     """Reads the compressed data of a PNG to find the end of the data and of the picture."""
 
-    def __init__(self, expected_bytes: int) -> None:
-        self._left_bytes = expected_bytes
+    def __init__(self, expected_bytes: int, row_bytes: int) -> None:
+        """`row_bytes` is the length of each row with its filter; 0 where rows are not to be checked."""
+        self._expected_bytes = self._left_bytes = expected_bytes
+        self._row_bytes = row_bytes
+        self._has_known_filters = True
         self._unpacker = zlib.decompressobj()
         self._has_ended = False
         self.has_more = False
@@ -159,6 +176,12 @@ class _PngPixels:
     @property
     def is_complete(self) -> bool:
         return self._left_bytes <= 0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the data ends with the last row, and each row begins with a known filter."""
+        has_rows = self._row_bytes > 0 and self._expected_bytes > 0
+        return has_rows and self._has_ended and self._left_bytes == 0 and self._has_known_filters
 
     def read(self, content: memoryview) -> memoryview:
         """Return the part of an IDAT chunk that belongs to the compressed data."""
@@ -175,12 +198,20 @@ class _PngPixels:
         unpacked = _UNPACKED_BYTES
         while not self._unpacker.eof and not self.has_more and (packed or unpacked == _UNPACKED_BYTES):
             try:
-                unpacked = len(self._unpacker.decompress(packed, _UNPACKED_BYTES))
+                rows = self._unpacker.decompress(packed, _UNPACKED_BYTES)
             except zlib.error as error:
                 raise _make_damaged_error() from error
-            packed = self._unpacker.unconsumed_tail
+            packed, unpacked = self._unpacker.unconsumed_tail, len(rows)
+            if self._row_bytes:
+                filters = rows[(self._left_bytes - self._expected_bytes) % self._row_bytes :: self._row_bytes]
+                self._has_known_filters &= not filters or max(filters) <= _LAST_FILTER
             self._left_bytes -= unpacked
             self.has_more = self._left_bytes < 0
+
+
+def _count_row_bytes(width: int, bits: int) -> int:
+    """Return the bytes of a row of some pixels, with the byte of its filter."""
+    return 1 + (width * bits + 7) // 8
 
 
 def _count_png_bytes(width: int, height: int, bits: int, interlacing: int) -> int:
@@ -189,7 +220,7 @@ def _count_png_bytes(width: int, height: int, bits: int, interlacing: int) -> in
     total = 0
     for left, top, step_x, step_y in passes:
         columns, rows = -(-(width - left) // step_x), -(-(height - top) // step_y)
-        total += max(rows, 0) * (1 + (columns * bits + 7) // 8) if columns > 0 else 0
+        total += max(rows, 0) * _count_row_bytes(columns, bits) if columns > 0 else 0
     return total
 
 

@@ -1,6 +1,7 @@
 """Untrusted pictures: refusals with their sentences, and the removal of metadata."""
 
 import struct
+import zlib
 from io import BytesIO
 from random import Random
 
@@ -305,3 +306,31 @@ def test_a_picture_of_too_many_bytes_is_compressed(mode: str) -> None:
 def test_a_picture_that_cannot_be_compressed_is_refused() -> None:
     with pytest.raises(BadFile, match="too large: at most 50 bytes"):
         shrink(encode_picture("PNG"), max_bytes=50)
+
+
+@given(st.data())
+def test_a_png_that_is_kept_unchanged_can_be_decoded(data: st.DataObject) -> None:
+    width, height, depth = (
+        data.draw(st.integers(1, 9)),
+        data.draw(st.integers(1, 9)),
+        data.draw(st.sampled_from((8, 16))),
+    )
+    color_type, samples = data.draw(st.sampled_from(((0, 1), (2, 3), (4, 2), (6, 4))))
+    row = st.tuples(
+        st.integers(0, 5), st.binary(min_size=width * samples * depth // 8, max_size=width * samples * depth // 8)
+    )
+    rows = data.draw(st.lists(row, min_size=max(1, height - 1), max_size=height + 1))
+    packed = zlib.compress(b"".join(bytes([number]) + values for number, values in rows))
+    cut = data.draw(st.integers(0, len(packed)))
+    between = make_png_chunk(b"gAMA", struct.pack(">I", 45_455)) if data.draw(st.booleans()) else b""
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    parts = [make_png_chunk(b"IHDR", header), make_png_chunk(b"IDAT", packed[:cut]), between]
+    picture = (
+        b"\x89PNG\r\n\x1a\n" + b"".join(parts) + make_png_chunk(b"IDAT", packed[cut:]) + make_png_chunk(b"IEND", b"")
+    )
+
+    try:
+        cleaned = clean(picture)
+    except BadFile:
+        return
+    open_picture(cleaned.data).load()
