@@ -267,7 +267,8 @@ async def test_a_file_that_cannot_be_read_is_named(office: Office) -> None:
         f"{office.team.mention} what is it?", office.general, files=[SlackFileUpload("plan.pdf", b"%PDF-1.7")]
     )
 
-    await office.ana.wait_for_private_message("plan.pdf could not be read as a PDF.")
+    # A process of its own reads the file, which takes long to start on a busy machine.
+    await office.ana.wait_for_private_message("plan.pdf could not be read as a PDF.", timeout_seconds=30)
 
 
 async def test_the_form_of_a_chat_takes_files_and_a_picture(office: Office) -> None:
