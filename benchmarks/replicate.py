@@ -27,7 +27,7 @@ from aiohttp import web
 
 from benchmarks.pipeline import RequestCounter, format_milliseconds
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
-from bot.backends.replicate.streams import StreamAddresses
+from bot.backends.replicate.watching import StreamAddresses
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.loading import load_catalogue
 from bot.core.backend import PredictionState, RunEnded, RunNotification, RunSnapshot, TextDelta

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bot.backends.http import ServerSentEvent
-from bot.backends.model_texts import extract_text, strip_prefix
-from bot.backends.transcripts import read_passages
+from bot.backends.model_texts import extract_text, read_passages, strip_prefix
 from bot.core.backend import (
     PredictionState,
     RunEnded,

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from bot.backends import http
-from bot.backends.circuit_breaker import CircuitBreaker
+from bot.backends.http import CircuitBreaker
 from bot.core.backend import BackendConfig
 from bot.core.clock import Clock
 from bot.core.errors import (

@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.backend_registry import open_backends
-from bot.backends.replicate.client import ReplicateClient
+from bot.backends.replicate.client import DESTINATION_FIELD, ReplicateClient
 from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
-from bot.backends.replicate.trainings import DESTINATION_FIELD
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
 from bot.catalogue.drafting import DRAFTED_TASKS, CatalogueDraft, append_entry, draft_entry, remove_entry
 from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.backends.transcripts import read_passages
+from bot.backends.model_texts import read_passages
 from bot.core.json import JSON
 from bot.core.transcripts import Passage, format_srt, format_transcript
 

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.backends.circuit_breaker import FAILURES_TO_OPEN
+from bot.backends.http import FAILURES_TO_OPEN
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.replies import Stage
 from bot.sandbox.rate_limits import SandboxRateLimit

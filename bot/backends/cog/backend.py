@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 
-from bot.backends.cog.client import CogClient, CogHealth, CogStatus
-from bot.backends.cog.runs import CogRun
+from bot.backends.cog.client import CogClient, CogHealth, CogRun, CogStatus
 from bot.backends.cog_schema import CogSchema
 from bot.backends.input_files import make_data_url, read_input_file
 from bot.backends.owned_runs import OwnedRuns

@@ -8,7 +8,6 @@ from datetime import datetime
 
 import httpx
 
-from bot.backends.openai.chat import stream_chat
 from bot.backends.openai.inputs import (
     build_chat_body,
     build_form,
@@ -17,8 +16,7 @@ from bot.backends.openai.inputs import (
     list_files,
 )
 from bot.backends.openai.models import build_schema
-from bot.backends.openai.pictures import stream_pictures
-from bot.backends.openai.sound import read_speech, read_transcript
+from bot.backends.openai.outputs import read_speech, read_transcript, stream_chat, stream_pictures
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure, is_transient
 from bot.backends.server import ServerApi, ServerBackend

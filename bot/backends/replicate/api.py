@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from bot.backends import http
-from bot.backends.circuit_breaker import CircuitBreaker
+from bot.backends.http import CircuitBreaker
 from bot.backends.replicate.errors import SERVICE_DOWN, read_error
 from bot.core.clock import Clock
 from bot.core.errors import BackendBusy, BackendDown, InputRefused, SubmitUnclear

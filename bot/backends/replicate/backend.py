@@ -12,12 +12,24 @@ from aiohttp.web import RouteDef
 
 from bot.backends import http
 from bot.backends.predictions import CogPrediction, make_snapshot
-from bot.backends.replicate.client import ReplicateClient, find_matching_runs, replace_files_with_urls
+from bot.backends.replicate.client import (
+    DESTINATION,
+    ReplicateClient,
+    create_destination,
+    find_matching_runs,
+    find_trainings,
+    replace_files_with_urls,
+    start_training,
+)
 from bot.backends.replicate.errors import SERVICE_DOWN
 from bot.backends.replicate.prices import PricePages
-from bot.backends.replicate.streams import ReplicateStreams, StreamAddresses
-from bot.backends.replicate.trainings import DESTINATION, create_destination, find_trainings, start_training
-from bot.backends.replicate.watching import POLLS_PER_SECOND, PredictionPoller, RunWatcher
+from bot.backends.replicate.watching import (
+    POLLS_PER_SECOND,
+    PredictionPoller,
+    ReplicateStreams,
+    RunWatcher,
+    StreamAddresses,
+)
 from bot.backends.replicate.webhooks import WEBHOOK_PATH, ReplicateWebhooks, WebhookWaiters
 from bot.backends.run_errors import explain_failure, is_transient
 from bot.core.backend import (

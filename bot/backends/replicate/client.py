@@ -1,4 +1,8 @@
-"""Replicate's API, one method for each call of the bot, with typed replies; and files among inputs as addresses."""
+"""Replicate's API, one method for each call of the bot, with typed replies; files among inputs, and trainings as runs.
+
+A job's training has a model that receives the new version. Replicate has no Cancel-After for trainings
+(replicate.com/docs/reference/http): a training of a bot that is gone for good runs to its own end.
+"""
 
 import json
 import logging
@@ -15,14 +19,13 @@ from bot.backends.input_files import make_data_url, read_input_file
 from bot.backends.predictions import CogPrediction, parse_prediction
 from bot.backends.replicate.api import ReplicateApi, RetryBackoff, log_refusal, quote_ref
 from bot.backends.replicate.create_limiter import CreateLimiter, read_create_limits
-from bot.backends.replicate.deployments import ReplicateDeployments
 from bot.backends.replicate.errors import SERVICE_DOWN
-from bot.backends.replicate.models import ReplicateModels, ReplicateTrainings
+from bot.backends.replicate.models import ReplicateDeployments, ReplicateModels, ReplicateTrainings
 from bot.core.backend import InputFile, Inputs
 from bot.core.clock import Clock
-from bot.core.errors import BackendDown, SubmitUnclear
+from bot.core.errors import BackendDown, InputRefused, PredictionGone, SubmitUnclear
 from bot.core.json import JSON, as_object, canonicalize, get_object, get_text
-from bot.core.models import Model
+from bot.core.models import FieldKind, Model, SchemaField
 
 log = logging.getLogger(__name__)
 
@@ -213,3 +216,55 @@ async def _make_file_url(client: ReplicateClient, file: InputFile) -> str:
         return make_data_url(content, file.mime)
     name = file.sha256[:16] + (mimetypes.guess_extension(file.mime) or "")
     return await client.upload_file(name, content, file.mime)
+
+
+# Trainings.
+
+DESTINATION = "destination"
+"""The input with the name of the trained model. Stored with the inputs, and sent beside the inputs."""
+
+DESTINATION_FIELD = SchemaField(DESTINATION, frozenset({FieldKind.TEXT}), is_required=True)
+
+_PREFIX = "easel-"
+"""A training adds a version: a model that the owner made for another purpose must not get it."""
+
+_HARDWARE = "gpu-l40s"
+
+
+async def create_destination(client: ReplicateClient, name: str) -> str:
+    """Return the private model for a name, as `owner/name`; create the model if there is none yet."""
+    owner = get_text(await client.get_account(), "username")
+    ref = f"{owner}/{_PREFIX}{name}"
+    try:
+        await client.models.get(ref)
+    except PredictionGone:
+        await client.models.create(owner, f"{_PREFIX}{name}", hardware=_HARDWARE, description="Trained from a chat.")
+    return ref
+
+
+async def start_training(client: ReplicateClient, model: Model, inputs: Mapping[str, JSON]) -> str:
+    """Create a training and return its id. Raise `SubmitUnclear` if a broken create may have arrived."""
+    sent = {name: value for name, value in inputs.items() if name != DESTINATION}
+    try:
+        created = await client.trainings.create(model.ref, model.version, get_text(dict(inputs), DESTINATION), sent)
+    except PredictionGone as error:
+        raise InputRefused(f"The model service cannot train {model.ref} any more.") from error
+    return created.run.id
+
+
+async def find_trainings(
+    client: ReplicateClient, model: Model, inputs: Mapping[str, JSON], *, created_after: datetime
+) -> list[CogPrediction]:
+    """Return the trainings of a model with equal inputs since a time, oldest first.
+
+    A list of trainings names no destination: the uploaded zip has an address of its own for each upload.
+    """
+    sent = {name: value for name, value in inputs.items() if name != DESTINATION}
+    found: list[CogPrediction] = []
+    async for training in client.trainings.list():
+        run = training.run
+        if run.created_at is not None and run.created_at < created_after:
+            break  # the list is newest first
+        if is_same_run(run, model, sent):
+            found.append(run)
+    return found[::-1]

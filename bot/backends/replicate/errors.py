@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import httpx
 
-from bot.backends.circuit_breaker import format_wait
+from bot.backends.http import format_wait
 from bot.core.errors import (
     BackendBusy,
     BackendDown,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from bot.backends.circuit_breaker import FAILURES_TO_OPEN
-from bot.backends.openai.chat import ChatStream
+from bot.backends.http import FAILURES_TO_OPEN
+from bot.backends.openai.outputs import ChatStream
 from bot.core.jobs import JobState
 from bot.core.json import JSON
 from bot.core.models import Task
@@ -224,7 +224,7 @@ async def test_the_key_follows_no_redirect_to_another_server(tmp_path: Path) -> 
 
 
 async def test_an_endless_reply_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.backends.openai.chat.MAX_SERVER_REPLY_BYTES", 100_000)
+    monkeypatch.setattr("bot.backends.openai.outputs.MAX_SERVER_REPLY_BYTES", 100_000)
     async with open_openai_server() as server, open_own_bench(tmp_path, make_catalogue(server.url)) as bench:
         server.will(body=b"data: " + b"x" * 200_000)
 

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from bot.backends.circuit_breaker import FAILURES_TO_OPEN, INITIAL_OPEN_SECONDS, CircuitBreaker
+from bot.backends.http import FAILURES_TO_OPEN, INITIAL_OPEN_SECONDS, CircuitBreaker
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.errors import BackendDown, SubmitUnclear
 from tests.backends.clock import LeapingClock

@@ -4,7 +4,7 @@ import pytest
 
 from bot.backends.predictions import CogPrediction
 from bot.backends.replicate.api import Origins
-from bot.backends.replicate.streams import StreamAddresses
+from bot.backends.replicate.watching import StreamAddresses
 from bot.core.backend import PredictionState
 
 

@@ -10,7 +10,7 @@ import pytest
 from bot.backends import http
 from bot.backends.replicate.api import Origins
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.backends.replicate.streams import ReplicateStreams
+from bot.backends.replicate.watching import ReplicateStreams
 from bot.core.backend import PredictionState, RunEnded, RunEvent, RunPending, RunProgress, RunStarted, TextDelta
 from bot.core.errors import BackendDown, BackendRefusedToken, PredictionGone
 from bot.core.models import Model
