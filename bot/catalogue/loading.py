@@ -1,8 +1,11 @@
-"""Load models and backends from a catalogue file. A mistake raises one sentence with the table and the key."""
+"""Load models and backends from a catalogue file. A mistake raises one sentence with the table and the key.
+
+Entries of ComfyUI models are checked against the workflow files at the same time.
+"""
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
@@ -10,12 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bot.catalogue.workflows import check_workflow
 from bot.core.backend import BackendConfig, BackendKind, LostRuns
 from bot.core.errors import EaselError
 from bot.core.file_types import ANY_MEDIA, MediaKind
 from bot.core.models import InputRule, MaskStyle, Metric, Model, OutputKind, Price, PriceTier, SizeFields, Task
-from bot.core.workflows import WorkflowError
+from bot.core.workflows import WorkflowError, check_free_text, find_input, load_workflow
+
+_FREE_TEXTS = frozenset(["prompt", "negative", "question", "system", "lyrics", "text"])
+"""Options in which people write what they like."""
 
 BUILT_IN_PATH = Path(__file__).with_name("models.toml")
 PRICE_PLACEHOLDER = "FILL IN"
@@ -295,6 +300,31 @@ def _parse_rule(rule: str | Mapping[str, Any]) -> InputRule:
         mask_style=MaskStyle(rule.get("mask", MaskStyle.WHITE)),
         max_files=_parse_max_files(rule.get("files", 1)),
     )
+
+
+def check_workflow(model: Model, folder: Path) -> None:
+    """Raise `WorkflowError` if the workflow of an entry is missing or lacks an input that the entry names."""
+    path = folder / model.ref
+    if path.suffix != ".json":
+        raise WorkflowError(f"ref names the workflow's file, such as text-to-picture.json, not {model.ref!r}")
+    workflow = load_workflow(path)
+    for field in model.fixed:
+        find_input(workflow, field)
+    for option, rule in model.inputs.items():
+        for field in _iterate_fields(rule):
+            find_input(workflow, field)
+        if rule.is_file_list:
+            raise WorkflowError(f"{option} is one file for one loading node: write file = true instead of files")
+        if option in _FREE_TEXTS and not (rule.choices or rule.expands or rule.is_file):
+            check_free_text(workflow, rule.name)
+
+
+def _iterate_fields(rule: InputRule) -> Iterator[str]:
+    yield from rule.also
+    if not rule.expands:
+        yield rule.name
+    for fields in rule.expands.values():
+        yield from fields
 
 
 def format_usd(micros: Fraction) -> str:
