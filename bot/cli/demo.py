@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.cli.local_servers import offer_local_models
+from bot.cli.own_servers import offer_local_models
 from bot.cli.sandbox import find_documents
 from bot.cli.terminal import print_errors, print_text
 from bot.sandbox.server import SandboxOptions, SandboxThread

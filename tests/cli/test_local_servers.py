@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bot.catalogue.loading import load_backends, load_catalogue
 from bot.cli import main
-from bot.cli.local_servers import find_local_servers, write_catalogue
+from bot.cli.own_servers import find_local_servers, write_catalogue
 from bot.core.backend import BackendConfig, BackendKind
 from bot.core.models import Task
 from bot.platforms.web.commands import menu_to_json
@@ -48,8 +48,8 @@ def make_config(name: str, url: str) -> BackendConfig:
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a busy machine answer late: no test may depend on the search's usual 0.3 seconds."""
-    monkeypatch.setattr("bot.cli.local_servers.SEARCH_SECONDS", 20.0)
-    monkeypatch.setattr("bot.cli.local_servers._CONNECT_SECONDS", 20.0)
+    monkeypatch.setattr("bot.cli.own_servers.SEARCH_SECONDS", 20.0)
+    monkeypatch.setattr("bot.cli.own_servers._CONNECT_SECONDS", 20.0)
 
 
 async def test_servers_are_found_among_other_programs_and_closed_ports(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ async def test_servers_are_found_among_other_programs_and_closed_ports(tmp_path:
 
 
 async def test_a_silent_port_does_not_hold_the_search_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bot.cli.local_servers.SEARCH_SECONDS", 0.1)
+    monkeypatch.setattr("bot.cli.own_servers.SEARCH_SECONDS", 0.1)
     async with serve("silent") as silent:
         assert await find_local_servers([make_config("lm-studio", silent)]) == []
 

@@ -14,7 +14,7 @@ CONNECTIONS = {
     "bot/backends/comfyui/client.py": "the WebSocket of a backend, at the owner's address",
     "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
     "bot/cli/health.py": "the bot's own /readyz",
-    "bot/cli/local_servers.py": "the usual ports of model servers on this machine; nothing is sent",
+    "bot/cli/own_servers.py": "the usual ports of model servers on this machine; nothing is sent",
     "bot/cli/web.py": "the bot's own page",
     "bot/media/fetching.py": "the guarded fetcher: downloads, and posts to the webhooks of workspaces",
     "bot/platforms/slack/connection.py": "Slack's Web API, at the owner's address",
