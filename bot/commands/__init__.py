@@ -4,7 +4,6 @@ After a change run `python3 run.py generate`: README and the Slack manifest list
 """
 
 from bot.commands.audit import Audit
-from bot.commands.caption import CaptionPicture
 from bot.commands.chat import Chat
 from bot.commands.deployments import (
     DeploymentsCreate,
@@ -13,20 +12,20 @@ from bot.commands.deployments import (
     DeploymentsScale,
     DeploymentsUse,
 )
-from bot.commands.edit import Edit, PaintedEdit, RemoveBackground, Restore
+from bot.commands.edit import CaptionPicture, Edit, PaintedEdit, RemoveBackground, Restore, Upscale
 from bot.commands.feedback import FeedbackExport, FeedbackGive, FeedbackList
 from bot.commands.help import Help
 from bot.commands.imagine import Imagine
 from bot.commands.jobs import Cancel, Show, Undo, WorkspaceJobs
-from bot.commands.model import ModelAdd, ModelRemove, ModelSearch, ModelShow, ModelUpdate, ModelVersions
-from bot.commands.models import Models
+from bot.commands.model import ModelAdd, ModelRemove, Models, ModelSearch, ModelShow, ModelUpdate, ModelVersions
 from bot.commands.moderation import Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
 from bot.commands.preset import PresetList, PresetRemove, PresetSave, PresetShare, PresetShow, PresetUnshare
 from bot.commands.privacy import PrivacyDelete, PrivacyExport
 from bot.commands.quota.budget import QuotaBudgetSet, QuotaBudgetShow, QuotaExport
-from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop
+from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop, Usage
 from bot.commands.quota.tiers import QuotaChannelClear, QuotaChannelSet, QuotaRoleClear, QuotaRoleSet, QuotaRoleShow
 from bot.commands.recipe import ReadRecipe
+from bot.commands.recordings import Music, Speak, Transcribe, Video
 from bot.commands.run import Run
 from bot.commands.settings import (
     SettingsChannel,
@@ -43,11 +42,7 @@ from bot.commands.settings import (
     SettingsWebhook,
 )
 from bot.commands.setup import Setup
-from bot.commands.sound import Music, Speak, Transcribe
 from bot.commands.train import Train
-from bot.commands.upscale import Upscale
-from bot.commands.usage import Usage
-from bot.commands.video import Video
 from bot.dispatch.declaration import Command
 
 MENU: tuple[type[Command], ...] = (

@@ -1,4 +1,4 @@
-"""/edit, /removebg and /restore: change given pictures."""
+"""/edit, /removebg, /restore, /upscale and /caption: change or describe given pictures."""
 
 from dataclasses import replace
 
@@ -9,9 +9,13 @@ from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.models import ASPECTS, OUTPAINTS, Model, Task
 from bot.core.replies import Reply
 from bot.credits.pricing import estimate_cost
-from bot.dispatch.declaration import MAX_PICTURES, Command, Services, command, models_for, option
+from bot.dispatch.declaration import MAX_PICTURES, Command, MenuEntry, Services, command, models_for, option
 
 NO_OUTPAINT = "none"
+
+USUAL_SCALE = 2.0
+
+READ_TEXT = MenuEntry("picture", "Read text", "Write down the text in a picture.", {"read_text": True})
 
 
 @command("edit", task=Task.EDIT, contexts={"picture": "Edit"})
@@ -139,5 +143,48 @@ class Restore(Command):
         options: dict[str, InputValue] = {
             "image": await services.media.load_input(self.image, model.inputs.get("image")),
             "scale": self.scale,
+        }
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+
+
+@command("upscale", task=Task.UPSCALE, contexts={"picture": "Upscale"})
+class Upscale(Command):
+    """Make a picture larger."""
+
+    image: Attachment | Link = option("Which picture?")
+    scale: float = option("How many times larger each way?", default=USUAL_SCALE, minimum=1, maximum=10)
+    face_enhance: bool = option("Mend faces?", default=False)
+    model: str = option("Which model should do it?", default="", autocomplete=models_for(Task.UPSCALE))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        model = await services.choose_model(invocation.user, Task.UPSCALE, self.model)
+        options: dict[str, InputValue] = {
+            "image": await services.media.load_input(self.image, model.inputs.get("image")),
+            # A model without a scale chooses the scale itself: leave the usual scale out, and name any other.
+            "scale": self.scale if self.scale != USUAL_SCALE or "scale" in model.inputs else None,
+            "face_enhance": self.face_enhance or None,
+        }
+        await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})
+
+
+@command("caption", task=Task.CAPTION, contexts={"picture": "Caption"}, menu_entries=(READ_TEXT,))
+class CaptionPicture(Command):
+    """Say what a picture shows, answer a question about it, or read the text in it."""
+
+    image: Attachment | Link = option("Which picture?")
+    question: str | None = option("What do you want to know about it?", default=None, max_length=500, words=True)
+    read_text: bool = option("Write down the text in it instead?", default=False)
+    model: str = option("Which model should look?", default="", autocomplete=models_for(Task.CAPTION))
+
+    async def answer(self, invocation: Invocation, services: Services) -> None:
+        if self.read_text and self.question:
+            raise BadOption("Ask a question, or have the text read: not both at once.", option="read_text")
+        model = await services.choose_model(
+            invocation.user, Task.CAPTION, self.model, required_option="read_text" if self.read_text else ""
+        )
+        options: dict[str, InputValue] = {
+            "image": await services.media.load_input(self.image, model.inputs.get("image")),
+            "question": self.question,
+            "read_text": self.read_text or None,
         }
         await services.jobs.start(invocation, model, options, stored_options={**options, "model": model.key})

@@ -10,8 +10,8 @@ from bot.core.models import Model, Task
 from bot.core.replies import Reply
 from bot.dispatch.declaration import MAX_PICTURES, Services, command, option
 from bot.dispatch.forms import fill_form
+from bot.dispatch.parsing import count_prompts, expand_prompts, split_lines
 from bot.dispatch.presets import PictureOptions, Presets, apply_preset, load_presets, suggest_presets
-from bot.dispatch.prompt_lists import count_prompts, expand_prompts, split_lines
 from bot.jobs.batches import BatchRequest
 
 USUAL_TOLERANCE = 2

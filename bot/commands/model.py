@@ -1,4 +1,4 @@
-"""/model: finds, shows, adds, updates and withdraws published models. `/models` lists the models on offer."""
+"""/models lists the models on offer, with prices; /model finds, shows, adds, updates and withdraws published models."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,14 +6,19 @@ from bot.catalogue.drafting import DRAFTED_TASKS
 from bot.catalogue.running import describe_changes, is_needed
 from bot.core.errors import BadOption, ConfirmationRequired, NotAllowed, RequestRefused
 from bot.core.invocations import Invocation
-from bot.core.models import AddedModel, Model, SchemaField, Task
+from bot.core.models import AddedModel, Metric, Model, SchemaField, Task
 from bot.core.people import Rank
 from bot.core.replies import Reply
-from bot.credits.pricing import format_price
+from bot.credits.pricing import CreditFormatter, estimate_cost, format_price
 from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, OptionValue, Services, command, option
 from bot.dispatch.model_runs import RunTarget, draft_for_task
 from bot.dispatch.run_forms import declare_option
 from bot.dispatch.run_requests import RunRequests, bound_run
+
+_MORE = (
+    "`/models {task}` lists the models of one command with their prices. To choose a model, give its key as the option "
+    "model, such as `--model {key}`."
+)
 
 _MAX_FOUND = 10
 _MAX_VERSIONS = 15
@@ -25,6 +30,57 @@ def _suggest_added(services: Services, typed: str, _given: Mapping[str, OptionVa
     wanted = typed.strip().lower()
     models = [model for model in services.catalogue.list_all() if model.key in services.catalogue.added]
     return [Choice(f"{model.title} · {model.ref}", model.key) for model in models if wanted in model.key][:MAX_CHOICES]
+
+
+@command("models", private=True)
+class Models(Command):
+    """List the models with their prices."""
+
+    task: str | None = option("For which command?", default=None, choices=tuple(Task))
+
+    async def answer(self, invocation: Invocation, services: Services) -> Reply:
+        tasks = [Task(self.task)] if self.task else list(Task)
+        user, catalogue = invocation.user, services.catalogue
+        settings = await services.moderation.get_settings(user.platform, user.workspace)
+        offers = {task: models for task in tasks if (models := catalogue.list_for_task(task))}
+        defaults = {task: catalogue.choose(task, preferred_key=settings.get_default_model(task)) for task in offers}
+        form = services.credits.formatter
+        if not offers:
+            text = f"No model for /{self.task} is on offer here. Ask my owner to add one."
+        elif self.task:
+            text = _format_list(services, offers[tasks[0]], form, defaults[tasks[0]])
+        else:
+            lines = [_format_summary(services, defaults[task], len(models)) for task, models in offers.items()]
+            task, models = next(iter(offers.items()))
+            text = "\n".join([*lines, "", _MORE.format(task=task, key=models[:2][-1].key)])
+        return Reply(text=text, is_private=True)
+
+
+def _format_summary(services: Services, default: Model, count: int) -> str:
+    """Return the line of a command: the default, the usual price of a request, and the number of other models."""
+    form, others = services.credits.formatter, f"{count - 1} more" if count > 1 else "no other"
+    expected = estimate_cost(default, services.catalogue.build_inputs(default, {})).expected_micros
+    # The length of a text or of a recording decides the price of some models: an empty request costs nothing there.
+    price = f"usually {form.format_amount(expected)}" if expected else format_model_price(default, form)
+    return f"- **/{default.task}** {default.title} (`{default.key}`), {price}; {others}"
+
+
+def _format_list(services: Services, models: Sequence[Model], form: CreditFormatter, default: Model) -> str:
+    lines = [
+        f"- `{model.key}` {model.title}: {model.description} {format_model_price(model, form)}"
+        f"{' (default)' if model is default else ''}{' (away right now)' if services.jobs.is_away(model) else ''}"
+        for model in models
+    ]
+    return "\n".join([f"**/{default.task}**", *lines])
+
+
+def format_model_price(model: Model, form: CreditFormatter) -> str:
+    """Return a model's price in credits per billed unit."""
+    if Metric.PREDICT_TIME in model.price.metrics:
+        estimate = estimate_cost(model, {})
+        expected, most = form.format(estimate.expected_micros), form.format(estimate.max_micros)
+        return f"about {expected} credits a run, at most {most}"
+    return format_price(model.price, form.format_amount)
 
 
 @command("model search", private=True)

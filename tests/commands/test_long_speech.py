@@ -11,8 +11,8 @@ from bot.core.file_types import MediaKind
 from bot.core.jobs import JobState
 from bot.core.replies import Reply, Tone
 from bot.dispatch.button_actions import ButtonPress
+from bot.dispatch.parsing import split_sentences
 from bot.dispatch.plain_text import invocation_from_text
-from bot.dispatch.prompt_lists import split_sentences
 from bot.jobs import batches
 from bot.media.joining import join_sounds
 from tests.bench import Bench, make_attachment

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.sound import Transcribe
-from bot.commands.video import STILL_PROMPT, Video
+from bot.commands.recordings import STILL_PROMPT, Transcribe, Video
 from bot.core.file_types import MediaKind
 from bot.core.platform import MessageLimits
 from bot.core.replies import Reply, Tone

@@ -3,9 +3,9 @@
 import pytest
 
 from bot.commands.chat import Chat
+from bot.commands.edit import Upscale
 from bot.commands.imagine import Imagine
 from bot.commands.quota.people import QuotaGrant as Grant
-from bot.commands.upscale import Upscale
 from bot.core.errors import BadOption
 from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.people import Channel, User

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.dispatch.prompt_lists import count_prompts, expand_prompts, split_lines
+from bot.dispatch.parsing import count_prompts, expand_prompts, split_lines
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.commands.usage import Usage
+from bot.commands.quota.people import Usage
 from bot.core.limits import MAX_SPLIT_ON_LOOP_CHARACTERS
 from bot.core.replies import Reply
 from bot.streaming.splitter import Splitter
