@@ -10,11 +10,11 @@ from collections.abc import Callable
 import pytest
 
 from bot.core.platform import MessageLimits
+from bot.core.text import sanitize_text
 from bot.moderation.words import find_refused_word, fold
 from bot.platforms.discord.messages import unmask_links
 from bot.platforms.slack import mrkdwn
 from bot.streaming import graphemes
-from bot.streaming.safety import sanitize_text
 from bot.streaming.splitter import Splitter
 from tests.work import count_steps, counting
 
@@ -83,7 +83,7 @@ MODULES = [
     "bot.streaming.boundaries",
     "bot.streaming.graphemes",
     "bot.streaming.marks",
-    "bot.streaming.safety",
+    "bot.core.text",
 ]
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "slack: shown": mrkdwn.neutralize_mentions,

@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Rank
-from bot.core.platform_syntax import format_channel, format_person_link, format_role
+from bot.core.platform import format_channel, format_person_link, format_role
 from bot.core.replies import Reply
 from bot.core.time_format import format_end, load_time_zone
 from bot.credits.pricing import CreditFormatter

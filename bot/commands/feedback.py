@@ -4,18 +4,16 @@ import csv
 import io
 
 from bot.core.errors import BadOption, JobNotFound
-from bot.core.feedback import VOTE_LABELS, Vote
 from bot.core.invocations import Invocation
-from bot.core.jobs import Job, JobState
+from bot.core.jobs import VOTE_LABELS, Job, JobState, Vote
 from bot.core.models import Task
 from bot.core.people import Rank, User
 from bot.core.replies import Reply, TextFile
-from bot.core.text import escape_formula
+from bot.core.text import escape_formula, sanitize_text
 from bot.core.time_format import load_time_zone
 from bot.dispatch.declaration import Command, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
 from bot.storage.feedback import FeedbackRow
-from bot.streaming.safety import sanitize_text
 
 _COLUMNS = ("time", "user", "name", "vote", "reason", "model", "question", "job")
 _MAX_EXPORTED = 5_000

@@ -2,7 +2,7 @@
 
 from bot.core.invocations import Invocation
 from bot.core.people import Rank
-from bot.core.platform_syntax import format_option
+from bot.core.platform import format_option
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, Services, command, option
 from bot.dispatch.forms import format_bounds

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from bot.core.errors import BadOption, RequestRefused, UnknownName
 from bot.core.invocations import Invocation
 from bot.core.people import Rank, User
-from bot.core.platform_syntax import format_person_link, is_platform_id
+from bot.core.platform import format_person_link, is_platform_id
 from bot.core.replies import Reply
 from bot.core.time_format import format_end, parse_end
 from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, OptionValue, PersonOption, Services, command, option

@@ -2,7 +2,7 @@
 
 from bot.core.errors import ConfirmationRequired
 from bot.core.invocations import Invocation
-from bot.core.platform_syntax import get_platform_syntax
+from bot.core.platform import get_platform_syntax
 from bot.core.replies import Reply
 from bot.dispatch.declaration import Command, Services, command
 from bot.jobs.deletion import person_from_user

@@ -10,11 +10,11 @@ from bot.core.invocations import Attachment, Invocation, Link
 from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.models import Model, Task
 from bot.core.replies import Button, Reply
+from bot.core.text import sanitize_text
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.button_actions import VARY_STRENGTH
 from bot.dispatch.declaration import Command, OptionValue, Services, command, option
 from bot.media.recipes import GivenRecipe
-from bot.streaming.safety import sanitize_text
 
 _TOO_LONG = f"/imagine takes {MAX_PROMPT_CHARACTERS:,} characters: the buttons draw without what follows the “…”."
 _NO_RECIPE = (

@@ -4,7 +4,7 @@ from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Rank, User
-from bot.core.platform_syntax import format_option
+from bot.core.platform import format_option
 from bot.core.replies import Reply
 from bot.credits.limits import WORKSPACE_MONTH
 from bot.credits.policies import PolicyTarget

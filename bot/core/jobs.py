@@ -1,4 +1,4 @@
-"""The rows of one job: state, prediction, outputs and posted messages."""
+"""The rows of one job: state, prediction, outputs, posted messages, and the votes on an answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -202,3 +202,17 @@ class PostedMessage:
     end: int = 0
     opening: str = field(default="")
     """The code fence reopened at the head of the part, such as "```python", or empty."""
+
+
+class Vote(StrEnum):
+    """The verdict of a person on a chat answer."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+VOTE_LABELS = {Vote.UP: "👍", Vote.DOWN: "👎"}
+"""The signs on buttons and in lists."""
+
+VOTE_ACTIONS = {"vote_up": Vote.UP, "vote_down": Vote.DOWN}
+"""The votes by the actions of the buttons."""

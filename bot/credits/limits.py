@@ -18,7 +18,7 @@ from bot.core.jobs import Job
 from bot.core.limits import MAX_OPEN_JOBS_PER_USER, MAX_PACED_USERS, MAX_REDELIVERIES, MAX_REMEMBERED_REQUESTS
 from bot.core.models import Model
 from bot.core.people import User
-from bot.core.platform_syntax import EVERYONE, format_role
+from bot.core.platform import EVERYONE, format_role
 from bot.credits.pricing import count_images, count_pixels
 from bot.storage.database import Transaction
 from bot.storage.policies import Policy

@@ -7,7 +7,7 @@ from datetime import datetime
 from bot.core.json import JSON
 from bot.core.money import Account
 from bot.core.people import User
-from bot.core.platform_syntax import format_channel, format_person_link, format_role
+from bot.core.platform import format_channel, format_person_link, format_role
 from bot.credits.accounts import (
     compute_limit_change_micros,
     get_failed_runs_account,

@@ -9,7 +9,7 @@ from bot.core.errors import BadOption, DuplicateEntry
 from bot.core.json import JSON
 from bot.core.money import Account, Entry, EntryKind, ResetPeriod
 from bot.core.people import User
-from bot.core.platform_syntax import format_person_link, is_platform_id
+from bot.core.platform import format_person_link, is_platform_id
 from bot.credits.accounts import get_granted_wallet, list_window_accounts
 from bot.credits.ledger import Ledger
 from bot.credits.policies import Policies

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.core.errors import BadOption, JobNotFound, NotAllowed
-from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.invocations import Attachment, Invocation
-from bot.core.jobs import Job, is_file
+from bot.core.jobs import VOTE_ACTIONS, VOTE_LABELS, Job, is_file
 from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import Button, MessageRef, Reply

@@ -5,7 +5,16 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bot.core.errors import BadFile, BadOption, EaselError
-from bot.core.file_types import ANY_MEDIA, HEAD_BYTES, PICTURES, RECORDINGS, MediaKind, detect_file_type
+from bot.core.file_types import (
+    ANY_MEDIA,
+    HEAD_BYTES,
+    PICTURES,
+    RECORDINGS,
+    MediaKind,
+    detect_file_type,
+    is_picture,
+    is_text,
+)
 from bot.core.invocations import Attachment, Conversation, EarlierMessage, FindFile, Invocation, Link
 from bot.core.limits import MAX_ATTACHMENT_BYTES
 from bot.core.models import Task
@@ -15,7 +24,6 @@ from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Servi
 from bot.dispatch.edit_wishes import find_edit_wish, is_undo
 from bot.dispatch.forms import read_files
 from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
-from bot.media.file_kinds import is_picture, is_text
 
 DEFAULT_COMMAND = "chat"
 UNDO_COMMAND = "undo"

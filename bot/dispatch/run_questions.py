@@ -10,7 +10,7 @@ from bot.core.json import JSON
 from bot.core.models import InputRule, SchemaField
 from bot.core.money import Estimate
 from bot.core.people import User
-from bot.core.platform_syntax import get_platform_syntax
+from bot.core.platform import get_platform_syntax
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.declaration import OptionKind, OptionValue, Services
 from bot.dispatch.forms import FormDraft

@@ -13,7 +13,7 @@ from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.models import Model, Task
 from bot.core.people import Channel, Rank, User
-from bot.core.platform_syntax import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
+from bot.core.platform import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.replies import Reply
 from bot.credits.policies import PolicyTarget
 from bot.credits.pricing import BYTES_PER_TOKEN, estimate_cost, get_field_name

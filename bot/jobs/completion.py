@@ -31,7 +31,7 @@ from bot.core.jobs import JobState, Output, PredictionRecord
 from bot.core.limits import MAX_ANSWER_CHARACTERS, MAX_OUTPUT_FILES
 from bot.core.models import OutputKind, Task
 from bot.core.replies import Progress, Stage
-from bot.core.text import mend_text
+from bot.core.text import mend_text, sanitize_text
 from bot.core.transcripts import LONG_TRANSCRIPT_SECONDS, format_srt
 from bot.credits.pricing import BillableOutput, compute_cost_micros, estimate_cost
 from bot.jobs.presenting import Result, format_alt_text
@@ -39,7 +39,6 @@ from bot.jobs.work import Work
 from bot.media.media_store import KeptFile
 from bot.storage.database import Transaction
 from bot.streaming.answers import extract_answer, is_blank
-from bot.streaming.safety import sanitize_text
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)

@@ -20,8 +20,7 @@ from bot.core.jobs import Job
 from bot.core.json import JSON
 from bot.core.limits import EXPORT_MAX_BYTES, EXPORTS_PER_MINUTE
 from bot.core.people import PersonKey, User
-from bot.core.platform import MessageLost
-from bot.core.platform_syntax import get_platform_syntax
+from bot.core.platform import MessageLost, get_platform_syntax
 from bot.core.replies import MessageRef, TextFile
 from bot.core.text import mend_file_name
 from bot.jobs.work import JobServices

@@ -9,17 +9,16 @@ from bot.catalogue.catalogue import Catalogue, list_left_out
 from bot.catalogue.loading import BUILT_IN_BACKEND
 from bot.core.backend import Inputs
 from bot.core.caches import RecentItems
-from bot.core.feedback import VOTE_ACTIONS, VOTE_LABELS
 from bot.core.file_types import FILE_TYPES, MediaKind
-from bot.core.jobs import Job, JobState, Output
+from bot.core.jobs import VOTE_ACTIONS, VOTE_LABELS, Job, JobState, Output
 from bot.core.json import JSON
 from bot.core.limits import MAX_PIXELS
 from bot.core.models import Model, OutputKind, Task
 from bot.core.replies import Button, LivePreview, Picture, Progress, Reply, ResultFile, Stage, Tone
+from bot.core.text import sanitize_text
 from bot.core.time_format import format_length
 from bot.credits.pricing import CreditFormatter, estimate_cost
 from bot.media.recipes import format_recipe
-from bot.streaming.safety import sanitize_text
 
 _VERBS = {
     Task.IMAGINE: "drawn",

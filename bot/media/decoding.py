@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from bot.core.errors import BadFile, FileTooLarge
-from bot.core.file_types import FileFacts
+from bot.core.file_types import REFUSED_HEAD_BYTES, FileFacts, describe_refused
 from bot.core.limits import (
     MAX_DECODING_BYTES,
     MAX_INLINE_BYTES,
@@ -28,7 +28,6 @@ from bot.core.limits import (
 )
 from bot.core.models import MaskStyle
 from bot.media.color_profiles import MAX_PROFILE_BYTES
-from bot.media.file_kinds import HEAD_BYTES, describe_refused
 from bot.media.stripping import Buffer, StillPicture, extract_still, read_jpeg_size, shorten_webp_chunk
 
 _MIMES = {
@@ -261,7 +260,7 @@ def detect_kind(data: Buffer) -> str:
         return "GIF"
     if data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis"):
         return "AVIF"
-    raise BadFile(describe_refused(bytes(data[:HEAD_BYTES])))
+    raise BadFile(describe_refused(bytes(data[:REFUSED_HEAD_BYTES])))
 
 
 @contextmanager

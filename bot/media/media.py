@@ -24,7 +24,17 @@ from bot.core.errors import (
     Unavailable,
     UnsafeAddress,
 )
-from bot.core.file_types import HEAD_BYTES, PICTURES, RECORDINGS, FileFacts, MediaKind, detect_file_type, find_kind
+from bot.core.file_types import (
+    HEAD_BYTES,
+    PICTURES,
+    RECORDINGS,
+    FileFacts,
+    MediaKind,
+    describe_refused,
+    detect_file_type,
+    find_kind,
+    is_heif,
+)
 from bot.core.invocations import Attachment, Link
 from bot.core.limits import (
     MAX_ATTACHMENT_BYTES,
@@ -61,7 +71,6 @@ from bot.media.decoding import (
     shrink,
 )
 from bot.media.fetching import CheckHop, FetchedFile, Fetcher, is_data_url
-from bot.media.file_kinds import describe_refused, is_heif
 from bot.media.heif import convert_heif, estimate_heif_memory_bytes
 from bot.media.joining import join_sounds
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from bot.core.backend import InputFile
 from bot.core.errors import BadFile
-from bot.core.file_types import FILE_TYPES
+from bot.core.file_types import FILE_TYPES, REFUSED_HEAD_BYTES, is_picture
 from bot.core.limits import MAX_ATTACHMENT_BYTES, MAX_ZIP_BYTES, MAX_ZIP_ENTRIES
 from bot.media.decoding import CleanPicture
-from bot.media.file_kinds import HEAD_BYTES, is_picture
 
 ZIP_MIME = "application/zip"
 _ZIP_HEAD = b"PK\x03\x04"
@@ -65,7 +64,7 @@ def _read_entries(archive: zipfile.ZipFile) -> Iterator[bytes]:
         if entry.compress_type not in _METHODS:
             raise BadFile(_UNREADABLE)
         with archive.open(entry) as file:
-            head = file.read(HEAD_BYTES)
+            head = file.read(REFUSED_HEAD_BYTES)
             if not is_picture(head):
                 continue
             # The sizes in the directory are claims: the bytes that come out count.

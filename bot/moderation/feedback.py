@@ -2,8 +2,7 @@
 
 from bot.core.clock import Clock
 from bot.core.errors import BadOption
-from bot.core.feedback import Vote
-from bot.core.jobs import Job
+from bot.core.jobs import Job, Vote
 from bot.core.people import User
 from bot.storage.database import Database
 from bot.storage.feedback import FeedbackRow

@@ -17,7 +17,7 @@ from bot.core.json import JSON
 from bot.core.limits import MAX_WORD_SEARCH_ON_LOOP
 from bot.core.models import Model, OutputKind
 from bot.core.people import Channel, User
-from bot.core.platform_syntax import format_channel, format_person_link
+from bot.core.platform import format_channel, format_person_link
 from bot.core.time_format import format_end
 from bot.moderation.admin import ModerationAdmin
 from bot.moderation.feedback import Feedback

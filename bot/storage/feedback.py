@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from bot.core.feedback import Vote
+from bot.core.jobs import Vote
 from bot.core.people import User
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import jobs

@@ -6,9 +6,8 @@ tokens arrive. Only a closing tag without an opening tag breaks the rule, at the
 
 import re
 
-from bot.core.text import mend_text
+from bot.core.text import mend_text, sanitize_text
 from bot.streaming.blocks import Fence, find_fence_after_line
-from bot.streaming.safety import sanitize_text
 
 # DeepSeek, Qwen and others write <think>, Kimi ◁think▷, Magistral [THINK].
 _TAGS = ("<think>", "<thinking>", "<thought>", "◁think▷", "[think]")

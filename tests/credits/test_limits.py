@@ -7,7 +7,7 @@ import pytest
 
 from bot.core.json import JSON
 from bot.core.people import User
-from bot.core.platform_syntax import EVERYONE
+from bot.core.platform import EVERYONE
 from bot.credits import limits
 from bot.credits.limits import ChannelRules, UserLimits, resolve_channel_rules, resolve_limits
 from bot.storage.policies import Policy

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.errors import BudgetExceeded, LimitReached, OutOfCredits, RequestRefused
 from bot.core.people import User
-from bot.core.platform_syntax import EVERYONE
+from bot.core.platform import EVERYONE
 from bot.credits import limits
 from bot.credits.policies import PolicyTarget
 from tests.credits.bench import OWNER, WORKSPACE_TARGET, CreditsBench

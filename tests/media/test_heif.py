@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from bot.core.errors import BadFile, FileTooLarge
-from bot.media.file_kinds import describe_refused, is_heif, is_picture
+from bot.core.file_types import describe_refused, is_heif, is_picture
 from bot.media.media import Media
 from tests.bench import make_attachment
 from tests.fakes.backend import make_png

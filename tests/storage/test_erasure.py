@@ -3,10 +3,9 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.core.feedback import Vote
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
-from bot.core.jobs import Job, JobState, Output, PostedMessage
+from bot.core.jobs import Job, JobState, Output, PostedMessage, Vote
 from bot.core.people import PersonKey, Rank, Workspace
 from bot.core.replies import MessageRef, Reply
 from bot.storage.database import Database, Transaction

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.streaming.safety import sanitize_text
+from bot.core.text import sanitize_text
 
 SIGNS = [
     "a", " ", "\n", "\r", "\r\n", "\u202e", "\u2066", "\u200b", "\u200c", "\u200d", "\ufe0f", "\ufe0e", "👩", "❤", "🏴",

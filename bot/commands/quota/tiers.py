@@ -12,7 +12,7 @@ from bot.core.errors import BadOption
 from bot.core.invocations import Invocation
 from bot.core.json import JSON
 from bot.core.people import Rank
-from bot.core.platform_syntax import format_channel, format_role
+from bot.core.platform import format_channel, format_role
 from bot.core.replies import Reply
 from bot.credits.formatting import format_values, join_phrases
 from bot.credits.limits import (

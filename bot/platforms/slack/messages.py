@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bot.core.feedback import VOTE_ACTIONS
 from bot.core.file_types import find_kind
+from bot.core.jobs import VOTE_ACTIONS
 from bot.core.platform import MessageLimits
 from bot.core.replies import STAGE_TEXTS, Button, MadeFile, Picture, Progress, Reply, Stage
 from bot.dispatch.parsing import Menu

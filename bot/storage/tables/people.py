@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from bot.core.feedback import Vote
 from bot.core.invocations import TurnRole
+from bot.core.jobs import Vote
 from bot.storage.tables.columns import (
     FreeText,
     Key,
