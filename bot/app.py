@@ -39,16 +39,14 @@ from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
-from bot.dispatch.preparations import Preparations
+from bot.dispatch.preparations import Preparations, VoiceAnswers
 from bot.dispatch.roles import Authorizer
 from bot.dispatch.tool_calls import ToolCalls
 from bot.dispatch.trained_models import TrainedModels
-from bot.dispatch.voice_answers import VoiceAnswers
-from bot.jobs.inbox import Inbox
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
-from bot.jobs.recovery import Recovery
+from bot.jobs.recovery import Inbox, Recovery
 from bot.jobs.retention import Retention, RetentionLimits
 from bot.jobs.runner import Runner
 from bot.jobs.webhooks import Webhooks

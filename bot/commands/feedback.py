@@ -13,7 +13,7 @@ from bot.core.text import escape_formula, sanitize_text
 from bot.core.time_format import load_time_zone
 from bot.dispatch.declaration import Command, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
-from bot.storage.feedback import FeedbackRow
+from bot.storage.conversations import FeedbackRow
 
 _COLUMNS = ("time", "user", "name", "vote", "reason", "model", "question", "job")
 _MAX_EXPORTED = 5_000

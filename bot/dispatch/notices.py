@@ -8,8 +8,8 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform
 from bot.core.replies import MessageRef, Reply
 from bot.credits.alerts import BudgetAlert
-from bot.credits.formatting import format_alert
 from bot.credits.pricing import CreditFormatter
+from bot.credits.spending import format_alert
 from bot.moderation.moderation import Moderation
 
 log = logging.getLogger(__name__)

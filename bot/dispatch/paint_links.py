@@ -19,7 +19,7 @@ from bot.core.invocations import Attachment, Invocation, PendingAction
 from bot.core.json import JSON
 from bot.core.people import User
 from bot.core.replies import Reply
-from bot.dispatch.stored_invocations import restore_invocation, store_invocation
+from bot.dispatch.confirmation import restore_invocation, store_invocation
 from bot.jobs.acceptance import UNRELATED_WORKSPACES
 from bot.media.media import Media
 from bot.storage.database import Database

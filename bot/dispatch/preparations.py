@@ -1,31 +1,36 @@
-"""Runs what a question to a chat model needs before: descriptions of its pictures, or a summary of its conversation.
+"""Runs the jobs around a chat: descriptions of pictures, a summary, the transcript of a voice message, and speech.
 
-Each is a job of the asker, behind which the question waits (`asks`); the first hold covers the whole chain. A kill in
-between continues the chain, as for `tool_calls`.
+Each is a job of the asker, priced and held by itself. A question waits behind the job before (`asks`); the first hold
+covers the whole chain. A kill in between continues the chain, as for `tool_calls`. A voice message is a chain too: the
+transcript becomes a question of a chat, and the answer is spoken where settings say so.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversations.conversations import SUMMARY_REQUEST, SUMMARY_TOKENS
+from bot.conversations.tools import split_call
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, JobNotFound
-from bot.core.invocations import PREPARED, Attachment, Invocation, Link, name_file
+from bot.core.invocations import PREPARED, VOICE, Attachment, Invocation, Link, name_file
 from bot.core.jobs import Job, JobState
 from bot.core.limits import MAX_DESCRIPTION_CHARACTERS
 from bot.core.models import Model, Task
 from bot.core.people import Channel, User
 from bot.core.replies import Reply
 from bot.credits.pricing import estimate_cost
-from bot.dispatch.declaration import MAX_PICTURES, Services
+from bot.dispatch.confirmation import restore_invocation, store_invocation
+from bot.dispatch.declaration import MAX_PICTURES, OptionValue, Services
 from bot.dispatch.dispatcher import Dispatcher, format_error
-from bot.dispatch.stored_invocations import restore_invocation, store_invocation
-from bot.dispatch.tool_calls import restore_user
+from bot.dispatch.tool_calls import JobChain, restore_user
 
 DESCRIPTION_ROOM_CHARACTERS = MAX_DESCRIPTION_CHARACTERS + 200
 """The longest description with the words around it."""
 
 _MAX_QUOTED_CHARACTERS = 500
+
+_MARKDOWN = re.compile(r"^```.*$|^#+\s+|^>\s?|\*\*|__|`", re.MULTILINE)
 
 
 async def begin_description(
@@ -177,3 +182,51 @@ class Preparations:
 
     async def _post(self, user: User, channel: Channel, reply: Reply, key: str) -> None:
         await self.dispatcher.notices.post_for(user, channel, replace(reply, is_private=False), key)
+
+
+# Voice messages.
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceAnswers(JobChain):
+    """Begins the chats that answer transcripts, and the speech of the answers."""
+
+    async def follow(self, job: Job) -> bool:
+        """Begin what follows on an ended job; return False if this process begins nothing any more."""
+        # Stop ends the whole chain; a failed transcription says itself why.
+        if job.state is not JobState.FINISHED or job.cancel_by:
+            return True
+        question = job.options.get("voice_question")
+        if job.command == Task.TRANSCRIBE and isinstance(question, str):
+            outputs = await self.dispatcher.services.jobs.list_outputs(job)
+            transcript = "".join(output.text for output in outputs).strip()
+            words = "\n\n".join(filter(None, (question, transcript)))
+            return await self._begin(job, Task.CHAT, {"message": words}, "answer")
+        if job.command == Task.CHAT and job.options.get("spoken"):
+            text = await self._read_answer(job)
+            return not text or await self._begin(job, Task.SPEAK, {"text": text}, "spoken")
+        return True
+
+    async def _begin(self, job: Job, command: str, options: dict[str, OptionValue], link: str) -> bool:
+        if not self.dispatcher.services.jobs.is_accepting:
+            return False
+        invocation = Invocation(
+            user=restore_user(job),
+            channel=await self.find_channel(job),
+            command=command,
+            request_key=f"{job.request_key}:{link}",
+            options=options,
+            parent_job=job.id,
+            action=VOICE,
+        )
+        reply = await self.handle(invocation)
+        if reply is not None:
+            await self.post(invocation, reply)
+        return True
+
+    async def _read_answer(self, job: Job) -> str:
+        """Return the words of an answer without marks of Markdown; empty for an answer that calls a tool."""
+        answer = await self.dispatcher.services.conversations.get_answer(job)
+        if answer is None or split_call(answer.text, job.tools or ())[1] is not None:
+            return ""
+        return _MARKDOWN.sub("", answer.text).strip()

@@ -21,8 +21,7 @@ from bot.jobs import batches
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
 from bot.jobs.batches import BatchAcceptance, BatchRequest
 from bot.jobs.deletion import PersonalData, delete_job, forget_jobs
-from bot.jobs.lineage import Ancestor, find_parents, list_ancestors
-from bot.jobs.messages import load_result
+from bot.jobs.messages import Ancestor, find_parents, list_ancestors, load_result
 from bot.jobs.routing import estimate_wait_seconds
 from bot.jobs.runner import Runner
 from bot.jobs.work import JobServices, Work

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.people import Workspace
 from bot.jobs.deletion import BATCH_SIZE, PersonalData, forget_jobs
-from bot.jobs.inbox import NOTICE_RETENTION
+from bot.jobs.recovery import NOTICE_RETENTION
 from bot.jobs.work import JobServices
 from bot.moderation.moderation import format_setting_key
 from bot.storage.database import Transaction

@@ -4,8 +4,8 @@ from bot.core.clock import Clock
 from bot.core.errors import BadOption
 from bot.core.jobs import Job, Vote
 from bot.core.people import User
+from bot.storage.conversations import FeedbackRow
 from bot.storage.database import Database
-from bot.storage.feedback import FeedbackRow
 
 
 class Feedback:

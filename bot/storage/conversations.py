@@ -1,5 +1,7 @@
-"""Stores conversations, one for each channel and thread, and the turns of each conversation."""
+"""Stores conversations, one for each channel and thread, their turns, and the votes of people on answers."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -7,9 +9,11 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.invocations import Conversation, Turn, TurnRole
-from bot.core.people import Channel
+from bot.core.jobs import Vote
+from bot.core.people import Channel, User
 from bot.storage.connection import Rows, Statements
-from bot.storage.tables.people import conversations, turns
+from bot.storage.tables.jobs import jobs
+from bot.storage.tables.people import conversations, feedback, turns, users
 
 _PLACE = ("platform", "workspace", "channel", "thread", "is_reply_chain")
 _INSERT = insert(conversations).on_conflict_do_nothing(index_elements=_PLACE)
@@ -80,3 +84,86 @@ def _parse_first(rows: Rows) -> Conversation | None:
 def _turn_from_row(row: sa.Row[Any]) -> Turn:
     fields = {name: getattr(row, name) for name in Turn.__slots__}
     return Turn(**fields | {"role": TurnRole(row.role), "files": tuple(row.files)})
+
+
+# Votes on answers.
+
+_insert_vote = insert(feedback)
+_UPSERT_VOTE = _insert_vote.on_conflict_do_update(
+    index_elements=["job", "user"],
+    set_={name: _insert_vote.excluded[name] for name in ("vote", "reason", "is_private", "at")},
+)
+_SELECT_VOTE = sa.select(feedback.c.vote, feedback.c.reason).where(
+    feedback.c.job == bindparam("of_job"), feedback.c.user == bindparam("of_user")
+)
+_SELECT_SHOWN_VOTES = (
+    sa.select(
+        feedback.c.job,
+        feedback.c.user,
+        sa.func.coalesce(users.c.name, "").label("user_name"),
+        feedback.c.vote,
+        feedback.c.reason,
+        feedback.c.at,
+        jobs.c.model,
+        jobs.c.options,
+    )
+    .join(jobs, jobs.c.id == feedback.c.job)
+    .outerjoin(
+        users,
+        sa.and_(
+            users.c.platform == feedback.c.platform,
+            users.c.workspace == feedback.c.workspace,
+            users.c.id == feedback.c.user,
+        ),
+    )
+    .where(
+        feedback.c.platform == bindparam("of_platform"),
+        feedback.c.workspace == bindparam("of_workspace"),
+        sa.not_(feedback.c.is_private),
+        feedback.c.vote.in_(bindparam("votes", expanding=True)),
+    )
+    .order_by(feedback.c.at.desc(), feedback.c.job.desc())
+    .limit(bindparam("most"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRow:
+    """One vote, as moderators see it. `question` is the question of the answer, empty once erased."""
+
+    job: str
+    user: str
+    user_name: str
+    vote: Vote
+    reason: str
+    at: datetime
+    model: str
+    question: str
+
+
+class FeedbackStore:
+    """Reads and writes votes on chat answers."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def find(self, job: str, user: User) -> tuple[Vote, str] | None:
+        """Give the vote and the reason of a user about an answer, None without a vote."""
+        row = (await self._run(_SELECT_VOTE, {"of_job": job, "of_user": user.id})).first()
+        return (Vote(row.vote), row.reason) if row else None
+
+    async def put(self, job: str, user: User, vote: Vote, reason: str, at: datetime, *, is_private: bool) -> None:
+        """Store a user's vote on an answer, in place of an earlier vote."""
+        whose = {"job": job, "user": user.id, "platform": user.platform, "workspace": user.workspace}
+        await self._run(_UPSERT_VOTE, {**whose, "vote": vote, "reason": reason, "is_private": is_private, "at": at})
+
+    async def list_shown(self, platform: str, workspace: str, votes: list[Vote], limit: int) -> list[FeedbackRow]:
+        """List the votes of a workspace that moderators may see, newest first."""
+        facts = {"of_platform": platform, "of_workspace": workspace, "votes": votes, "most": limit}
+        return [
+            FeedbackRow(
+                row.job, row.user, row.user_name, Vote(row.vote), row.reason, row.at, row.model,
+                str(row.options.get("message") or ""),
+            )
+            for row in await self._run(_SELECT_SHOWN_VOTES, facts)
+        ]  # fmt: skip

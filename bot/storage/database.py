@@ -12,9 +12,8 @@ import sqlalchemy as sa
 from bot.core.errors import Unavailable
 from bot.storage import schema
 from bot.storage.connection import Connection, Statements, translate_errors
-from bot.storage.conversations import ConversationStore
+from bot.storage.conversations import ConversationStore, FeedbackStore
 from bot.storage.erasure import ErasureStore
-from bot.storage.feedback import FeedbackStore
 from bot.storage.jobs import JobStore
 from bot.storage.ledger import LedgerStore
 from bot.storage.ledger_checks import LedgerChecks

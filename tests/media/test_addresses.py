@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from bot.core.errors import BadFile, Unavailable
-from bot.media.addresses import is_disguised, is_public, resolve
+from bot.media.fetching import is_disguised, is_public, resolve
 
 PRIVATE = [
     "0.0.0.0",  # noqa: S104 - nothing is bound

@@ -14,11 +14,10 @@ from bot.core.people import Rank
 from bot.core.replies import Reply, TextFile
 from bot.core.text import escape_formula
 from bot.core.time_format import format_date
-from bot.credits.formatting import format_job_count
 from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
 from bot.credits.policies import BOT_TARGET, PolicyTarget
 from bot.credits.pricing import CreditFormatter
-from bot.credits.spending import BudgetStatus
+from bot.credits.spending import BudgetStatus, format_job_count
 from bot.dispatch.declaration import Command, Services, command, option
 
 _COLUMNS = ("time", "user", "name", "command", "model", "state", "credits", "job")

@@ -14,7 +14,6 @@ from bot.core.json import JSON
 from bot.core.people import Rank
 from bot.core.platform import format_channel, format_role
 from bot.core.replies import Reply
-from bot.credits.formatting import format_values, join_phrases
 from bot.credits.limits import (
     AT_ONCE,
     COMMANDS,
@@ -27,6 +26,7 @@ from bot.credits.limits import (
     WEIGHT,
 )
 from bot.credits.policies import PolicyTarget
+from bot.credits.spending import format_values, join_phrases
 from bot.dispatch.declaration import ChannelOption, Command, RoleOption, Services, command, option
 from bot.dispatch.workspace_settings import require_id
 
