@@ -30,7 +30,7 @@ from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_configured
 from bot.telemetry.redaction import Redactor
 
 if TYPE_CHECKING:
-    from bot.platforms.discord.inspection import ApplicationReport
+    from bot.platforms.discord.connection import ApplicationReport
 
 # Older versions can corrupt a WAL if two connections reset the log at once (sqlite.org/wal.html).
 FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
@@ -229,7 +229,7 @@ class _DiscordInspection:
             return None
         if self._result is None or self._result[0] is not settings:
             # Imported here: the other verbs' checks save the memory and start-up time of discord.py.
-            from bot.platforms.discord.inspection import inspect_application
+            from bot.platforms.discord.connection import inspect_application
 
             try:
                 menu = list_menu(has_public_page=settings.public_url is not None)

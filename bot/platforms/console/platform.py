@@ -17,8 +17,7 @@ from bot.dispatch.confirmation import CONFIRM, CONFIRMATION_ACTIONS, DECLINE
 from bot.dispatch.dispatcher import Dispatcher
 from bot.media.media import FindPath
 from bot.platforms.console.commands import CONSOLE_CHANNEL, CONSOLE_USER, NAME, build_invocation, read_line
-from bot.platforms.console.files import write_files, write_text
-from bot.platforms.console.messages import Printer
+from bot.platforms.console.messages import Printer, write_files, write_text
 
 
 class ConsolePlatform:

@@ -25,11 +25,10 @@ from bot.dispatch.plain_text import (
     parse_plain_text,
 )
 from bot.moderation.moderation import WorkspaceSettings
-from bot.platforms.discord.channels import NAME, build_channel, build_message_request_key
+from bot.platforms.discord.channels import NAME, build_channel, build_message_request_key, can_open_thread
 from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.incoming import DiscordMessageReader, join_words, replace_mentions
 from bot.platforms.discord.messages import HAS_COMPONENTS_V2
-from bot.platforms.discord.permissions import can_open_thread
 from bot.platforms.discord.replies import InteractionContext
 from bot.platforms.discord.threads import open_thread
 from bot.storage.database import Database

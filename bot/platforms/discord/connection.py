@@ -1,9 +1,10 @@
-"""Connects to Discord: login, the gateway client with its shards, registration of commands, and the shutdown."""
+"""Connects to Discord: login, gateway client with shards, registration, shutdown; and the inspection by `doctor`."""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import discord
@@ -14,7 +15,9 @@ from bot.core.clock import Clock
 from bot.core.errors import Unavailable, UserError
 from bot.core.platform import Platform
 from bot.dispatch.dispatcher import Dispatcher
+from bot.dispatch.parsing import Menu
 from bot.media.media import Media
+from bot.platforms.discord.channels import build_invite_link, find_missing_permissions
 from bot.platforms.discord.chat import DiscordChat
 from bot.platforms.discord.config import DiscordConfig
 from bot.platforms.discord.deferrals import DeferralJournal, DeferralRecovery
@@ -23,7 +26,7 @@ from bot.platforms.discord.errors import CLOSE_REASONS, REFUSED_TOKEN, REQUEST_E
 from bot.platforms.discord.events import DiscordEventRouter, GuildGreeter
 from bot.platforms.discord.pacing import DiscordEditLimits
 from bot.platforms.discord.platform import DiscordPlatform
-from bot.platforms.discord.registration import register
+from bot.platforms.discord.registration import build_application_commands, compare_commands, register
 from bot.platforms.discord.replies import DiscordReplies, InteractionContext
 from bot.platforms.discord.responses import InteractionResponder
 from bot.platforms.discord.rest_api import DiscordRestApi, create_trace
@@ -229,3 +232,59 @@ class DiscordConnection:
 
     async def _wait_for_shard(self) -> Any:
         await self._client.wait_for("shard_connect")
+
+
+# Inspection for `doctor`, without the gateway.
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationReport:
+    """The state of the application at Discord."""
+
+    name: str
+    invite_link: str
+    has_message_content_intent: bool
+    interactions_endpoint_url: str
+    """If set, Discord sends interactions to this URL and not through the gateway."""
+    outdated_commands: tuple[str, ...]
+    """Commands at Discord that differ from the menu."""
+    missing_permissions: dict[str, list[str]]
+    """Missing permissions by server name."""
+    server_count: int
+
+
+async def inspect_application(config: DiscordConfig, menu: Menu) -> ApplicationReport:
+    """Read the application. Raise `UserError` if Discord refuses the token or is not reached."""
+    use_api(config.api_url)
+    client = discord.Client(intents=discord.Intents.none())
+    try:
+        await client.login(config.token)
+        return await _build_report(client, config, menu)
+    except discord.LoginFailure as error:
+        raise UserError(REFUSED_TOKEN) from error
+    except (discord.DiscordException, *REQUEST_ERRORS) as error:
+        reason = Redactor().redact_text(str(error))
+        raise UserError(f"Discord is not reached at {describe_origin(config.api_url)}: {reason}.") from error
+    finally:
+        await client.close()
+
+
+async def _build_report(client: discord.Client, config: DiscordConfig, menu: Menu) -> ApplicationReport:
+    raw = RawRequests(client)
+    application = await client.application_info()
+    guilds = await raw.fetch_guilds()
+    missing = {
+        guild["name"]: names
+        for guild in guilds
+        if (names := find_missing_permissions(discord.Permissions(int(guild["permissions"])), include_optional=True))
+    }
+    wanted = build_application_commands(menu, allow_user_installs=config.allow_user_installs)
+    return ApplicationReport(
+        name=application.name,
+        invite_link=build_invite_link(application.id),
+        has_message_content_intent=can_read_message_content(application.flags),
+        interactions_endpoint_url=application.interactions_endpoint_url or "",
+        outdated_commands=tuple(compare_commands(await raw.fetch_commands(), wanted)),
+        missing_permissions=missing,
+        server_count=len(guilds),
+    )

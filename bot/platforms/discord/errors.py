@@ -7,7 +7,7 @@ import aiohttp
 import discord
 
 from bot.core.platform import MessageLost
-from bot.platforms.discord.permissions import explain_missing_permissions
+from bot.platforms.discord.channels import explain_missing_permissions
 
 UNKNOWN_CHANNEL, UNKNOWN_GUILD, UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK = 10003, 10004, 10008, 10015
 UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED = 10062, 40060

@@ -14,13 +14,12 @@ from bot.core.replies import Reply
 from bot.dispatch.dispatcher import format_apology
 from bot.moderation.moderation import Moderation
 from bot.platforms.discord.buttons import DiscordButtons
-from bot.platforms.discord.channels import NAME
+from bot.platforms.discord.channels import NAME, find_missing_permissions
 from bot.platforms.discord.chat import DiscordChat
 from bot.platforms.discord.commands import DiscordCommands, list_suggestions, parse_slash_command
 from bot.platforms.discord.errors import DELIVERY_ERRORS
 from bot.platforms.discord.incoming import USER_MESSAGE_TYPES
 from bot.platforms.discord.messages import ASK_PREFIX, FORM_PREFIX, parse_custom_id, render_private_payload
-from bot.platforms.discord.permissions import find_missing_permissions
 from bot.platforms.discord.platform import DiscordPlatform
 from bot.platforms.discord.replies import InteractionContext
 from bot.platforms.discord.responses import CHOICES_RESPONSE

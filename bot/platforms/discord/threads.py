@@ -11,9 +11,8 @@ from bot.core.people import Channel
 from bot.core.platform import Destination
 from bot.core.replies import MessageRef
 from bot.core.text import mend_text
-from bot.platforms.discord.channels import USER_INSTALLS
+from bot.platforms.discord.channels import USER_INSTALLS, can_open_thread
 from bot.platforms.discord.errors import DELIVERY_ERRORS, THREAD_EXISTS
-from bot.platforms.discord.permissions import can_open_thread
 from bot.platforms.discord.rest_api import DiscordRestApi
 from bot.storage.database import Database
 

@@ -12,6 +12,7 @@ from bot.core.people import Channel
 from bot.core.platform import Destination, MessageFull, MessageLimits
 from bot.core.replies import MessageRef, Recipient, Reply, Tone
 from bot.media.media import FindPath
+from bot.platforms.slack.agent_view import SlackStatuses
 from bot.platforms.slack.ephemeral import SlackEphemeralReplies
 from bot.platforms.slack.errors import (
     UNINSTALLED_CODES,
@@ -31,7 +32,6 @@ from bot.platforms.slack.messages import (
 )
 from bot.platforms.slack.mrkdwn import cut_unstable_end, neutralize_mentions
 from bot.platforms.slack.pacing import APPEND_STREAM, POST_MESSAGE, STOP_STREAM, UPDATE_MESSAGE, SlackPacer
-from bot.platforms.slack.status import SlackStatuses
 from bot.platforms.slack.streams import MessageListener, SlackStreams
 from bot.platforms.slack.unconfirmed_posts import METADATA_EVENT_TYPE, UnconfirmedPosts
 from bot.platforms.slack.uploads import SlackUploads

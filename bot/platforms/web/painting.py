@@ -19,7 +19,7 @@ from bot.dispatch.paint_links import PaintLinks, PaintTask
 from bot.media.media import FindPath
 from bot.platforms.web import files, request_parsing
 from bot.platforms.web.auth import NAME, NO_STORE, Access, Route
-from bot.platforms.web.uploads import UploadPlaces
+from bot.platforms.web.request_parsing import UploadPlaces
 
 _NO_INDEX = {**NO_STORE, "X-Robots-Tag": "noindex"}
 

@@ -1,15 +1,19 @@
-"""Reads the page's requests within size limits, and checks the shape of the bodies."""
+"""Reads the page's requests within limits of size and of places in memory, and checks the shape of the bodies."""
 
+import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bot.core.invocations import Attachment
+from bot.core.limits import UPLOAD_WAIT_SECONDS
 from bot.core.text import mend_text
 from bot.dispatch.declaration import OptionValue
 
@@ -18,6 +22,9 @@ UPLOAD_BYTES = 25 * 1024 * 1024  # composer.js refuses larger files before the u
 _MAX_FILES = 4
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+# An upload stands in memory as a whole: up to 25 MB each.
+_MAX_CONCURRENT_UPLOADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,3 +174,26 @@ def _refuse_too_long(request: web.Request, limit: int) -> None:
 
 def _build_too_large_error(text: str) -> web.HTTPException:
     return web.HTTPRequestEntityTooLarge(max_size=UPLOAD_BYTES, actual_size=UPLOAD_BYTES, text=text)
+
+
+class UploadPlaces:
+    """Admits uploads. A user's second upload waits for the first: no user takes all the places."""
+
+    def __init__(self, wait_seconds: float = UPLOAD_WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
+        self._places = asyncio.Semaphore(_MAX_CONCURRENT_UPLOADS)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def take(self, user_id: str) -> AsyncIterator[None]:
+        """Hold a place. Raise HTTP 429 if none is free for too long."""
+        lock = self._locks.setdefault(user_id, asyncio.Lock())
+        async with AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(self._wait_seconds):
+                    await stack.enter_async_context(lock)
+                    await stack.enter_async_context(self._places)
+            except TimeoutError as error:
+                text = "Other files are still on their way. Please send yours again in a minute."
+                raise web.HTTPTooManyRequests(text=text) from error
+            yield

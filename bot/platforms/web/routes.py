@@ -32,8 +32,7 @@ from bot.platforms.web.messages import message_to_json
 from bot.platforms.web.painting import PaintRoutes
 from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.request_guard import REQUEST_USER, RequestGuard
-from bot.platforms.web.request_parsing import MessageRequest
-from bot.platforms.web.uploads import UploadPlaces
+from bot.platforms.web.request_parsing import MessageRequest, UploadPlaces
 
 _DRAIN_SECONDS = 10.0
 

@@ -1,6 +1,6 @@
 """The status of a working bot: no answer waits for the status, and no status stays."""
 
-from bot.platforms.slack.status import SET_SESSION_STATUS, SET_THREAD_STATUS
+from bot.platforms.slack.agent_view import SET_SESSION_STATUS, SET_THREAD_STATUS
 from tests.emulators.slack.state import SlackThreadState
 from tests.platforms.slack.office import Office
 from tests.platforms.slack.test_streaming import WORDS, wait_for_answer
