@@ -11,12 +11,11 @@ from bot.sandbox.guide import Guide
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.models.blip import BLIP, BLIP_2
 from bot.sandbox.models.chat import create_chat_models
+from bot.sandbox.models.drawing import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL, SDXL
 from bot.sandbox.models.editing import CONTROLNET_CANNY, GFPGAN, KONTEXT_PRO, P_IMAGE_EDIT, REMBG, SD_INPAINTING
 from bot.sandbox.models.films import create_film_models
-from bot.sandbox.models.flux import FLUX_DEV, FLUX_PRO, FLUX_SCHNELL
 from bot.sandbox.models.hosted import create_hosted_models
 from bot.sandbox.models.real_esrgan import REAL_ESRGAN
-from bot.sandbox.models.sdxl import SDXL
 from bot.sandbox.models.sounds import create_sound_models
 from bot.sandbox.prediction_store import SandboxPredictionStore
 from bot.sandbox.problems import make_invalid_version, make_not_found

@@ -14,11 +14,9 @@ from bot.sandbox.address import ServerAddress
 from bot.sandbox.api.account import AccountRoutes
 from bot.sandbox.api.control import ControlRoutes
 from bot.sandbox.api.deployments import DeploymentRoutes, SandboxDeployments
-from bot.sandbox.api.files import FileApiRoutes
-from bot.sandbox.api.models import ModelRoutes
-from bot.sandbox.api.predictions import PredictionRoutes
-from bot.sandbox.api.search import CollectionRoutes, SearchRoutes
-from bot.sandbox.api.streams import StreamRoutes
+from bot.sandbox.api.files import FileApiRoutes, OutputFiles
+from bot.sandbox.api.models import CollectionRoutes, ModelRoutes, SearchRoutes
+from bot.sandbox.api.predictions import PredictionRoutes, StreamRoutes
 from bot.sandbox.api.trainings import TrainingRoutes
 from bot.sandbox.catalogue import ModelBodies, SandboxCatalogue, create_models
 from bot.sandbox.clock import SandboxClock
@@ -29,14 +27,16 @@ from bot.sandbox.guide import Guide
 from bot.sandbox.ids import new_api_token, new_webhook_secret
 from bot.sandbox.input_files import InputFiles
 from bot.sandbox.middlewares import (
+    CREATE_LIMIT,
+    OTHER_LIMIT,
+    SandboxRateLimit,
+    SandboxRateLimits,
     add_rate_limit_headers,
     create_problem_middleware,
     create_rate_limit_middleware,
     create_token_middleware,
 )
-from bot.sandbox.output_files import OutputFiles
 from bot.sandbox.prediction_store import SandboxPredictionStore
-from bot.sandbox.rate_limits import CREATE_LIMIT, OTHER_LIMIT, SandboxRateLimit, SandboxRateLimits
 from bot.sandbox.webhooks import SandboxWebhooks
 
 _JSON_MAX_BYTES = 16 << 20  # inputs may hold pictures as data URLs

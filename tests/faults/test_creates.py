@@ -10,7 +10,7 @@ import pytest
 from bot.backends.http import FAILURES_TO_OPEN
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.core.replies import Stage
-from bot.sandbox.rate_limits import SandboxRateLimit
+from bot.sandbox.middlewares import SandboxRateLimit
 from tests.faults.bench import FaultBench, open_fault_bench
 
 PICTURE = 3_000

@@ -5,8 +5,7 @@ import io
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageStat
 
-from bot.sandbox.painter.editor import EditOrder, MaskMismatch, edit, extend, find_rules
-from bot.sandbox.painter.filters import remove_background, restore
+from bot.sandbox.painter.editor import EditOrder, MaskMismatch, edit, extend, find_rules, remove_background, restore
 from tests.fakes.backend import make_data_url
 from tests.sandbox.conftest import SandboxClient
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from bot.sandbox.models.flux import SIZES
+from bot.sandbox.models.drawing import SIZES
 from bot.sandbox.painter.picture import SIGNATURE, PictureOrder, draw
 from bot.sandbox.painter.scene import read_scene
 from tests.sandbox.conftest import SandboxClient

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.rate_limits import CREATE_LIMIT, OTHER_LIMIT, SandboxRateLimit, SandboxRateLimits
+from bot.sandbox.middlewares import CREATE_LIMIT, OTHER_LIMIT, SandboxRateLimit, SandboxRateLimits
 from bot.sandbox.server import Sandbox, SandboxOptions
 from tests.sandbox.conftest import SandboxClient, SandboxResponse
 from tests.sandbox.test_predictions import LLAMA

@@ -3,7 +3,7 @@
 import aiohttp
 import pytest
 
-from bot.sandbox.api.streams import encode_event
+from bot.sandbox.api.predictions import encode_event
 from bot.sandbox.prediction_store import SandboxEventLog, SandboxStreamEvent
 from tests.sandbox.conftest import SandboxClient
 from tests.sandbox.test_predictions import HANG, LLAMA, SCHNELL

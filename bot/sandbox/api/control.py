@@ -8,9 +8,9 @@ from aiohttp import web
 from bot.sandbox.api.requests import read_json_object
 from bot.sandbox.clock import SandboxClock, format_timestamp
 from bot.sandbox.faults import FaultKind, FaultPlan, SandboxFault
+from bot.sandbox.middlewares import SandboxRateLimit, SandboxRateLimits
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore
 from bot.sandbox.problems import Problem
-from bot.sandbox.rate_limits import SandboxRateLimit, SandboxRateLimits
 
 
 class ControlRoutes:

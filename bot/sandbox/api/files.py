@@ -1,4 +1,8 @@
-"""The Files API: uploads of up to 100 MB, usable as a model's input for 24 hours."""
+"""Files over HTTP: the Files API, and output files at unguessable addresses.
+
+Uploads of up to 100 MB are usable as a model's input for 24 hours. Output files are like those of replicate.delivery:
+no token, gone after an hour.
+"""
 
 import base64
 import hashlib
@@ -16,6 +20,7 @@ from bot.sandbox.clock import SandboxClock, format_timestamp
 from bot.sandbox.file_store import FileStore, StoredFile
 from bot.sandbox.ids import new_opaque_token
 from bot.sandbox.middlewares import allow_without_token
+from bot.sandbox.model import OutputFile
 from bot.sandbox.problems import InvalidField, Problem, make_invalid_input, make_not_found, make_too_large
 
 _MAX_BYTES = 100_000_000
@@ -154,3 +159,29 @@ def _parse_metadata(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise make_invalid_input([InvalidField("invalid_type", "metadata", "metadata must be valid JSON")]) from error
     return metadata if isinstance(metadata, dict) else {}
+
+
+class OutputFiles:
+    def __init__(self, store: FileStore, address: ServerAddress) -> None:
+        self._store = store
+        self._address = address
+
+    def deliver(self, file: OutputFile, name: str) -> str:
+        """Store an output; return the address. `name` has no extension."""
+        name = f"{name}.{file.extension}"
+        key = self._store.put(file.content, name, file.content_type)
+        return f"{self._address.url}/pbxt/{key}/{name}"
+
+    def withdraw(self, url: str) -> None:
+        """Expire an output now, as the hour would."""
+        self._store.remove(url.split("/")[-2])
+
+    def routes(self) -> list[web.RouteDef]:
+        return [web.get("/pbxt/{key}/{name}", self._get)]
+
+    @allow_without_token
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        item = self._store.get(request.match_info["key"])
+        if item is None or item.name != request.match_info["name"]:
+            raise make_not_found()
+        return web.FileResponse(item.path, headers={"Content-Type": item.content_type})

@@ -9,8 +9,16 @@ from functools import partial
 
 from bot.sandbox.faults import SandboxModelFailed, strip_fault_words
 from bot.sandbox.model import BillingTier, InputField, SandboxOutputKind, SandboxRun, create_model
-from bot.sandbox.painter.editor import EditOrder, draw_over_lines, edit, extend, find_lines, resize
-from bot.sandbox.painter.filters import remove_background, restore
+from bot.sandbox.painter.editor import (
+    EditOrder,
+    draw_over_lines,
+    edit,
+    extend,
+    find_lines,
+    remove_background,
+    resize,
+    restore,
+)
 from bot.sandbox.painter.picture import UnreadablePicture
 
 HONEST_EDIT = "Sandbox editor: words are matched with simple rules (colours, light, seasons, crops), not an AI model."

@@ -12,7 +12,7 @@ from bot.sandbox.faults import SandboxModelFailed
 from bot.sandbox.input_files import UnreadablePicture, open_picture
 from bot.sandbox.model import BillingTier, InputField, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.models.blip import measure
-from bot.sandbox.models.drawing import draw_pictures
+from bot.sandbox.models.drawing import SCHEDULERS, draw_pictures
 from bot.sandbox.models.editing import edit_pictures, process_picture
 from bot.sandbox.models.hosting import (
     choice_field,
@@ -27,9 +27,7 @@ from bot.sandbox.models.hosting import (
     text_field,
 )
 from bot.sandbox.models.real_esrgan import TooManyPixels, enlarge
-from bot.sandbox.models.sdxl import SCHEDULERS
-from bot.sandbox.painter.editor import OUTPAINTS
-from bot.sandbox.painter.filters import remove_background, restore
+from bot.sandbox.painter.editor import OUTPAINTS, remove_background, restore
 
 _MEGAPIXEL = 1_000_000
 _NAMED_MEGAPIXEL = 1024 * 1024
