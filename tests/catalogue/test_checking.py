@@ -212,7 +212,7 @@ def test_the_table_of_options_matches_the_commands() -> None:
         OptionKind.FILE: FieldKind.FILE,
     }
     # The bot's own options; /chat builds its prompt from message and system.
-    excluded = {"model", "preset", "batch", "message", "system"}
+    excluded = {"model", "preset", "batch", "message", "file", "system"}
     for form in MENU:
         # /undo edits by the options of an earlier job.
         if (task := form.declaration.task) is None or form.declaration.name == "undo":
