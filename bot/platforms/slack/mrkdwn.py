@@ -61,8 +61,8 @@ def neutralize_mentions(text: str) -> str:
 def reveal_links(text: str) -> str:
     """Return the text with every address visible: `[label] (address)`, and `<address|label>` as `<address> (label)`.
 
-    Only a code block that every reading of Markdown takes for a code block stays as it is. Text appended later must not
-    change what is shown: a code span may never be closed, so links in a code span are changed too.
+    Only a code block that every reading of Markdown takes for a code block keeps links of Markdown. Text appended later
+    must not change what is shown: a code span may never be closed, so links in a code span are changed too.
     """
     if not ("<" in text or "](" in text or "]:" in text):
         return text
@@ -76,7 +76,8 @@ def reveal_links(text: str) -> str:
             # Code in some readings of Markdown only: from there on no text is certain to be code.
             is_certain = False
             code = _UNTIL_FENCE.match(code)[0]  # type: ignore[index] # matches every text
-        shown += [code, _reveal_links_of_line(line[len(code) :])]
+        # Slack documents `<address|label>` without an exception for code.
+        shown += [_LABELLED_LINK.sub(_show_address_and_label, code), _reveal_links_of_line(line[len(code) :])]
     return "".join(shown)
 
 

@@ -43,6 +43,7 @@ HIDDEN = [
     "[a](evil.example)",
     "![a](https://evil.example)",
     "<https://evil.example|bank.example>",
+    "```\n<https://evil.example|bank.example>\n```",
 ]
 
 
