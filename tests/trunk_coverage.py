@@ -2,13 +2,15 @@
 
 import os
 import sys
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import aiosqlite.core
 import pytest
 from coverage import Coverage
+from coverage.collector import Collector
 
 TESTS = Path(__file__).parent
 TRUNK_FOLDERS = {
@@ -25,7 +27,26 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         os.environ.pop("COVERAGE_PROCESS_START", None)
     if Coverage.current() is not None:
+        _follow_greenlets_in_main_thread_only()
         _leave_database_threads_untraced()
+
+
+def _follow_greenlets_in_main_thread_only() -> None:
+    """Trace other threads without greenlets.
+
+    A thread that was asked for its greenlet leaves a call to the main thread when it ends. Python 3.11 never returns
+    from such a call if a second thread ends meanwhile, and the call runs traced code: at the first instruction of a
+    traced function it handles pending calls, of which the running call is the first, again and again.
+    """
+
+    def get(collector: Collector) -> Callable[[], object] | None:
+        is_main = threading.current_thread() is threading.main_thread()
+        return vars(collector)["concur_id_func"] if is_main else None
+
+    def put(collector: Collector, function: Callable[[], object] | None) -> None:
+        vars(collector)["concur_id_func"] = function
+
+    setattr(Collector, "concur_id_func", property(get, put))  # noqa: B010 - mypy knows the attribute as plain
 
 
 def _leave_database_threads_untraced() -> None:
