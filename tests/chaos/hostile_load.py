@@ -39,6 +39,8 @@ HOSTILE_TEXTS = (
 )
 """Texts of some 40,000 characters that parsers of markup and Markdown read in quadratic time when careless."""
 MIN_PAUSE_SECONDS = 0.001
+FIRST_ROUND_SECONDS = 50.0
+"""Time for the first round of an attack after the end: on a busy machine a round takes longer than a short soak."""
 
 
 @dataclass(frozen=True)
@@ -305,9 +307,11 @@ async def play(plan: HostilePlan) -> HostileOutcomes:
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(timeout=timeout, connector=connector, cookie_jar=jar) as session:
         page = HostilePage(plan, session, outcomes)
-        tasks = [asyncio.create_task(_play_forever(page, ATTACKS[name])) for name in plan.attacks]
+        tasks = {asyncio.create_task(_play_until_stopped(page, ATTACKS[name])): name for name in plan.attacks}
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         page.stopped.set()
+        if unplayed := [task for task, name in tasks.items() if name not in outcomes.counts]:
+            await asyncio.wait(unplayed, timeout=FIRST_ROUND_SECONDS)
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
@@ -315,9 +319,9 @@ async def play(plan: HostilePlan) -> HostileOutcomes:
     return outcomes
 
 
-async def _play_forever(page: HostilePage, play_once: Attack) -> None:
+async def _play_until_stopped(page: HostilePage, play_once: Attack) -> None:
     n = 0
-    while True:
+    while not (n and page.stopped.is_set()):
         await play_once(page, n)
         await asyncio.sleep(MIN_PAUSE_SECONDS)
         n += 1
