@@ -321,21 +321,28 @@ async def test_a_picture_given_with_choices_is_kept_for_the_answer(bench: Bench)
     assert bench.last_message.reply.tone is Tone.DONE
 
 
-@pytest.mark.parametrize("ended", [0, 3, 6])
-async def test_a_kill_in_the_middle_loses_and_doubles_nothing(tmp_path: Path, ended: int) -> None:
-    first = await Bench.open(tmp_path)
-    first.backend.will(hangs_after=0)
-    await press(first, await ask(first), "Draw 6")
+async def restart_between_runs(first: Bench, folder: Path, ended: int) -> Bench:
+    """Restart the bot after `ended` of its runs have ended, let all others end, and return the second bot's bench."""
     for run in list(first.backend.runs.values())[:ended]:
         run.released.set()
     await first.wait_until_idle()
 
     await first.close()
-    second = await first.open_again(tmp_path)
+    second = await first.open_again(folder)
     for run in second.backend.runs.values():
         run.released.set()
     await second.wait_until_idle()
     await second.advance_time(2 * batches.CHECK_SECONDS)
+    return second
+
+
+@pytest.mark.parametrize("ended", [0, 3, 6])
+async def test_a_kill_in_the_middle_loses_and_doubles_nothing(tmp_path: Path, ended: int) -> None:
+    first = await Bench.open(tmp_path)
+    first.backend.will(hangs_after=0)
+    await press(first, await ask(first), "Draw 6")
+
+    second = await restart_between_runs(first, tmp_path, ended)
 
     assert len(second.backend.runs) == 6
     (message,) = second.platform.messages.values()

@@ -16,6 +16,7 @@ from bot.dispatch.plain_text import invocation_from_text
 from bot.jobs import batches
 from bot.media.joining import join_sounds
 from tests.bench import Bench, make_attachment
+from tests.commands.test_batch import restart_between_runs
 from tests.fakes.samples import ANA, CHANNEL, MODERATOR, OWNER
 from tests.media.recordings import make_flac, make_mp3, make_wav
 
@@ -213,16 +214,8 @@ async def test_a_kill_between_parts_loses_and_doubles_nothing(tmp_path: Path, en
     first = await Bench.open(tmp_path)
     first.backend.will(hangs_after=0)
     await first.say(f"/speak {STORY}")
-    for run in list(first.backend.runs.values())[:ended]:
-        run.released.set()
-    await first.wait_until_idle()
 
-    await first.close()
-    second = await first.open_again(tmp_path)
-    for run in second.backend.runs.values():
-        run.released.set()
-    await second.wait_until_idle()
-    await second.advance_time(2 * batches.CHECK_SECONDS)
+    second = await restart_between_runs(first, tmp_path, ended)
 
     assert len(second.backend.runs) == 3
     (message,) = second.platform.messages.values()
