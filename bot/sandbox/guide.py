@@ -8,6 +8,8 @@ from pathlib import Path
 
 _HEADING = re.compile(r"^#{1,4}\s+(.+?)\s*#*$")
 _WORD = re.compile(r"[^\W_]{2,}")
+_LINE_START = re.compile(r"\s*(?:[-*+>] |\||\d+[.)] )")
+"""The beginning of a line of a list, quotation or table; any other line goes on with the line above."""
 _STOPWORDS = frozenset(
     re.findall(
         r"\w+",
@@ -119,9 +121,22 @@ def _split_blocks(text: str) -> list[str]:
         if line.strip() or in_code:
             lines.append(line)
         elif lines:
-            blocks.append("\n".join(lines))
+            blocks.append(_join_wrapped_lines(lines))
             lines = []
     return [*blocks, "\n".join(lines)] if lines else blocks
+
+
+def _join_wrapped_lines(lines: Sequence[str]) -> str:
+    """Return a block with one line for each paragraph and list item: chat platforms show each line break."""
+    if any(line.lstrip().startswith("```") for line in lines):
+        return "\n".join(lines)
+    joined = list[str]()
+    for line in lines:
+        if joined and not _LINE_START.match(line):
+            joined[-1] += f" {line.strip()}"
+        else:
+            joined.append(line)
+    return "\n".join(joined)
 
 
 def _quote(best: GuideSection, others: Iterable[GuideSection]) -> str:

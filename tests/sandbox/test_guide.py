@@ -66,6 +66,13 @@ def test_code_blocks_stay_whole_and_hold_no_headings(tmp_path: Path) -> None:
     assert extract_passage(sections[0].text, limit=1) == "```sh\n# not a heading\n\nls\n```"
 
 
+def test_wrapped_lines_are_joined_and_lists_tables_and_code_stay() -> None:
+    text = "A paragraph\nof two lines.\n\n- an item\n  that goes on\n- another\n\n| a |\n|---|\n\n```\none\ntwo\n```"
+
+    joined = "A paragraph of two lines.\n\n- an item that goes on\n- another\n\n| a |\n|---|\n\n```\none\ntwo\n```"
+    assert extract_passage(text) == joined
+
+
 async def test_the_last_turn_of_a_chat_template_is_answered_token_by_token(client: SandboxClient) -> None:
     prompt = (
         "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>"
