@@ -193,15 +193,18 @@ def _read_pictures(api: ServerApi, reply: ServerReply) -> RunEnded:
 
 
 def _parse_picture_event(api: ServerApi, data: str) -> dict[str, JSON]:
-    if data.strip() == "[DONE]":
-        return {}
+    return {} if data.strip() == "[DONE]" else _parse_body(api, data)
+
+
+def _parse_body(api: ServerApi, text: str) -> dict[str, JSON]:
+    """Return the object of an event or a reply. Raise `ModelFailed` for an error, and for text that is no JSON."""
     try:
-        event = as_object(json.loads(data))
+        body = as_object(json.loads(text))
     except ValueError as error:
         raise ModelFailed(f"{api.service} sent something that is not JSON.") from error
-    if event.get("error"):
-        raise ModelFailed(find_reason(event) or f"{api.service} failed without saying why.")
-    return event
+    if body.get("error"):
+        raise ModelFailed(find_reason(body) or f"{api.service} failed without saying why.")
+    return body
 
 
 def _end_pictures(api: ServerApi, body: JSON) -> RunEnded:
@@ -241,7 +244,7 @@ async def read_transcript(api: ServerApi, response: httpx.Response) -> AsyncGene
     if "json" not in response.headers.get("content-type", ""):
         yield RunEnded(RunSnapshot("", PredictionState.SUCCEEDED, text=text))
         return
-    body = _parse_sound(api, text)
+    body = _parse_body(api, text)
     passages = read_passages(body)
     has_speakers = any(passage.speaker for passage in passages)
     snapshot = RunSnapshot(
@@ -259,20 +262,10 @@ async def read_speech(api: ServerApi, response: httpx.Response) -> AsyncGenerato
     yield RunStarted()
     reply = await api.read_reply(response)
     if detect_file_type(reply.content[:HEAD_BYTES]) is None and "json" in response.headers.get("content-type", ""):
-        raise ModelFailed(find_reason(_parse_sound(api, reply.content.decode("utf-8", "replace"))) or "no sound came.")
+        raise ModelFailed(find_reason(_parse_body(api, reply.content.decode("utf-8", "replace"))) or "no sound came.")
     files = (reply.content,) if reply.content else ()
     metrics = RunMetrics(amounts={Metric.AUDIO_OUTPUT_COUNT: float(len(files))})
     yield RunEnded(RunSnapshot("", PredictionState.SUCCEEDED, files=files, metrics=metrics))
-
-
-def _parse_sound(api: ServerApi, text: str) -> dict[str, JSON]:
-    try:
-        body = as_object(json.loads(text))
-    except ValueError as error:
-        raise ModelFailed(f"{api.service} sent something that is not JSON.") from error
-    if body.get("error"):
-        raise ModelFailed(find_reason(body) or f"{api.service} failed without saying why.")
-    return body
 
 
 def _read_sound_usage(body: dict[str, JSON]) -> RunMetrics:
