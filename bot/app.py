@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp.web import RouteDef
 from pydantic import SecretStr
 
-from bot.backend_registry import WebhookBackend, open_backends
+from bot.backend_registry import open_backends
 from bot.backends.replicate.backend import ReplicateBackend, make_webhook_url_builder
 from bot.catalogue.added_models import AddedModels
 from bot.catalogue.catalogue import Catalogue
@@ -258,8 +258,7 @@ class App:
 
     def routes(self) -> list[RouteDef]:
         """Return the HTTP routes of backends and platforms: webhooks, events and sign-ins."""
-        receivers = [backend for backend in self.backends.values() if isinstance(backend, WebhookBackend)]
-        webhooks = [route for backend in receivers for route in backend.routes(self.inbox.take)]
+        webhooks = [route for backend in self.backends.values() for route in backend.routes(self.inbox.take)]
         return [*webhooks, *(route for connection in self.connections for route in connection.routes())]
 
     async def drain(self) -> None:

@@ -1,29 +1,18 @@
 """The kinds of backends: opens Replicate and each server of a table `[backends.NAME]`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
-
-from aiohttp.web import RouteDef
+from typing import TypeAlias
 
 from bot.backends.a1111.backend import A1111Backend
 from bot.backends.cog.backend import CogBackend
 from bot.backends.comfyui.backend import ComfyUIBackend
 from bot.backends.openai.backend import OpenAIBackend
 from bot.backends.replicate.backend import ReplicateBackend
-from bot.core.backend import Backend, BackendConfig, BackendKind, RunNotificationHandler
+from bot.core.backend import Backend, BackendConfig, BackendKind
 from bot.core.clock import Clock
 
 OpenBackend: TypeAlias = Callable[[BackendConfig, Clock, str | None], Backend]
 """Opens a backend: its table, the clock, and the bot's public address or None."""
-
-
-@runtime_checkable
-class WebhookBackend(Protocol):
-    """A backend whose server calls the bot."""
-
-    def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
-        """Return the routes of the server's webhooks. `take` stores each webhook once."""
-        ...
 
 
 def open_replicate(config: BackendConfig, clock: Clock, public_url: str | None) -> Backend:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from aiohttp.web import RouteDef
 
 from bot.backends import http
 from bot.backends.http import CircuitBreaker
-from bot.core.backend import BackendConfig
+from bot.core.backend import BackendConfig, RunNotificationHandler
 from bot.core.clock import Clock
 from bot.core.errors import (
     BackendBusy,
@@ -201,7 +202,12 @@ class ServerApi:
 
 
 class ServerBackend:
-    """The part of a `Backend` that all servers of the owner share: the name, and the refusal while a server is away."""
+    """The part of a `Backend` that all servers of the owner share: the name, and the refusal while a server is away.
+
+    Such a server sends no webhooks, and keeps no runs unless its backend says so.
+    """
+
+    keeps_runs = False
 
     def __init__(self, config: BackendConfig, api: ServerApi) -> None:
         self.config = config
@@ -221,6 +227,13 @@ class ServerBackend:
         """Raise `BackendDown` while the server is away. Servers queue by themselves, and `at_once` keeps their pace."""
         self._circuit_breaker.raise_if_open()
         yield
+
+    async def forget(self, backend_id: str) -> None:
+        """Do nothing: the server forgets by itself."""
+
+    def routes(self, _: RunNotificationHandler) -> list[RouteDef]:
+        """Return no routes."""
+        return []
 
 
 def _create_context(url: str) -> ssl.SSLContext:

@@ -7,13 +7,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 from urllib.parse import urlsplit
 
 from bot.core.errors import BackendError
 from bot.core.json import JSON
 from bot.core.models import Metric, Model, ModelListing, ModelSchema, PublishedVersion
 from bot.core.transcripts import Passage
+
+if TYPE_CHECKING:
+    from aiohttp.web import RouteDef
 
 
 class BackendKind(StrEnum):
@@ -207,15 +210,6 @@ RunNotificationHandler = Callable[[RunNotification], Awaitable[bool]]
 """Stores a notification and returns whether the notification was new."""
 
 
-@runtime_checkable
-class RunForgetter(Protocol):
-    """A backend whose server keeps the words of ended runs until the bot deletes the runs there."""
-
-    async def forget(self, backend_id: str) -> None:
-        """Delete an ended run at the server. Harmless for an unknown run."""
-        ...
-
-
 class Backend(Protocol):
     """Runs predictions. Every method raises a `BackendError` for a failure of the backend."""
 
@@ -232,6 +226,11 @@ class Backend(Protocol):
     @property
     def finds_runs(self) -> bool:
         """Return whether `find` tells what became of an unclear create. If not, the create is never repeated."""
+        ...
+
+    @property
+    def keeps_runs(self) -> bool:
+        """Return whether the server keeps the words of ended runs until `forget` deletes the runs there."""
         ...
 
     def admit(self) -> None:
@@ -275,6 +274,10 @@ class Backend(Protocol):
         """Request the end of a run. Harmless for a run that has ended."""
         ...
 
+    async def forget(self, backend_id: str) -> None:
+        """Delete an ended run at a server that keeps runs. Harmless for an unknown run, and at any other server."""
+        ...
+
     async def find(
         self, model: Model, inputs: Mapping[str, JSON], *, run: str, created_after: datetime
     ) -> list[RunSnapshot]:
@@ -294,6 +297,10 @@ class Backend(Protocol):
 
     async def probe(self) -> str:
         """Check token and connection; return one sentence for the owner."""
+        ...
+
+    def routes(self, take: RunNotificationHandler) -> "Sequence[RouteDef]":
+        """Return the HTTP routes of the server's webhooks, none without webhooks. `take` stores each webhook once."""
         ...
 
     async def close(self) -> None:
@@ -316,7 +323,15 @@ class ModelSource(Protocol):
 
 @runtime_checkable
 class ModelDirectory(Protocol):
-    """Finds published models. A backend with a public catalogue has these methods too; all raise a `BackendError`."""
+    """Finds published models, and runs some by deployments. A backend with a public catalogue has these methods too.
+
+    All raise a `BackendError`.
+    """
+
+    @property
+    def deployments(self) -> "Deployments":
+        """Return the deployments of the owner's account."""
+        ...
 
     async def search_models(self, text: str, *, limit: int) -> Sequence[ModelListing]:
         """Return the models that match a text best."""
@@ -405,14 +420,4 @@ class Deployments(Protocol):
 
     async def check_hardware(self, sku: str) -> None:
         """Raise `InputRefused` with the known hardware for any other."""
-        ...
-
-
-@runtime_checkable
-class DeploymentHost(Protocol):
-    """A backend that runs deployments."""
-
-    @property
-    def deployments(self) -> Deployments:
-        """Return the deployments of the owner's account."""
         ...

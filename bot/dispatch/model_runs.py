@@ -11,7 +11,7 @@ from bot.catalogue.added_models import AddedModels, ModelAddition, parse_table
 from bot.catalogue.catalogue import Catalogue
 from bot.catalogue.drafting import DraftingError, derive_key, draft_entry
 from bot.catalogue.running import derive_run_model, list_run_fields, make_run_table
-from bot.core.backend import DeploymentHost, Deployments, ModelDirectory
+from bot.core.backend import Deployments, ModelDirectory
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import BackendError, BadOption, PredictionGone, UnknownName
@@ -66,12 +66,12 @@ class ModelRuns:
     @property
     def has_deployments(self) -> bool:
         """Whether a backend runs deployments."""
-        return isinstance(self._directory, DeploymentHost)
+        return self._directory is not None
 
     @property
     def deployments(self) -> Deployments:
         """The deployments of the owner's account. Raise `BadOption` without a backend that runs deployments."""
-        if not isinstance(self._directory, DeploymentHost):
+        if self._directory is None:
             raise BadOption("No backend here runs deployments.")
         return self._directory.deployments
 

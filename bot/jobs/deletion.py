@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from math import ceil
 
-from bot.core.backend import RunForgetter
+from bot.core.backend import Backend
 from bot.core.background_tasks import BackgroundTasks
 from bot.core.errors import BackendError, LimitReached
 from bot.core.fair_queue import FairQueue
@@ -61,12 +61,12 @@ async def forget_jobs(services: JobServices, jobs: Sequence[Job]) -> None:
     await _forget_runs(services, runs)
 
 
-async def _list_kept_runs(services: JobServices, jobs: Sequence[Job]) -> list[tuple[RunForgetter, str]]:
+async def _list_kept_runs(services: JobServices, jobs: Sequence[Job]) -> list[tuple[Backend, str]]:
     """Return the runs of jobs at servers that keep the words of runs, with the backend of each."""
-    keeping: list[tuple[Job, RunForgetter]] = []
+    keeping: list[tuple[Job, Backend]] = []
     for job in jobs:
         backend = services.backends.get(job.backend)
-        if job.prediction and isinstance(backend, RunForgetter):
+        if job.prediction and backend is not None and backend.keeps_runs:
             keeping.append((job, backend))
     if not keeping:
         return []
@@ -75,7 +75,7 @@ async def _list_kept_runs(services: JobServices, jobs: Sequence[Job]) -> list[tu
     return [(backend, record.backend_id) for backend, record in found if record is not None and record.backend_id]
 
 
-async def _forget_runs(services: JobServices, runs: Sequence[tuple[RunForgetter, str]]) -> None:
+async def _forget_runs(services: JobServices, runs: Sequence[tuple[Backend, str]]) -> None:
     """Delete runs at their servers, as far as the servers answer: their memory ends with their next restart anyway."""
     silent: set[int] = set()
     for backend, backend_id in runs:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from bot.app import App
@@ -123,4 +124,18 @@ async def test_own_servers_need_no_token_for_replicate_and_its_models_are_then_n
     assert set(both.backends) == {"replicate", "far"}
     assert [model.key for model in both.dispatcher.services.catalogue.list_all()] == ["owl", "fox"]
     for backend in (*alone.backends.values(), *both.backends.values()):
+        await backend.close()
+
+
+async def test_a_further_server_with_replicates_api_leaves_the_webhooks_to_the_first(tmp_path: Path) -> None:
+    settings = make_settings(write(tmp_path, TABLE + MODEL), tmp_path, "r8_1234567890")
+    app = App(settings.model_copy(update={"public_url": "https://bot.example"}))
+
+    # aiohttp refuses a second handler of one route: the bot would not start.
+    served = web.Application().add_routes(app.routes())
+
+    assert [(route.method, route.resource.canonical) for route in served if route.resource] == [
+        ("POST", "/webhooks/replicate")
+    ]
+    for backend in app.backends.values():
         await backend.close()

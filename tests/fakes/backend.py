@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from aiohttp.web import RouteDef
 from PIL import Image
 
 from bot.core.backend import (
@@ -22,6 +23,7 @@ from bot.core.backend import (
     RunEnded,
     RunEvent,
     RunMetrics,
+    RunNotificationHandler,
     RunPreviewFile,
     RunProgress,
     RunSnapshot,
@@ -184,6 +186,7 @@ class ScriptedBackend:
         self.name = name
         self.config = BackendConfig(name, BackendKind.REPLICATE, "https://scripted.test", **config)
         self.finds_runs = True
+        self.keeps_runs = False
         self.deployments = ScriptedDeployments()
         self._clock = clock
         self.script = RunScript()
@@ -245,6 +248,12 @@ class ScriptedBackend:
         finally:
             self.waiting_count -= 1
         yield
+
+    async def forget(self, backend_id: str) -> None:
+        pass
+
+    def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
+        return []
 
     async def search_models(self, text: str, *, limit: int) -> list[ModelListing]:
         return [ModelListing("owner/painter", "Draws.", 1_000)]

@@ -53,6 +53,7 @@ class ComfyUIBackend(ServerBackend):
     """Runs workflows on one server, under our own ids: an unclear create is looked up, never repeated blindly."""
 
     finds_runs = True
+    keeps_runs = True
 
     def __init__(
         self, config: BackendConfig, clock: Clock, public_url: str | None = None, *, look_seconds: float = LOOK_SECONDS

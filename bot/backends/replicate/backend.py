@@ -98,6 +98,7 @@ class ReplicateBackend:
     """Runs predictions at Replicate, or at a server with the same API. `base_url` has no `/v1`."""
 
     finds_runs = True
+    keeps_runs = False  # Replicate deletes inputs, outputs and logs after an hour
 
     def __init__(
         self,
@@ -133,8 +134,8 @@ class ReplicateBackend:
         self._build_webhook_url = build_webhook_url
 
     def routes(self, take: RunNotificationHandler) -> list[RouteDef]:
-        """Return the routes of Replicate's webhooks. `take` stores each webhook once."""
-        return self._webhooks.routes(take)
+        """Return the routes of Replicate's webhooks, none for a server that gets no address for its webhooks."""
+        return [] if self._build_webhook_url is build_no_webhook_url else self._webhooks.routes(take)
 
     @property
     def deployments(self) -> Deployments:
@@ -217,6 +218,9 @@ class ReplicateBackend:
                 await self.client.trainings.cancel(backend_id)
             else:
                 await self.client.cancel_prediction(backend_id)
+
+    async def forget(self, backend_id: str) -> None:
+        """Do nothing: Replicate forgets by itself."""
 
     async def find(
         self, model: Model, inputs: Mapping[str, JSON], *, run: str, created_after: datetime
