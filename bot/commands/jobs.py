@@ -9,7 +9,7 @@ from bot.core.people import Rank, User
 from bot.core.replies import Button, Picture, Reply
 from bot.core.text import sanitize_text
 from bot.dispatch.declaration import Command, Services, command, option
-from bot.jobs.messages import Ancestor
+from bot.jobs.jobs import Ancestor
 
 _MAX_SHOWN = 20
 _MAX_BUTTONS = 10

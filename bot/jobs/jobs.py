@@ -13,6 +13,7 @@ from bot.core.errors import BackendDown, ConfirmationRequired, JobNotFound, Unav
 from bot.core.file_types import PICTURES, MediaKind
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
+from bot.core.limits import MAX_ANCESTORS
 from bot.core.models import Model, Task
 from bot.core.money import Entry
 from bot.core.people import Channel, User
@@ -21,7 +22,7 @@ from bot.jobs import batches
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options
 from bot.jobs.batches import BatchAcceptance, BatchRequest
 from bot.jobs.deletion import PersonalData, delete_job, forget_jobs
-from bot.jobs.messages import Ancestor, find_parents, list_ancestors, load_result
+from bot.jobs.messages import load_result
 from bot.jobs.routing import estimate_wait_seconds
 from bot.jobs.runner import Runner
 from bot.jobs.work import JobServices, Work
@@ -31,6 +32,7 @@ USER_RECORD_INTERVAL_SECONDS = 600.0
 """A user's name and last visit are stored at most this often: a write for each request would slow all others down."""
 
 _MAX_SEARCHED_JOBS = 30
+_MAX_SOURCES = 20
 
 MIN_ID_PREFIX = 6
 """Users may shorten the id of an own job to this many characters."""
@@ -46,6 +48,14 @@ class JobHistory:
     outputs: Sequence[Output]
     entries: Sequence[Entry]
     """Oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """A picture, and the job that made the picture."""
+
+    job: Job
+    output: Output
 
 
 class Jobs:
@@ -115,7 +125,7 @@ class Jobs:
         """
         parents = [
             parent
-            for parent in await find_parents(self._services, job)
+            for parent in await self._find_parents(job)
             if await self.is_visible(parent.job, invocation.user, invocation.channel)
         ]
         if not parents:
@@ -258,8 +268,34 @@ class Jobs:
             return job.select_outputs(await tx.outputs.list_outputs(job.prediction))
 
     async def list_ancestors(self, job: Job, user: User, channel: Channel) -> list[Ancestor]:
-        """Return the pictures from which a job's picture came and that a user may see in a channel, oldest first."""
-        return await list_ancestors(self._services, job, lambda parent: self.is_visible(parent, user, channel))
+        """Return at most `MAX_ANCESTORS` pictures from which a job's picture came, the first of the line first.
+
+        The line ends at jobs that the user may not see in the channel.
+        """
+        found: dict[tuple[str, int], Ancestor] = {}
+        waiting = [job]
+        while waiting and len(found) < MAX_ANCESTORS:
+            for parent in await self._find_parents(waiting.pop(0)):
+                key = parent.output.prediction, parent.output.n
+                if key not in found and await self.is_visible(parent.job, user, channel):
+                    found[key] = parent
+                    waiting.append(parent.job)
+        newest_first = sorted(found.values(), key=_get_time, reverse=True)
+        return newest_first[:MAX_ANCESTORS][::-1]
+
+    async def _find_parents(self, job: Job) -> list[Ancestor]:
+        """Return the pictures of other jobs that a job was given, in the order of the job's options."""
+        if not job.given_files:
+            return []
+        # A given file is known by its SHA-256: kept pictures hold no words, so a picture that comes back is the same.
+        async with self._services.database.read() as tx:
+            sources = await tx.jobs.find_sources(job, _MAX_SOURCES)
+            return [
+                Ancestor(source, output)
+                for source, n in (sources[sha256] for sha256 in job.given_files if sha256 in sources)
+                for output in await tx.outputs.list_outputs(source.prediction)
+                if output.n == n
+            ]
 
     async def find_by_message(self, channel: Channel, message_id: str) -> Job | None:
         """Return the job behind a message of the bot in a channel or thread."""
@@ -403,3 +439,7 @@ def _list_files(options: Options, stored: Options) -> list[InputFile]:
 
 def _list_unflagged(outputs: Sequence[Output]) -> list[str]:
     return [output.sha256 for output in outputs if output.sha256 and not output.is_flagged]
+
+
+def _get_time(ancestor: Ancestor) -> tuple[object, ...]:
+    return ancestor.job.created_at, ancestor.job.id, ancestor.output.n

@@ -2,27 +2,23 @@
 
 Delivery edits the placeholder into the result. Editing is idempotent: a crash between the edit and the commit repeats
 the edit after the restart.
-
-A result names the pictures that the job was given and that jobs of the workspace made. A given file is known by its
-SHA-256: kept pictures hold no words, so a picture that comes back is the same file.
 """
 
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Sequence
+from dataclasses import replace
 
 from bot.core.background_tasks import first_completed
 from bot.core.errors import Unavailable, UserError
-from bot.core.jobs import Job, JobState, MessageState, Output, PostedMessage
-from bot.core.limits import MAX_ANCESTORS
+from bot.core.jobs import JobState, MessageState, Output, PostedMessage
 from bot.core.models import Task
 from bot.core.platform import MessageLost
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.completion import fail
 from bot.jobs.job_queues import QueueSlot
 from bot.jobs.presenting import Result
-from bot.jobs.work import JobServices, Work
+from bot.jobs.work import Work
 from bot.streaming.editor import counted
 from bot.telemetry import metrics
 
@@ -180,9 +176,17 @@ async def load_result(work: Work) -> Result:
         result = Result(outputs, record.predict_seconds if record else None, _is_cut(work, outputs))
     if not result.pictures:
         return result
-    has_parent = bool(await find_parents(work.services, work.job))
+    has_parent = await _has_parent(work)
     settings = await work.services.get_settings(work.job.channel.platform, work.job.channel.workspace)
     return replace(result, has_parent=has_parent, has_recipe=settings.prompts)
+
+
+async def _has_parent(work: Work) -> bool:
+    """Return whether the job was given a picture that a job made, to which Undo goes back."""
+    if not work.job.given_files:
+        return False
+    async with work.services.database.read() as tx:
+        return bool(await tx.jobs.find_sources(work.job, 1))
 
 
 def _is_cut(work: Work, outputs: Sequence[Output]) -> bool:
@@ -219,50 +223,3 @@ def _get_final_state(state: JobState, *, is_delivered: bool) -> JobState:
     if state is not JobState.FINISHED:  # failed and cancelled jobs keep the state; `notified_at` marks the delivery
         return state
     return JobState.DELIVERED if is_delivered else JobState.UNDELIVERABLE
-
-
-# The line of a picture.
-
-_MAX_SOURCES = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Ancestor:
-    """A picture, and the job that made the picture."""
-
-    job: Job
-    output: Output
-
-
-async def find_parents(services: JobServices, job: Job) -> list[Ancestor]:
-    """Return the pictures of other jobs that a job was given, in the order of the job's options."""
-    if not job.given_files:
-        return []
-    parents: list[Ancestor] = []
-    async with services.database.read() as tx:
-        sources = await tx.jobs.find_sources(job, _MAX_SOURCES)
-        for source, n in (sources[sha256] for sha256 in job.given_files if sha256 in sources):
-            outputs = await tx.outputs.list_outputs(source.prediction)
-            parents += [Ancestor(source, output) for output in outputs if output.n == n]
-    return parents
-
-
-async def list_ancestors(services: JobServices, job: Job, may_show: Callable[[Job], Awaitable[bool]]) -> list[Ancestor]:
-    """Return at most `MAX_ANCESTORS` pictures from which a job's picture came, the first of the line first.
-
-    The line ends at jobs that `may_show` refuses.
-    """
-    found: dict[tuple[str, int], Ancestor] = {}
-    waiting = [job]
-    while waiting and len(found) < MAX_ANCESTORS:
-        for parent in await find_parents(services, waiting.pop(0)):
-            key = parent.output.prediction, parent.output.n
-            if key not in found and await may_show(parent.job):
-                found[key] = parent
-                waiting.append(parent.job)
-    newest_first = sorted(found.values(), key=_get_time, reverse=True)
-    return newest_first[:MAX_ANCESTORS][::-1]
-
-
-def _get_time(ancestor: Ancestor) -> tuple[object, ...]:
-    return ancestor.job.created_at, ancestor.job.id, ancestor.output.n
