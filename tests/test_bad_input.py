@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendOutOfCredit, BackendRefusedToken
-from bot.core.people import User
+from bot.core.people import BOT, User
 from bot.core.replies import Tone
 from bot.storage.policies import Policy
 from tests.bench import Bench, make_attachment
@@ -164,17 +164,15 @@ async def test_the_tightest_limit_refuses_its_user(
     async with bench.app.database.write() as tx:
         for micros in (50_000, 1_000):
             who = scope_id if micros == 1_000 else "somebody-else"
-            await tx.policies.put(
-                Policy(*place, scope, who if scope == "user" else scope_id, key, micros, "owner", NOW)
-            )
+            await tx.policies.put(Policy(*place, scope, who if scope == "user" else scope_id, key, micros, BOT, NOW))
 
     assert (await expect_refusal(bench, "/imagine a fox")).startswith(sentence)
 
 
 async def test_a_limit_of_another_user_has_no_effect(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
-        await tx.policies.put(Policy("web", "page", "user", "ben", "user_month_micros", 0, "owner", NOW))
-        await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, "owner", NOW))
+        await tx.policies.put(Policy("web", "page", "user", "ben", "user_month_micros", 0, BOT, NOW))
+        await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, BOT, NOW))
 
     await bench.say("/imagine a fox")
 
@@ -183,7 +181,7 @@ async def test_a_limit_of_another_user_has_no_effect(bench: Bench) -> None:
 
 async def test_a_limit_of_a_role_refuses_its_members(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
-        await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, "owner", NOW))
+        await tx.policies.put(Policy("web", "page", "role", "guests", "user_day_micros", 0, BOT, NOW))
 
     reply = await bench.say("/imagine a fox", by=replace(ANA, roles=frozenset({"guests"})))
 
@@ -195,7 +193,16 @@ async def test_a_raised_limit_holds_from_the_next_request(bench: Bench) -> None:
     for micros in (3_000, 9_000):
         async with bench.app.database.write() as tx:
             await tx.policies.put(
-                Policy("web", "page", "workspace", "page", "workspace_month_micros", micros, "mo", NOW)
+                Policy(
+                    "web",
+                    "page",
+                    "workspace",
+                    "page",
+                    "workspace_month_micros",
+                    micros,
+                    BOT,
+                    NOW,
+                )
             )
         await bench.say("/imagine a fox")
         await bench.clock.advance(2)

@@ -132,7 +132,7 @@ def _parse_row(row: ModelRow) -> AddedModel:
     model = replace(parse_table(row.key, row.entry), agreed_micros=row.agreed_micros or None)
     fields = tuple(field_from_json(as_object(field)) for field in row.fields)
     is_removed = row.removed_at is not None
-    return AddedModel(model, fields, row.platform, row.workspace, row.by, row.added_at, is_removed)
+    return AddedModel(model, fields, row.platform, row.workspace, row.added_at, is_removed)
 
 
 def parse_table(key: str, table: Mapping[str, JSON]) -> Model:

@@ -63,7 +63,7 @@ class Audit(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         by = invocation.user
-        actor = (await services.credits.wallets.find_user(by, self.user)).id if self.user else ""
+        actor = (await services.credits.wallets.find_user(by, self.user)).actor if self.user else None
         kind = KINDS[self.kind] if self.kind else ""
         rows, names = await services.moderation.admin.read_audit(by, self.count, actor=actor, kind=kind)
         if not rows:
@@ -86,7 +86,7 @@ class _RowFormatter:
 
     def format_row(self, row: AuditRow) -> str:
         """Return a row in one line: the actor, the action, the facts."""
-        actor = self._format_person(row.actor.rpartition(":")[2]) if ":" in row.actor else row.actor
+        actor = row.actor.part or self._format_person(row.actor.user)
         is_change = {"before", "after"} <= row.facts.keys()
         facts = self._format_changes(row.facts) if is_change else self._format_facts(row.facts)
         text = " · ".join(part for part in (actor, _ACTIONS.get(row.action, row.action), facts) if part)

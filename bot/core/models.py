@@ -395,7 +395,6 @@ class AddedModel:
     fields: tuple[SchemaField, ...]
     platform: str
     workspace: str
-    by: str
     added_at: datetime
     is_removed: bool = False
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bot.core.people import Actor
+
 
 class AccountKind(StrEnum):
     """A hold draws on wallets in order until the amount is met; each budget must cover the whole amount."""
@@ -77,7 +79,7 @@ class Entry:
     balance_delta_micros: int
     held_delta_micros: int
     key: str
-    actor: str
+    actor: Actor
     at: datetime
     job: str = ""
     prediction: str = ""

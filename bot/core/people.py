@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from bot.core.text import mend_text
 
@@ -23,6 +24,26 @@ class Workspace:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """The author of a change, for the audit and the ledger: a user in a workspace, or a part of the bot."""
+
+    platform: str = ""
+    workspace: str = ""
+    user: str = ""
+    part: str = ""
+    """The part of the bot; empty for users. The other fields of a part are empty."""
+
+    def __post_init__(self) -> None:
+        if self.part and (self.platform or self.workspace or self.user):
+            raise ValueError(f"{self} is both a user and a part of the bot")
+
+
+BOT: Final = Actor(part="bot")
+POLICY: Final = Actor(part="policy")
+"""The author of grants and limits: the bot, by the policies in force."""
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """A user at the time of a request."""
 
@@ -41,9 +62,9 @@ class User:
         object.__setattr__(self, "name", mend_text(self.name))
 
     @property
-    def actor(self) -> str:
-        """Return the user's name in the audit and in the ledger: `platform:workspace:id`."""
-        return f"{self.platform}:{self.workspace}:{self.id}"
+    def actor(self) -> Actor:
+        """Return the user as the author of a change."""
+        return Actor(self.platform, self.workspace, self.id)
 
 
 @dataclass(frozen=True, slots=True)

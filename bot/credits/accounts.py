@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.core.errors import LimitReached
 from bot.core.money import Account, AccountKind, Entry, EntryKind, ResetPeriod
-from bot.core.people import User
+from bot.core.people import POLICY, User
 from bot.core.time_format import format_weekday
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
@@ -200,7 +200,7 @@ async def record_failed_run(
     if cost_micros <= 0:
         return
     for account in list_failed_runs_accounts(user, now):
-        first = Entry(account.id, EntryKind.GRANT, 0, 0, f"open:{account.id}", "policy", now)
+        first = Entry(account.id, EntryKind.GRANT, 0, 0, f"open:{account.id}", POLICY, now)
         await tx.ledger.open_account(account, first)
         key, reason = f"failed_run:{prediction or job}:{account.id}", "failed run"
         # The raise pays for the count: the account is a counter, and refuses nothing by itself.

@@ -16,6 +16,7 @@ from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
+from bot.core.people import BOT
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
 from bot.storage.database import Database, Transaction
 
@@ -113,7 +114,7 @@ class BudgetAlerts:
 async def _append_alert_entry(tx: Transaction, budget: Account, limit_micros: int, percent: int, now: datetime) -> None:
     """Append the row of an alert, which moves no money. Raise `DuplicateEntry` if the row exists."""
     key = f"alert:{budget.id}:{limit_micros}:{percent}"
-    await tx.ledger.append([Entry(budget.id, EntryKind.ADJUST, 0, 0, key, "bot", now, reason=f"alert at {percent} %")])
+    await tx.ledger.append([Entry(budget.id, EntryKind.ADJUST, 0, 0, key, BOT, now, reason=f"alert at {percent} %")])
 
 
 def _reached_percent(spent_micros: int, limit_micros: int, *, was_refused: bool) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from bot.core.errors import BudgetExceeded, InsufficientFunds, OutOfCredits
 from bot.core.ids import new_id
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
-from bot.core.people import User
+from bot.core.people import BOT, POLICY, User
 from bot.core.time_format import format_date, format_weekday
 from bot.credits.accounts import (
     compute_limit_change_micros,
@@ -213,15 +213,13 @@ async def _open_account(tx: Transaction, account: Account, limit_micros: int, us
     if is_new and used_micros:
         reason = "spent before there was a limit"
         key = f"before:{account.id}"
-        await tx.ledger.append(
-            [Entry(account.id, EntryKind.EXPIRE, -used_micros, 0, key, "policy", now, reason=reason)]
-        )
+        await tx.ledger.append([Entry(account.id, EntryKind.EXPIRE, -used_micros, 0, key, POLICY, now, reason=reason)])
 
 
 def _build_first_grant(account: Account, amount_micros: int, now: datetime) -> Entry:
     # The key of a daily grant has no workspace, as its wallet: once per platform, user and day.
     key = account.id.removeprefix("wallet:") if account.scope == "daily" else f"open:{account.id}"
-    return Entry(account.id, EntryKind.GRANT, amount_micros, 0, key, "policy", now)
+    return Entry(account.id, EntryKind.GRANT, amount_micros, 0, key, POLICY, now)
 
 
 async def _apply_limit(tx: Transaction, account: Account, limit_micros: int, now: datetime) -> Account:
@@ -233,7 +231,7 @@ async def _apply_limit(tx: Transaction, account: Account, limit_micros: int, now
         return account
     key = f"limit:{account.id}:{new_id()}"
     await tx.ledger.append(
-        [Entry(account.id, EntryKind.ADJUST, change_micros, 0, key, "policy", now, reason="limit changed")]
+        [Entry(account.id, EntryKind.ADJUST, change_micros, 0, key, POLICY, now, reason="limit changed")]
     )
     return (await tx.ledger.lock_accounts([account.id]))[account.id]
 
@@ -304,7 +302,7 @@ def _settle_budgets(holds: Iterable[Hold], charge_micros: int, now: datetime) ->
 
 def _close(hold: Hold, kind: EntryKind, cost_micros: int, now: datetime) -> Entry:
     key = f"close:{hold.job}:{hold.account.id}"
-    return Entry(hold.account.id, kind, -cost_micros, -hold.amount_micros, key, "bot", now, hold.job)
+    return Entry(hold.account.id, kind, -cost_micros, -hold.amount_micros, key, BOT, now, hold.job)
 
 
 async def _record_uncovered_cost(
@@ -321,7 +319,7 @@ async def _record_uncovered_cost(
         )
         # An `expire` row leaves `granted_micros` alone. The next request would take a negative `adjust` for a changed
         # limit and pay the amount back.
-        row = Entry(budget.id, EntryKind.EXPIRE, -cost_micros, 0, key, "bot", now, hold.job, prediction, reason)
+        row = Entry(budget.id, EntryKind.EXPIRE, -cost_micros, 0, key, BOT, now, hold.job, prediction, reason)
         rows = [row]
         if missing_micros > 0:
             # Raise the budget first, as no account may fall below zero. `_apply_limit` lowers the limit again when

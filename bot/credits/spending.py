@@ -131,8 +131,7 @@ async def list_spenders(tx: Transaction, platform: str, workspace: str, now: dat
     """Return the users with the highest spending this month, failed runs included, highest first."""
     month_start = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     failed_rows = await tx.ledger.sum_failed_by_user(get_failed_runs_account(platform, workspace, now).id)
-    prefix = f"{platform}:{workspace}:"
-    failed = {actor.removeprefix(prefix): (runs, micros) for actor, runs, micros in failed_rows}
+    failed = {user: (runs, micros) for user, runs, micros in failed_rows}
     spent = {
         user: (jobs, micros) for user, jobs, micros in await tx.jobs.sum_spent_by_user(platform, workspace, month_start)
     }

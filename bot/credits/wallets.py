@@ -159,8 +159,8 @@ async def _read_spent_in_workspace(tx: Transaction, account: Account, user: User
         jobs = {entry.job for entry in entries if entry.kind is EntryKind.HOLD and entry.actor == user.actor}
         counts = [e for e in entries if e.kind is EntryKind.SETTLE and e.job in jobs]
     spent_micros = -sum(entry.balance_delta_micros for entry in counts)
-    place = f"{user.platform}:{user.workspace}:"
-    resets = [e for e in entries if e.kind is EntryKind.RESET and e.actor.startswith(place)]
+    place = (user.platform, user.workspace)
+    resets = [e for e in entries if e.kind is EntryKind.RESET and (e.actor.platform, e.actor.workspace) == place]
     restored_micros = sum(entry.balance_delta_micros for entry in resets)
     return max(min(spent_micros - restored_micros, account.spent_micros), 0)
 

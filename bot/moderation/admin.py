@@ -6,7 +6,7 @@ from datetime import datetime
 from bot.core.clock import Clock
 from bot.core.errors import BadOption
 from bot.core.json import JSON
-from bot.core.people import User
+from bot.core.people import BOT, Actor, User
 from bot.moderation.words import fold
 from bot.storage.database import Database, Transaction
 from bot.storage.moderation import AuditRow
@@ -60,7 +60,7 @@ class ModerationAdmin:
         """Record the bot's removal from a workspace: its data expires, and a return needs a new permission."""
         async with self._database.write() as tx:
             await tx.people.forbid_workspace(platform, workspace, self._clock.now(), is_removed=True)
-            await tx.audit.add("bot", "workspace.left", {}, self._clock.now(), (platform, workspace))
+            await tx.audit.add(BOT, "workspace.left", {}, self._clock.now(), (platform, workspace))
 
     # People.
 
@@ -128,15 +128,13 @@ class ModerationAdmin:
     # Audit.
 
     async def read_audit(
-        self, user: User, limit: int, *, actor: str = "", kind: str = ""
+        self, user: User, limit: int, *, actor: Actor | None = None, kind: str = ""
     ) -> tuple[list[AuditRow], dict[str, str]]:
         """Return the audit rows of the user's workspace, newest first, and its users' names by id."""
         place = (user.platform, user.workspace)
         async with self._database.read() as tx:
-            rows = await tx.audit.list_rows(
-                *place, limit, actor=f"{place[0]}:{place[1]}:{actor}" if actor else "", kind=kind
-            )
-            ids = {row.actor.rpartition(":")[2] for row in rows}
+            rows = await tx.audit.list_rows(*place, limit, actor=actor, kind=kind)
+            ids = {row.actor.user for row in rows}
             ids |= {str(row.facts.get(name, "")) for row in rows for name in USER_ID_FACTS}
             return rows, await tx.people.get_names(*place, sorted(ids - {""}))
 

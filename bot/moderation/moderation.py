@@ -16,7 +16,7 @@ from bot.core.invocations import EarlierMessage
 from bot.core.json import JSON
 from bot.core.limits import MAX_WORD_SEARCH_ON_LOOP
 from bot.core.models import Model, OutputKind
-from bot.core.people import Channel, User
+from bot.core.people import Actor, Channel, User
 from bot.core.platform import format_channel, format_person_link
 from bot.core.time_format import format_end
 from bot.moderation.admin import ModerationAdmin
@@ -167,8 +167,8 @@ class Moderation:
         self._settings: TtlCache[tuple[str, str], WorkspaceSettings] = TtlCache(clock, RULES_TTL_SECONDS)
         self._searching = asyncio.Semaphore(1)
         self._rules: TtlCache[tuple[str, str], tuple[dict[str, str], list[str]]] = TtlCache(clock, RULES_TTL_SECONDS)
-        self._recent_reports: TtlCache[tuple[str, str], None] = TtlCache(clock, REPORT_INTERVAL_SECONDS)
-        self._recent_refusals: TtlCache[tuple[str, str], None] = TtlCache(clock, REFUSAL_INTERVAL_SECONDS)
+        self._recent_reports: TtlCache[tuple[Actor, str], None] = TtlCache(clock, REPORT_INTERVAL_SECONDS)
+        self._recent_refusals: TtlCache[tuple[Actor, str], None] = TtlCache(clock, REFUSAL_INTERVAL_SECONDS)
 
     # Checks of every call and press.
 

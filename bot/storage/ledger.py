@@ -9,6 +9,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold, ResetPeriod
+from bot.core.people import Actor
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import IS_OPEN, jobs
 from bot.storage.tables.ledger import accounts, ledger
@@ -169,7 +170,7 @@ class LedgerStore:
         rows = await self._run(_SUM_BY_MODEL, {"accounts": list(account_ids), "since": since})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
 
-    async def sum_used_by_user(self, actor: str, since: datetime, wallets: str) -> int:
+    async def sum_used_by_user(self, actor: Actor, since: datetime, wallets: str) -> int:
         """Sum, in micros, the cost of a user's closed holds and the amount of open holds since a time.
 
         `wallets` is a prefix of account ids.
@@ -199,9 +200,9 @@ class LedgerStore:
         return int((await self._run(_SUM_AVAILABLE, {"prefix": prefix})).scalar_one())
 
     async def sum_failed_by_user(self, account: str) -> list[tuple[str, int, int]]:
-        """Sum the counts of an account of failed runs as (actor, runs, micros), in no order."""
+        """Sum the counts of a workspace's account of failed runs as (user, runs, micros), in no order."""
         rows = await self._run(_SUM_FAILED_BY_ACTOR, {"account": account})
-        return [(row.actor, row.runs, int(row.micros)) for row in rows]
+        return [(row.actor.user, row.runs, int(row.micros)) for row in rows]
 
 
 def _account_from_row(row: sa.Row[Any]) -> Account:

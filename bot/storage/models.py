@@ -9,6 +9,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.json import JSON
+from bot.core.people import Actor
 from bot.storage.connection import Statements
 from bot.storage.tables.people import models
 
@@ -38,8 +39,8 @@ class ModelRow:
     """The inputs of the published schema, in order."""
     agreed_micros: int
     """The most that one run may cost, as the approver agreed; 0 where the price alone was agreed to."""
-    by: str
-    """The approver, as in the audit log."""
+    by: Actor
+    """The approver."""
     added_at: datetime
     removed_at: datetime | None = None
 
@@ -52,7 +53,7 @@ class ModelStore:
 
     async def add(self, row: ModelRow) -> bool:
         """Insert a model. Returns whether the key was free: also a removed model keeps its key."""
-        return (await self._run(_INSERT, asdict(row) | {"entry": dict(row.entry)})).rowcount == 1
+        return (await self._run(_INSERT, asdict(row) | {"entry": dict(row.entry), "by": row.by})).rowcount == 1
 
     async def remove(self, key: str, at: datetime) -> bool:
         """Withdraw a model. Returns whether the model was on offer."""

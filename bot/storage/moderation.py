@@ -9,6 +9,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.json import JSON
+from bot.core.people import Actor
 from bot.storage.connection import Statements
 from bot.storage.tables.people import audit, pauses, refused_words
 
@@ -89,9 +90,9 @@ _DELETE_AUDIT = sa.delete(audit).where(audit.c.at < bindparam("before"))
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """One line of the audit log. `actor` is a user (`platform:workspace:id`) or a part of the bot."""
+    """One line of the audit log."""
 
-    actor: str
+    actor: Actor
     action: str
     facts: Mapping[str, JSON]
     at: datetime
@@ -104,19 +105,19 @@ class AuditStore:
         self._run = statements.run
 
     async def add(
-        self, actor: str, action: str, facts: Mapping[str, JSON], at: datetime, about: tuple[str, str] | None = None
+        self, actor: Actor, action: str, facts: Mapping[str, JSON], at: datetime, about: tuple[str, str] | None = None
     ) -> None:
         """Add a line. `about` is the concerned (platform, workspace); by default the actor's own."""
-        platform, workspace = about or _get_workspace(actor)
+        platform, workspace = about or (actor.platform, actor.workspace)
         row = {"platform": platform, "workspace": workspace, "actor": actor, "action": action}
         await self._run(_INSERT_AUDIT, {**row, "facts": dict(facts), "at": at})
 
     async def list_rows(
-        self, platform: str, workspace: str, limit: int, *, actor: str = "", kind: str = ""
+        self, platform: str, workspace: str, limit: int, *, actor: Actor | None = None, kind: str = ""
     ) -> list[AuditRow]:
         """List the lines of a workspace, newest first: of one actor if given, and with actions of a prefix `kind`."""
         facts = {"of_platform": platform, "of_workspace": workspace, "prefix": kind, "most": limit}
-        if actor:
+        if actor is not None:
             rows = await self._run(_SELECT_AUDIT_OF_ACTOR, {**facts, "of_actor": actor})
         else:
             rows = await self._run(_SELECT_AUDIT, facts)
@@ -125,10 +126,3 @@ class AuditStore:
     async def delete_before(self, before: datetime) -> int:
         """Delete the lines older than a time. Returns the number of lines."""
         return (await self._run(_DELETE_AUDIT, {"before": before})).rowcount
-
-
-def _get_workspace(actor: str) -> tuple[str, str]:
-    """Give (platform, workspace) of a user, or two empty strings for a part of the bot."""
-    platform, _, rest = actor.partition(":")
-    workspace, colon, _ = rest.partition(":")
-    return (platform, workspace) if colon else ("", "")

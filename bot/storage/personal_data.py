@@ -1,6 +1,6 @@
 """Selects all rows of a person, and exports the rows as plain JSON."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from bot.core.json import JSON
-from bot.core.people import PersonKey, Workspace
+from bot.core.people import Actor, PersonKey, Workspace
 from bot.storage.connection import Statements
+from bot.storage.tables.columns import format_actor
 from bot.storage.tables.jobs import jobs, outputs, pending
 from bot.storage.tables.ledger import accounts, ledger
 from bot.storage.tables.people import (
@@ -76,7 +77,8 @@ _IS_ACCOUNT_OF_PERSON = (
 )
 _IS_AUDIT_OF_PERSON = (
     audit.c.actor.in_(bindparam("actors", expanding=True)),
-    audit.c.actor == audit.c.platform.concat(":").concat(audit.c.workspace).concat(":").concat(bindparam("of_user")),
+    # A row about another workspace than the actor's own may name other people.
+    sa.tuple_(audit.c.platform, audit.c.workspace, audit.c.actor).in_(bindparam("acts", expanding=True)),
 )
 
 _EXPORTED: Mapping[str, sa.Select[Any]] = {
@@ -138,14 +140,14 @@ async def stream_person(statements: Statements, person: PersonKey) -> AsyncGener
     """
     selects = {**_EXPORTED, **(_EXPORTED_OF_PAGE if person.platform == PAGE else {})}
     # The audit log names an actor with the workspace: one name for each workspace in which the person was seen.
-    actors: list[str] = []
+    actors: list[Actor] = []
     for name, select in selects.items():
         yield name, []
-        facts = {**bind_person(person), **({"actors": actors} if name == "acts" else {})}
+        facts = {**bind_person(person), **(_bind_actors(actors) if name == "acts" else {})}
         async with aclosing(statements.stream(select, facts)) as portions:
             async for rows in portions:
                 if name == "seen":
-                    actors += [f"{row.platform}:{row.workspace}:{row.id}" for row in rows]
+                    actors += [Actor(row.platform, row.workspace, row.id) for row in rows]
                 yield name, [_row_to_json(_remove_foreign_words(row._asdict())) for row in rows]
 
 
@@ -153,6 +155,10 @@ def bind_person(person: PersonKey) -> dict[str, str]:
     """Give the parameters of all conditions above."""
     workspace = bind_workspace(Workspace(person.platform, person.workspace))
     return {**workspace, "of_user": person.id, "author": f"{person.platform}:{person.id}"}
+
+
+def _bind_actors(actors: Sequence[Actor]) -> dict[str, Any]:
+    return {"actors": actors, "acts": [(actor.platform, actor.workspace, actor) for actor in actors]}
 
 
 def bind_workspace(workspace: Workspace | None) -> dict[str, str]:
@@ -181,7 +187,13 @@ def _remove_file_contents(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def _row_to_json(row: Mapping[str, Any]) -> JSON:
     """Convert a row to JSON, with times in ISO 8601, without empty and internal columns."""
     return {
-        name: value.isoformat() if isinstance(value, datetime) else value
+        name: shown
         for name, value in row.items()
-        if name not in _INTERNAL_COLUMNS and value not in ("", None, [], {})
+        if name not in _INTERNAL_COLUMNS and (shown := _value_to_json(value)) not in ("", None, [], {})
     }
+
+
+def _value_to_json(value: Any) -> JSON:
+    if isinstance(value, Actor):
+        return format_actor(value)
+    return value.isoformat() if isinstance(value, datetime) else value

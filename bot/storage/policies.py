@@ -8,6 +8,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.json import JSON
+from bot.core.people import Actor
 from bot.storage.connection import Statements
 from bot.storage.tables.people import policies, rate_limits
 
@@ -41,7 +42,7 @@ class Policy:
     scope_id: str
     key: str
     value: JSON
-    by: str
+    by: Actor
     at: datetime
 
 
@@ -58,7 +59,7 @@ class PolicyStore:
 
     async def put(self, policy: Policy) -> None:
         """Insert a policy, or replace value, author and time."""
-        await self._run(_UPSERT, asdict(policy))
+        await self._run(_UPSERT, asdict(policy) | {"by": policy.by})
 
     async def list_by_key(self, key: str) -> list[Policy]:
         """List the policies of a key in all workspaces and scopes."""

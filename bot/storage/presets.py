@@ -9,7 +9,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.json import JSON
-from bot.core.people import PersonKey
+from bot.core.people import Actor, PersonKey
 from bot.storage.connection import Statements
 from bot.storage.tables.people import presets
 
@@ -36,8 +36,7 @@ class Preset:
     user: str
     name: str
     options: Mapping[str, JSON]
-    by: str
-    """The author, as in the audit log."""
+    by: Actor
     at: datetime
 
 
@@ -49,7 +48,7 @@ class PresetStore:
 
     async def put(self, preset: Preset) -> None:
         """Insert a preset, or replace options, author and time."""
-        await self._run(_UPSERT, asdict(preset) | {"options": dict(preset.options)})
+        await self._run(_UPSERT, asdict(preset) | {"options": dict(preset.options), "by": preset.by})
 
     async def list_presets(self, owner: PersonKey) -> list[Preset]:
         """List the presets of an owner by name."""

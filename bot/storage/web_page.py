@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from bot.core import limits
 from bot.core.json import JSON
-from bot.core.people import PersonKey, Rank
+from bot.core.people import Actor, PersonKey, Rank
 from bot.core.replies import Button, Picture, Progress, Reply, ResultFile, Stage, TextFile, Tone
 from bot.storage.connection import Rows, Statements
 from bot.storage.personal_data import PAGE
@@ -94,7 +94,7 @@ class VisitorStore:
         return {policy.key: policy.value for policy in policies if (policy.platform, policy.workspace) == _ACCESS}
 
     async def _put_access(self, key: str, value: JSON, at: datetime) -> None:
-        await self._policies.put(Policy(*_ACCESS, "workspace", "", key, value, "", at))
+        await self._policies.put(Policy(*_ACCESS, "workspace", "", key, value, Actor(), at))
 
     async def put(self, visitor: Visitor) -> None:
         """Insert a visitor, or replace name and rank."""

@@ -83,7 +83,7 @@ def test_added_models_are_listed_after_those_of_the_file_and_never_replace_one()
     fast, fine = CATALOGUE.get("flux-schnell"), CATALOGUE.get("flux-dev")
     new = replace(fine, key="new", title="New")
     same = replace(fine, title="Another model with the key of one of the file")
-    added = {model.key: AddedModel(model, (), "web", "page", "ana", NOW) for model in (same, new)}
+    added = {model.key: AddedModel(model, (), "web", "page", NOW) for model in (same, new)}
     catalogue = Catalogue([fast, fine], added).for_workspace("web", "page")
 
     assert catalogue.list_for_task(Task.IMAGINE) == catalogue.list_all() == [fast, fine, new]
@@ -279,7 +279,7 @@ async def test_vary_is_offered_only_if_a_model_accepts_pictures(tmp_path: Path) 
 def test_the_price_on_a_button_follows_a_model_that_is_read_anew() -> None:
     dear = CATALOGUE.get("flux-dev")
     free = replace(dear, price=Price())
-    added = {dear.key: AddedModel(dear, (), "", "", "owner", NOW)}
+    added = {dear.key: AddedModel(dear, (), "", "", NOW)}
     presenter = Presenter(CreditFormatter(), Catalogue([], added))
     job, result = make_job(model=dear.key), Result((Output("p1", 1, "0" * 64, "image/png"),))
 

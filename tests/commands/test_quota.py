@@ -13,6 +13,7 @@ from bot.core.invocations import Invocation
 from bot.core.people import User
 from bot.core.replies import Reply, Tone
 from bot.dispatch.button_actions import ButtonPress
+from bot.storage.tables.columns import format_actor
 from tests.bench import Bench
 from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, OWNER
 
@@ -48,7 +49,7 @@ async def read_reply(bench: Bench, line: str, by: User = MODERATOR) -> str:
 async def list_audit_rows(bench: Bench, kind: str, workspace: str = "page") -> list[tuple[str, object]]:
     async with bench.app.database.read() as tx:
         rows = await tx.audit.list_rows("web" if workspace == "page" else workspace, workspace, 50, kind=kind)
-    return [(row.actor, row.facts.get("what")) for row in rows]
+    return [(format_actor(row.actor), row.facts.get("what")) for row in rows]
 
 
 # Ranks.
@@ -337,7 +338,7 @@ async def test_another_workspaces_budget_is_set_by_its_id(bench: Bench) -> None:
     assert text == "discord:42 may spend 70 credits a month, and spent 0 this month."
     assert wrong == "workspace is a platform and an id, as in discord:GUILD_ID."
     async with bench.app.database.read() as tx:
-        assert [row.actor for row in await tx.audit.list_rows("discord", "42", 5)] == ["web:page:owner"]
+        assert [format_actor(row.actor) for row in await tx.audit.list_rows("discord", "42", 5)] == ["web:page:owner"]
 
 
 async def test_a_moderator_gives_at_most_the_workspaces_budget_and_the_owner_more(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.core.errors import LimitReached
 from bot.core.limits import MAX_OPEN_JOBS_PER_USER
-from bot.core.people import User
+from bot.core.people import BOT, User
 from bot.core.replies import Tone
 from bot.credits import limits
 from bot.credits.limits import DefaultLimits
@@ -68,7 +68,7 @@ async def test_asks_without_credits_count(tmp_path: Path) -> None:
 
 
 async def test_reused_results_count(slow_bench: Bench) -> None:
-    policy = Policy("web", "page", "workspace", "", "setting:reuse", True, "owner", slow_bench.clock.now())
+    policy = Policy("web", "page", "workspace", "", "setting:reuse", True, BOT, slow_bench.clock.now())
     async with slow_bench.app.database.write() as tx:
         await tx.policies.put(policy)
 

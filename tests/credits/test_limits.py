@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from bot.core.json import JSON
-from bot.core.people import User
+from bot.core.people import Actor, User
 from bot.core.platform import EVERYONE
 from bot.credits import limits
 from bot.credits.limits import ChannelRules, UserLimits, resolve_channel_rules, resolve_limits
@@ -16,7 +16,7 @@ from tests.fakes.samples import ANA, NOW
 
 def make_policy(scope: str, scope_id: str, key: str, value: JSON, at: datetime = NOW) -> Policy:
     platform, workspace = ("", "") if scope == "bot" else ("web", "page")
-    return Policy(platform, workspace, scope, scope_id, key, value, "web:page:mo", at)
+    return Policy(platform, workspace, scope, scope_id, key, value, Actor("web", "page", "mo"), at)
 
 
 def resolve_for(user: User, *policies: Policy) -> UserLimits:

@@ -11,6 +11,7 @@ from bot.core.people import User
 from bot.core.platform import EVERYONE
 from bot.credits import limits
 from bot.credits.policies import PolicyTarget
+from bot.storage.tables.columns import format_actor
 from tests.credits.bench import OWNER, WORKSPACE_TARGET, CreditsBench
 from tests.fakes.samples import ANA, CHANNEL
 
@@ -263,7 +264,7 @@ async def test_of_two_changes_the_last_wins_and_the_audit_has_both(credits_bench
         rows = await tx.audit.list_rows("web", "page", 10, kind="policy.")
 
     assert (await credits_bench.credits.get_limits(ANA)).user_day_micros == 20
-    assert [(row.actor, row.facts["before"], row.facts["after"]) for row in rows] == [
+    assert [(format_actor(row.actor), row.facts["before"], row.facts["after"]) for row in rows] == [
         ("web:page:jo", {limits.USER_DAY: 10}, {limits.USER_DAY: 20}),
         ("web:page:mo", {limits.USER_DAY: None}, {limits.USER_DAY: 10}),
     ]

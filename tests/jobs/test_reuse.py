@@ -14,7 +14,7 @@ from bot.core.replies import MessageRef, Reply, Tone
 from bot.storage.policies import Policy
 from bot.storage.tables.jobs import outputs
 from tests.bench import Bench
-from tests.fakes.samples import ANA, BEN, CHANNEL, CLEO
+from tests.fakes.samples import ANA, BEN, CHANNEL, CLEO, OWNER
 
 FOX = "/imagine a fox --seed 7"
 PRICE = 3_000
@@ -36,7 +36,7 @@ async def is_ledger_clean(bench: Bench) -> bool:
 
 
 async def allow_reuse(bench: Bench, workspace: str = "page") -> None:
-    policy = Policy("web", workspace, "workspace", "", "setting:reuse", True, "owner", bench.clock.now())
+    policy = Policy("web", workspace, "workspace", "", "setting:reuse", True, OWNER.actor, bench.clock.now())
     async with bench.app.database.write() as tx:
         await tx.policies.put(policy)
 

@@ -7,6 +7,7 @@ import pytest
 
 from bot.catalogue.loading import BUILT_IN_PATH
 from bot.core.jobs import JobState
+from bot.core.people import BOT
 from bot.core.replies import Stage, Tone
 from bot.storage.policies import Policy
 from tests.bench import Bench
@@ -73,7 +74,7 @@ async def test_a_role_with_a_weight_gets_more_runs(tmp_path: Path) -> None:
     bench = await open_bench(tmp_path)
     gold = replace(BEN, roles=frozenset({"gold"}))
     async with bench.app.database.write() as tx:
-        await tx.policies.put(Policy("web", "page", "role", "gold", "weight", 3, "owner", bench.clock.now()))
+        await tx.policies.put(Policy("web", "page", "role", "gold", "weight", 3, BOT, bench.clock.now()))
     for n in range(6):
         await bench.say(f"/imagine a{n}")
         await bench.say(f"/imagine b{n}", by=gold)

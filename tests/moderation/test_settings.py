@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from bot.core.json import JSON
+from bot.core.people import Actor
 from bot.moderation.moderation import WorkspaceSettings, format_setting_key, parse_settings
 from bot.storage.policies import Policy
 
@@ -10,7 +11,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def make_policy(key: str, value: JSON, scope: str = "workspace") -> Policy:
-    return Policy("web", "page", scope, "", key, value, "mo", NOW)
+    return Policy("web", "page", scope, "", key, value, Actor("web", "page", "mo"), NOW)
 
 
 def test_without_policies_the_defaults_apply() -> None:

@@ -29,4 +29,4 @@ async def read_refusals(app: App, platform: str, workspace: object) -> list[tupl
     """Return the refusals of a workspace from the audit, oldest first: user id and command, such as `/quota grant`."""
     async with app.database.read() as tx:
         rows = await tx.audit.list_rows(platform, str(workspace), 500, kind="refused")
-    return [(row.actor.rpartition(":")[2], str(row.facts["what"])) for row in reversed(rows)]
+    return [(row.actor.user, str(row.facts["what"])) for row in reversed(rows)]

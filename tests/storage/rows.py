@@ -50,7 +50,7 @@ def make_account(name: str = "wallet:ana", kind: AccountKind = AccountKind.WALLE
 
 def make_entry(kind: EntryKind, balance: int, held: int, *, account: str = "wallet:ana", **changes: Any) -> Entry:
     job = "j1" if kind in (EntryKind.HOLD, EntryKind.SETTLE, EntryKind.RELEASE) else ""
-    entry = Entry(account, kind, balance, held, new_id(), "discord:1", NOON, job=job)
+    entry = Entry(account, kind, balance, held, new_id(), ANA.actor, NOON, job=job)
     return replace(entry, **changes)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import Job, JobState, Output, PostedMessage, Vote
-from bot.core.people import PersonKey, Rank, Workspace
+from bot.core.people import BOT, PersonKey, Rank, Workspace
 from bot.core.replies import MessageRef, Reply
 from bot.storage.database import Database, Transaction
 from bot.storage.policies import Policy
@@ -183,7 +183,7 @@ async def test_a_removed_workspace_is_erased_completely(database: Database) -> N
         await tx.people.allow_workspace("discord", "2", NOON)
         for guild in ("1", "2"):
             await tx.moderation.add_word("discord", guild, "badger", "mo")
-            await tx.policies.put(Policy("discord", guild, "workspace", "", "setting:join", "starter", "mo", NOON))
+            await tx.policies.put(Policy("discord", guild, "workspace", "", "setting:join", "starter", BOT, NOON))
         await tx.people.forbid_workspace("discord", "1", NOON, is_removed=True)
         await tx.people.forbid_workspace("discord", "2", NOON, is_removed=False)
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 
 from bot import storage
-from bot.core.people import PersonKey, Workspace
+from bot.core.people import Actor, PersonKey, Workspace
 from bot.storage.connection import Statements
 from bot.storage.database import Database, Transaction
 from bot.storage.tables.columns import metadata
@@ -33,6 +33,7 @@ RANDOM_PAGE_COST = 6
 """PostgreSQL's default is 4. A plan that holds at 6 as well does not depend on a few pages more or less."""
 JOB, OTHER_JOB = format_job_id(40), format_job_id(41)
 PREDICTION = f"p{JOB[1:]}"
+_ACTOR = Actor("web", "page", "u7")
 VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("platform", "of_platform"), "web"),
     **dict.fromkeys(("workspace", "of_workspace", "user_workspace"), "page"),
@@ -44,7 +45,7 @@ VALUES: Mapping[str, Any] = {
     **dict.fromkeys(("most", "newer", "skipped"), 100),
     "since": NOON - timedelta(days=10),
     "author": "web:u7",
-    "of_actor": "web:page:u7",
+    "of_actor": _ACTOR,
     "of_message": f"m{JOB}",
     "of_conversation": "v7",
     "conversations": ["v7"],
@@ -56,6 +57,8 @@ VALUES: Mapping[str, Any] = {
     "of_account": "wallet:granted:web:page:u7",
     "wallets": "wallet:",
     "prefix": JOB[:8],
+    "actors": [_ACTOR],
+    "acts": [("web", "page", _ACTOR)],
 }
 
 

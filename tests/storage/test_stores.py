@@ -8,7 +8,7 @@ from bot.core.errors import AlreadyClaimed
 from bot.core.ids import new_id
 from bot.core.invocations import Conversation, Turn, TurnRole
 from bot.core.jobs import MessageState, Output, PostedMessage
-from bot.core.people import PersonKey
+from bot.core.people import BOT, Actor, PersonKey
 from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, TextFile, Tone
 from bot.storage.database import Database
 from bot.storage.policies import Policy
@@ -110,9 +110,9 @@ async def test_an_unposted_message_keeps_its_recipient_until_it_is_posted(databa
 
 
 async def test_policies_of_a_workspace_and_of_the_bot(database: Database) -> None:
-    ours = Policy("discord", "guild", "role", "painters", "daily", {"credits": 5}, "discord:1", NOON)
-    everywhere = Policy("", "", "bot", "", "monthly", 10, "discord:1", NOON)
-    changed = replace(ours, value=None, by="discord:2", at=after(1))
+    ours = Policy("discord", "guild", "role", "painters", "daily", {"credits": 5}, Actor("discord", "guild", "1"), NOON)
+    everywhere = Policy("", "", "bot", "", "monthly", 10, Actor("discord", "guild", "1"), NOON)
+    changed = replace(ours, value=None, by=Actor("discord", "guild", "2"), at=after(1))
     async with database.write() as tx:
         for policy in (ours, everywhere, replace(ours, workspace="other"), changed):
             await tx.policies.put(policy)
@@ -125,8 +125,8 @@ async def test_policies_of_a_workspace_and_of_the_bot(database: Database) -> Non
 
 
 async def test_a_preset_belongs_to_a_person_or_to_a_workspace(database: Database) -> None:
-    mine = Preset("slack", "team", "1", "ours", {"model": "flux-dev", "steps": 30}, "slack:team:1", NOON)
-    changed = replace(mine, options={"count": 2}, by="slack:team:2", at=after(1))
+    mine = Preset("slack", "team", "1", "ours", {"model": "flux-dev", "steps": 30}, Actor("slack", "team", "1"), NOON)
+    changed = replace(mine, options={"count": 2}, by=Actor("slack", "team", "2"), at=after(1))
     shared, elsewhere = replace(mine, user=""), replace(mine, workspace="other")
     async with database.write() as tx:
         for preset in (mine, shared, elsewhere, changed, replace(mine, name="a")):
@@ -241,9 +241,9 @@ async def test_a_worker_is_alive_until_removed(database: Database) -> None:
 
 async def test_the_audit_log_keeps_actor_and_action(database: Database) -> None:
     async with database.write() as tx:
-        await tx.audit.add("discord:1", "grant", {"to": "discord:2", "micros": 5}, NOON)
+        await tx.audit.add(Actor("discord", "guild", "1"), "grant", {"to": "discord:2", "micros": 5}, NOON)
 
-    assert await execute(database, "SELECT actor, action FROM audit") == [("discord:1", "grant")]
+    assert await execute(database, "SELECT actor, action FROM audit") == [("discord:guild:1", "grant")]
 
 
 REPLY = Reply(
@@ -309,11 +309,11 @@ async def test_words_are_added_and_removed_once(database: Database) -> None:
 
 async def test_the_audit_log_is_listed_newest_first_by_workspace_actor_and_kind(database: Database) -> None:
     async with database.write() as tx:
-        await tx.audit.add("web:page:mo", "words.added", {"word": "x"}, NOON)
-        await tx.audit.add("web:page:eve", "user.blocked", {}, after(1))
-        await tx.audit.add("discord:1:mo", "words.added", {}, after(2))
-        await tx.audit.add("bot", "workspace.left", {}, after(3), ("web", "page"))
-        await tx.audit.add("bot", "nowhere", {}, after(4))
+        await tx.audit.add(Actor("web", "page", "mo"), "words.added", {"word": "x"}, NOON)
+        await tx.audit.add(Actor("web", "page", "eve"), "user.blocked", {}, after(1))
+        await tx.audit.add(Actor("discord", "1", "mo"), "words.added", {}, after(2))
+        await tx.audit.add(BOT, "workspace.left", {}, after(3), ("web", "page"))
+        await tx.audit.add(BOT, "nowhere", {}, after(4))
 
         assert [row.action for row in await tx.audit.list_rows("web", "page", 9)] == [
             "workspace.left",
@@ -321,8 +321,8 @@ async def test_the_audit_log_is_listed_newest_first_by_workspace_actor_and_kind(
             "words.added",
         ]
         assert [row.facts for row in await tx.audit.list_rows("web", "page", 9, kind="words.")] == [{"word": "x"}]
-        assert [row.actor for row in await tx.audit.list_rows("web", "page", 9, actor="web:page:eve")] == [
-            "web:page:eve"
+        assert [row.actor for row in await tx.audit.list_rows("web", "page", 9, actor=Actor("web", "page", "eve"))] == [
+            Actor("web", "page", "eve")
         ]
         assert len(await tx.audit.list_rows("web", "page", 1)) == 1
         assert await tx.audit.delete_before(after(2)) == 2

@@ -11,6 +11,7 @@ import pytest
 
 from bot.core.errors import InternalError, Unavailable
 from bot.core.jobs import JobState
+from bot.core.people import BOT, Actor
 from bot.storage.database import Database
 from tests.storage.raw import count_open_jobs, execute
 from tests.storage.rows import NOON, make_account, make_grant, make_hold, make_job
@@ -61,11 +62,11 @@ async def test_a_lost_connection_is_unavailable_and_the_next_connection_works(
 
     async def write() -> None:
         async with database.write() as tx:
-            await tx.audit.add("a", "b", {}, NOON)
+            await tx.audit.add(BOT, "b", {}, NOON)
             await other.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'easel'"
             )
-            await tx.audit.add("a", "b", {}, NOON)
+            await tx.audit.add(BOT, "b", {}, NOON)
 
     with pytest.raises(Unavailable):
         await write()
@@ -210,7 +211,7 @@ async def test_writes_that_wait_for_each_other_reach_the_disk_together(sqlite_da
 
     async def write(n: int) -> None:
         async with sqlite_database.write() as tx:
-            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.audit.add(Actor("web", "page", "ana"), f"write {n}", {}, NOON)
 
     await asyncio.gather(*(write(n) for n in range(40)))
 
@@ -223,14 +224,14 @@ async def test_a_write_alone_is_on_the_disk_at_the_end_of_its_block(sqlite_datab
 
     for n in range(3):
         async with sqlite_database.write() as tx:
-            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.audit.add(Actor("web", "page", "ana"), f"write {n}", {}, NOON)
         assert statements.count("COMMIT") == n + 1
 
 
 async def test_a_failed_write_is_undone_alone(sqlite_database: Database) -> None:
     async def write(n: int) -> None:
         async with sqlite_database.write() as tx:
-            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.audit.add(Actor("web", "page", "ana"), f"write {n}", {}, NOON)
             if n % 3 == 0:
                 raise ValueError(n)
 
@@ -244,7 +245,7 @@ async def test_a_failed_write_is_undone_alone(sqlite_database: Database) -> None
 async def test_a_write_cancelled_before_the_disk_keeps_no_other_from_it(sqlite_database: Database) -> None:
     async def write(n: int) -> None:
         async with sqlite_database.write() as tx:
-            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.audit.add(Actor("web", "page", "ana"), f"write {n}", {}, NOON)
 
     for cancelled_after in range(12):  # at each step of a write
         writes = [asyncio.create_task(write(n)) for n in range(5)]
@@ -261,7 +262,7 @@ async def test_a_write_cancelled_before_the_disk_keeps_no_other_from_it(sqlite_d
 async def test_every_write_of_a_lost_transaction_is_refused(sqlite_database: Database) -> None:
     async def write(n: int) -> None:
         async with sqlite_database.write() as tx:
-            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.audit.add(Actor("web", "page", "ana"), f"write {n}", {}, NOON)
             if n == 2:
                 await tx.statements._connection.exec_driver_sql("ROLLBACK")  # as SQLite itself does on a full disk
                 raise ValueError(n)

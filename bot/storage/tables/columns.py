@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+from bot.core.people import Actor
+
 metadata = sa.MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -47,10 +49,7 @@ class FreeText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        # PostgreSQL refuses NUL in text, and neither engine encodes a lone surrogate. ASCII is the fast way out.
-        if value is None or (value.isascii() and "\0" not in value):
-            return value
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
+        return None if value is None else _clean(value)
 
 
 class Identifier(FreeText):
@@ -77,6 +76,54 @@ class Reference(Identifier):
         return value or ""
 
 
+class ActorText(TypeDecorator[Actor]):
+    """The author of a change, as one identifier: see `format_actor`."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> sa.types.TypeEngine[str]:
+        return Key.load_dialect_impl(dialect)
+
+    def process_bind_param(self, value: Actor | None, dialect: Dialect) -> str | None:
+        return None if value is None else _clean(format_actor(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Actor | None:
+        return parse_actor(value or "")
+
+
+def format_actor(actor: Actor) -> str:
+    """Give the stored text of an actor: `platform:workspace:user`, the name of a part of the bot, or an empty text."""
+    if actor.part or not (actor.platform or actor.workspace or actor.user):
+        return _escape_part(actor.part)
+    # The user is last: a colon in the user's id needs no escape.
+    return f"{_escape_part(actor.platform)}:{_escape_part(actor.workspace)}:{actor.user}"
+
+
+def parse_actor(text: str) -> Actor:
+    """Give the actor of a stored text."""
+    parts = text.split(":", 2)
+    if len(parts) < 3:
+        return Actor(part=_unescape_part(text))
+    return Actor(_unescape_part(parts[0]), _unescape_part(parts[1]), parts[2])
+
+
+def _escape_part(text: str) -> str:
+    """Give a text without colons. Ids of platforms have neither colon nor percent sign, and stay as they are."""
+    return text.replace("%", "%25").replace(":", "%3A")
+
+
+def _unescape_part(text: str) -> str:
+    return text.replace("%3A", ":").replace("%25", "%")
+
+
+def _clean(text: str) -> str:
+    # PostgreSQL refuses NUL in text, and neither engine encodes a lone surrogate. ASCII is the fast way out.
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 # JSON instead of JSONB: JSONB reorders keys, and inputs must be read exactly as sent. JSONB also refuses "\u0000".
 Json = sa.JSON()
 Key = Identifier()
@@ -90,6 +137,11 @@ def key_column(name: str, *, is_primary: bool = False) -> StringColumn:
     if is_primary:
         return sa.Column(name, Key, primary_key=True)
     return sa.Column(name, Key, nullable=False, server_default="")
+
+
+def actor_column(name: str) -> "sa.Column[Actor]":
+    """Define the author of a change; empty without an author."""
+    return sa.Column(name, ActorText, nullable=False, server_default="")
 
 
 def text_column(name: str) -> StringColumn:

@@ -7,6 +7,7 @@ from bot.storage.tables.columns import (
     Key,
     Micros,
     Serial,
+    actor_column,
     format_enum_check,
     key_column,
     metadata,
@@ -64,7 +65,7 @@ ledger = sa.Table(
     sa.Column("balance_delta_micros", Micros, nullable=False),
     sa.Column("held_delta_micros", Micros, nullable=False),
     sa.Column("key", Key, nullable=False),
-    key_column("actor"),
+    actor_column("actor"),
     key_column("prediction"),  # the lost run with the cost of this row; empty on all other rows
     text_column("reason"),
     key_column("reset_period"),  # set on the row that a reset appends; empty on all other rows

@@ -8,6 +8,7 @@ from bot.storage.tables.columns import (
     FreeText,
     Key,
     Serial,
+    actor_column,
     flag_column,
     format_enum_check,
     json_column,
@@ -92,7 +93,7 @@ policies = sa.Table(
     key_column("scope_id", is_primary=True),
     key_column("key", is_primary=True),
     json_column("value", default="null"),
-    key_column("by"),
+    actor_column("by"),
     time_column("at"),
     sa.CheckConstraint("scope IN ('bot', 'workspace', 'channel', 'role', 'user')", name="policies_scope"),
 )
@@ -129,7 +130,7 @@ audit = sa.Table(
     sa.Column("id", Serial, primary_key=True, autoincrement=True),
     key_column("platform"),
     key_column("workspace"),
-    key_column("actor"),
+    actor_column("actor"),
     key_column("action"),
     json_column("facts", default="{}"),
     time_column("at"),
@@ -149,7 +150,7 @@ models = sa.Table(
     json_column("entry", default="{}"),
     json_column("fields", default="[]"),
     micros_column("agreed_micros"),
-    key_column("by"),
+    actor_column("by"),
     time_column("added_at"),
     time_column("removed_at", is_optional=True),
 )
@@ -163,7 +164,7 @@ presets = sa.Table(
     key_column("user", is_primary=True),
     key_column("name", is_primary=True),
     json_column("options", default="{}"),
-    key_column("by"),
+    actor_column("by"),
     time_column("at"),
 )
 

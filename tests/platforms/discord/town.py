@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from bot.app import App
 from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
-from bot.core.people import Workspace
+from bot.core.people import BOT, Workspace
 from bot.platforms.discord.channels import NAME
 from bot.platforms.discord.connection import DiscordConnection
 from bot.settings import Owner
@@ -137,7 +137,7 @@ class Town:
     async def set(self, setting: str, value: Any) -> None:
         """Set one setting of this server."""
         now = self.clock.now()
-        policy = Policy(NAME, str(self.guild.id), "workspace", "", f"setting:{setting}", value, "test", now)
+        policy = Policy(NAME, str(self.guild.id), "workspace", "", f"setting:{setting}", value, BOT, now)
         async with self.app.database.write() as tx:
             await tx.policies.put(policy)
         self.clock.ahead += 2.0

@@ -1,6 +1,7 @@
 """Pictures: progress, the result on the placeholder, and lasting buttons."""
 
 from bot.core.limits import MAX_PRESETS
+from bot.core.people import Actor
 from bot.media.recipes import GivenRecipe, find_given_recipe
 from bot.storage.presets import Preset
 from tests.emulators.slack.messages import SlackMessageState
@@ -281,7 +282,7 @@ async def test_many_presets_are_suggested_during_typing(office: Office) -> None:
     ana = office.ana
     async with office.app.database.write() as tx:
         for n in range(MAX_PRESETS):
-            await tx.presets.put(Preset("slack", office.team.id, ana.id, f"night-{n}", {"count": n}, "", NOW))
+            await tx.presets.put(Preset("slack", office.team.id, ana.id, f"night-{n}", {"count": n}, Actor(), NOW))
 
     await ana.use_command("/preset", "show", office.general)
     form = await ana.wait_for_modal("Preset show")

@@ -1,0 +1,36 @@
+"""The column of actors: each actor is stored as one text and read back as the same actor."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.core.people import BOT, Actor, User
+from bot.storage.database import Database
+from bot.storage.tables.columns import format_actor, parse_actor
+from tests.storage.raw import execute
+from tests.storage.rows import NOON
+
+texts = st.text(st.sampled_from(":%25Aa ~é\0")) | st.text()
+actors = st.builds(Actor, texts, texts, texts) | st.builds(lambda part: Actor(part=part), texts)
+
+
+@given(actors)
+def test_an_actor_with_any_characters_is_parsed_back(actor: Actor) -> None:
+    assert parse_actor(format_actor(actor)) == actor
+
+
+async def test_actors_of_workspaces_with_colons_are_kept_apart(database: Database) -> None:
+    ana, eve = User("slack", "T:1", "U:9", "Ana"), User("slack", "T", "1:U:9", "Eve")
+    async with database.write() as tx:
+        for actor in (ana.actor, eve.actor):
+            await tx.audit.add(actor, "words.added", {}, NOON)
+        await tx.audit.add(BOT, "workspace.left", {}, NOON, ("slack", "T"))
+
+    async with database.read() as tx:
+        assert [row.actor for row in await tx.audit.list_rows("slack", "T:1", 9)] == [ana.actor]
+        assert [row.actor for row in await tx.audit.list_rows("slack", "T", 9)] == [BOT, eve.actor]
+        assert len(await tx.audit.list_rows("slack", "T", 9, actor=eve.actor)) == 1
+    assert await execute(database, "SELECT actor FROM audit ORDER BY id") == [
+        ("slack:T%3A1:U:9",),
+        ("slack:T:1:U:9",),
+        ("bot",),
+    ]
