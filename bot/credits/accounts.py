@@ -8,6 +8,7 @@ jumps back finds the accounts of the earlier day unchanged.
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from bot.core.errors import LimitReached
 from bot.core.money import Account, AccountKind, Entry, EntryKind, ResetPeriod
@@ -16,6 +17,8 @@ from bot.core.time_format import format_weekday
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Transaction
+
+WALLET_SCOPES: Final = ("daily", "tier", "granted")
 
 
 def list_accounts(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
@@ -29,7 +32,7 @@ def _list_wallets(user: User, now: datetime, limits: UserLimits) -> list[tuple[A
     # of a role can be spent in the role's workspace only, so that roles in many workspaces do not add up, and a role
     # that is lost and given back does not pay twice.
     daily = Account(
-        f"wallet:daily:{user.platform}:{user.id}:{day}",
+        _format_id(AccountKind.WALLET, "daily", user.platform, user.id, day),
         AccountKind.WALLET,
         "daily",
         user.platform,
@@ -40,14 +43,14 @@ def _list_wallets(user: User, now: datetime, limits: UserLimits) -> list[tuple[A
     wallets = [(daily, limits.daily_allowance_micros)]
     extra_micros = limits.allowance_micros - limits.daily_allowance_micros
     if extra_micros > 0:
-        tier_id = f"wallet:tier:{user.platform}:{user.workspace}:{user.id}:{day}"
+        tier_id = _format_id(AccountKind.WALLET, "tier", user.platform, user.workspace, user.id, day)
         wallets.append((replace(daily, id=tier_id, scope="tier", workspace=user.workspace), extra_micros))
     return [*wallets, (get_granted_wallet(user.platform, user.workspace, user.id), 0)]
 
 
 def _list_budgets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
     day, month = f"{now:%Y-%m-%d}", f"{now:%Y-%m}"
-    place = f"{user.platform}:{user.workspace}"
+    whose = (user.platform, user.workspace, user.id)
     personal = Account("", AccountKind.BUDGET, "user", user.platform, user.workspace, user.id)
     of_day = replace(personal, window=day, expires_at=get_next_day_start(now))
     of_month = replace(personal, window=month, expires_at=get_next_month_start(now))
@@ -55,9 +58,12 @@ def _list_budgets(user: User, now: datetime, limits: UserLimits) -> list[tuple[A
     is_reduced = limits.allowance_micros < limits.daily_allowance_micros
     allowance_micros = limits.allowance_micros if is_reduced else None
     budgets: list[tuple[Account, int | None]] = [
-        (replace(of_day, id=f"budget:allowance:{place}:{user.id}:{day}", scope="allowance"), allowance_micros),
-        (replace(of_day, id=f"budget:user:{place}:{user.id}:{day}"), limits.user_day_micros),
-        (replace(of_month, id=f"budget:user:{place}:{user.id}:{month}"), limits.user_month_micros),
+        (
+            replace(of_day, id=_format_id(AccountKind.BUDGET, "allowance", *whose, day), scope="allowance"),
+            allowance_micros,
+        ),
+        (replace(of_day, id=_format_id(AccountKind.BUDGET, "user", *whose, day)), limits.user_day_micros),
+        (replace(of_month, id=_format_id(AccountKind.BUDGET, "user", *whose, month)), limits.user_month_micros),
         (get_workspace_budget(user.platform, user.workspace, now), limits.workspace_month_micros),
         (get_bot_budget(now), limits.bot_month_micros),
     ]
@@ -66,32 +72,28 @@ def _list_budgets(user: User, now: datetime, limits: UserLimits) -> list[tuple[A
 
 def get_granted_wallet(platform: str, workspace: str, user: str) -> Account:
     """Return the wallet of a moderator's grants, for use in one workspace only."""
-    account_id = f"wallet:granted:{platform}:{workspace}:{user}"
+    account_id = _format_id(AccountKind.WALLET, "granted", platform, workspace, user)
     return Account(account_id, AccountKind.WALLET, "granted", platform, workspace, user)
 
 
 def get_workspace_budget(platform: str, workspace: str, now: datetime) -> Account:
     """Return the budget of a workspace for the month."""
-    account_id = f"budget:workspace:{platform}:{workspace}:{now:%Y-%m}"
     window, end = f"{now:%Y-%m}", get_next_month_start(now)
+    account_id = _format_id(AccountKind.BUDGET, "workspace", platform, workspace, window)
     return Account(account_id, AccountKind.BUDGET, "workspace", platform, workspace, window=window, expires_at=end)
 
 
 def get_bot_budget(now: datetime) -> Account:
     """Return the budget of the whole bot for the month."""
-    return Account(
-        f"budget:bot:{now:%Y-%m}",
-        AccountKind.BUDGET,
-        "bot",
-        window=f"{now:%Y-%m}",
-        expires_at=get_next_month_start(now),
-    )
+    window = f"{now:%Y-%m}"
+    account_id = _format_id(AccountKind.BUDGET, "bot", window)
+    return Account(account_id, AccountKind.BUDGET, "bot", window=window, expires_at=get_next_month_start(now))
 
 
 def get_failed_runs_account(platform: str, workspace: str, now: datetime) -> Account:
     """Return the count of the owner's cost of a workspace's failed runs in the month. Its rows name the users."""
     window = f"{now:%Y-%m}"
-    account_id = f"budget:failed:{platform}:{workspace}:{window}"
+    account_id = _format_id(AccountKind.BUDGET, "failed", platform, workspace, window)
     end = get_next_month_start(now)
     return Account(account_id, AccountKind.BUDGET, "failed", platform, workspace, window=window, expires_at=end)
 
@@ -100,11 +102,16 @@ def get_user_failed_runs_account(user: User, now: datetime) -> Account:
     """Return the count of the owner's cost of a user's failed runs on one day."""
     # Without the workspace, as the daily wallet: a user of many workspaces must not fail at the owner's cost in each.
     day = f"{now:%Y-%m-%d}"
-    account_id = f"budget:failed_user:{user.platform}:{user.id}:{day}"
+    account_id = _format_id(AccountKind.BUDGET, "failed_user", user.platform, user.id, day)
     end = get_next_day_start(now)
     return Account(
         account_id, AccountKind.BUDGET, "failed_user", user.platform, user=user.id, window=day, expires_at=end
     )
+
+
+def _format_id(kind: AccountKind, scope: str, *fields: str) -> str:
+    """Return the id of an account. No code reads the fields back: the account has each field by itself."""
+    return ":".join((kind.value, scope, *fields))
 
 
 def compute_limit_change_micros(account: Account, limit_micros: int) -> int:
@@ -115,8 +122,8 @@ def compute_limit_change_micros(account: Account, limit_micros: int) -> int:
 def list_wallet_ids(user: User, now: datetime) -> list[str]:
     """Return the ids of all wallets that a user may have spent from in the workspace this month so far."""
     days = [f"{now:%Y-%m}-{day:02}" for day in range(1, now.day + 1)]
-    daily = [f"wallet:daily:{user.platform}:{user.id}:{day}" for day in days]
-    tier = [f"wallet:tier:{user.platform}:{user.workspace}:{user.id}:{day}" for day in days]
+    daily = [_format_id(AccountKind.WALLET, "daily", user.platform, user.id, day) for day in days]
+    tier = [_format_id(AccountKind.WALLET, "tier", user.platform, user.workspace, user.id, day) for day in days]
     return [*daily, *tier, get_granted_wallet(user.platform, user.workspace, user.id).id]
 
 
@@ -162,9 +169,9 @@ async def read_prior_usage(tx: Transaction, account: Account, user: User) -> int
     since = parse_window_start(account.window)
     if account.scope == "workspace":
         return await read_workspace_usage(tx, user.platform, user.workspace, since)
-    wallets = "wallet:daily:" if account.scope == "allowance" else "wallet:"
+    scopes = ("daily",) if account.scope == "allowance" else WALLET_SCOPES
     since = await _find_last_reset(tx, account, user, since)
-    return await tx.ledger.sum_used_by_user(user.actor, since, wallets)
+    return await tx.ledger.sum_used_by_user(user.actor, since, scopes)
 
 
 async def read_workspace_usage(tx: Transaction, platform: str, workspace: str, at: datetime) -> int:

@@ -218,7 +218,8 @@ async def _open_account(tx: Transaction, account: Account, limit_micros: int, us
 
 def _build_first_grant(account: Account, amount_micros: int, now: datetime) -> Entry:
     # The key of a daily grant has no workspace, as its wallet: once per platform, user and day.
-    key = account.id.removeprefix("wallet:") if account.scope == "daily" else f"open:{account.id}"
+    of_day = f"daily:{account.platform}:{account.user}:{account.window}"
+    key = of_day if account.scope == "daily" else f"open:{account.id}"
     return Entry(account.id, EntryKind.GRANT, amount_micros, 0, key, POLICY, now)
 
 

@@ -81,7 +81,7 @@ class Wallets:
 
     async def _check_budgets(self, tx: Transaction, by: User, budgets: Mapping[str, Account], micros: int) -> None:
         """Raise `BadOption` if a grant, with all unspent grants of the workspace, exceeds a budget's rest."""
-        promised_micros = await tx.ledger.sum_available(get_granted_wallet(by.platform, by.workspace, "").id)
+        promised_micros = await tx.ledger.sum_granted(by.platform, by.workspace)
         if (workspace := budgets.get("workspace")) is not None:
             left_micros = workspace.available_micros
             if micros > left_micros - promised_micros:

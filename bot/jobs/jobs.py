@@ -15,7 +15,7 @@ from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
 from bot.core.limits import MAX_ANCESTORS
 from bot.core.models import Model, Task
-from bot.core.money import Entry
+from bot.core.money import Account, Entry
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef, Progress, Reply, Stage
 from bot.jobs import batches
@@ -48,6 +48,8 @@ class JobHistory:
     outputs: Sequence[Output]
     entries: Sequence[Entry]
     """Oldest first."""
+    accounts: Mapping[str, Account]
+    """The accounts of `entries`, by id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,12 +407,14 @@ class Jobs:
             latest = await tx.jobs.get(job.id)
             if latest is None:
                 return None
+            entries = await tx.ledger.list_job_entries(latest.id)
             return JobHistory(
                 job=latest,
                 steps=await tx.jobs.list_steps(latest.id),
                 prediction=await tx.predictions.get(latest.prediction) if latest.prediction else None,
                 outputs=await tx.outputs.list_outputs(latest.prediction) if latest.prediction else (),
-                entries=await tx.ledger.list_job_entries(latest.id),
+                entries=entries,
+                accounts=await tx.ledger.get_accounts({entry.account for entry in entries}),
             )
 
     async def render(self, job: Job) -> Reply:

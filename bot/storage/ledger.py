@@ -12,18 +12,15 @@ from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold, ResetPe
 from bot.core.people import Actor
 from bot.storage.connection import Statements
 from bot.storage.tables.jobs import IS_OPEN, jobs
-from bot.storage.tables.ledger import accounts, ledger
+from bot.storage.tables.ledger import IS_GRANTED, accounts, ledger
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 _INSERT_ACCOUNT = insert(accounts).on_conflict_do_nothing(index_elements=["id"])
 _SELECT_ACCOUNT = sa.select(accounts).where(accounts.c.id == bindparam("account"))
-_LOCK_ACCOUNTS = (
-    sa.select(accounts)
-    .where(accounts.c.id.in_(bindparam("ids", expanding=True)))
-    .order_by(accounts.c.id)  # all transactions lock in the same order, which excludes deadlocks
-    .with_for_update()
-)
+_SELECT_ACCOUNTS = sa.select(accounts).where(accounts.c.id.in_(bindparam("ids", expanding=True)))
+# All transactions lock in the same order, which excludes deadlocks.
+_LOCK_ACCOUNTS = _SELECT_ACCOUNTS.order_by(accounts.c.id).with_for_update()
 _INSERT_ENTRIES = sa.insert(ledger)
 
 _close = ledger.alias("close")
@@ -66,27 +63,25 @@ _closes_hold = sa.and_(
 )
 _SUM_USED = (
     sa.select(sa.func.coalesce(sa.func.sum(_used), 0))
-    .select_from(sa.outerjoin(_hold, _close, _closes_hold))
+    .select_from(sa.join(_hold, accounts, accounts.c.id == _hold.c.account).outerjoin(_close, _closes_hold))
     .where(
         sa.text("hold.kind = 'hold'"),
         _hold.c.actor == bindparam("of_actor"),
         _hold.c.at >= bindparam("since"),
-        _hold.c.account >= bindparam("wallets"),
-        # A prefix search: "~" sorts after every character of an identifier, and identifiers are compared byte by byte.
-        _hold.c.account < bindparam("wallets").concat("~"),
+        accounts.c.scope.in_(bindparam("scopes", expanding=True)),
     )
 )
 # Few jobs of a workspace are open: their holds are found job by job.
 _SUM_HELD_IN_WORKSPACE = (
     sa.select(sa.func.coalesce(sa.func.sum(ledger.c.held_delta_micros), 0))
     .join_from(jobs, ledger, sa.and_(ledger.c.job == jobs.c.id, sa.text("ledger.kind = 'hold'")))
+    .join(accounts, accounts.c.id == ledger.c.account)
     .where(
         sa.text(f"jobs.{IS_OPEN}"),
         jobs.c.platform == bindparam("of_platform"),
         jobs.c.user_workspace == bindparam("of_workspace"),
         jobs.c.created_at >= bindparam("since"),
-        ledger.c.account >= "wallet:",
-        ledger.c.account < "wallet:~",
+        accounts.c.kind == AccountKind.WALLET.value,
     )
 )
 _SELECT_KEY = sa.select(ledger.c.id).where(ledger.c.key == bindparam("of_key"))
@@ -95,8 +90,10 @@ _SELECT_LAST_RESET = sa.select(sa.func.max(ledger.c.at)).where(
     ledger.c.at >= bindparam("since"),
     ledger.c.reset_period.in_(bindparam("periods", expanding=True)),
 )
-_SUM_AVAILABLE = sa.select(sa.func.coalesce(sa.func.sum(accounts.c.balance_micros - accounts.c.held_micros), 0)).where(
-    accounts.c.id >= bindparam("prefix"), accounts.c.id < bindparam("prefix").concat("~")
+_SUM_GRANTED = sa.select(sa.func.coalesce(sa.func.sum(accounts.c.balance_micros - accounts.c.held_micros), 0)).where(
+    sa.text(IS_GRANTED),
+    accounts.c.platform == bindparam("of_platform"),
+    accounts.c.workspace == bindparam("of_workspace"),
 )
 _SUM_FAILED_BY_ACTOR = (
     sa.select(ledger.c.actor, sa.func.count(ledger.c.id).label("runs"), _spent.label("micros"))
@@ -144,6 +141,11 @@ class LedgerStore:
         row = (await self._run(_SELECT_ACCOUNT, {"account": account_id})).first()
         return _account_from_row(row) if row else None
 
+    async def get_accounts(self, ids: Collection[str]) -> dict[str, Account]:
+        """Read the known accounts by id."""
+        rows = await self._run(_SELECT_ACCOUNTS, {"ids": list(ids)})
+        return {row.id: _account_from_row(row) for row in rows}
+
     async def append(self, entries: Sequence[Entry]) -> None:
         """Add rows. Raises `DuplicateEntry` or `Overdrawn`: the caller must then roll the transaction back."""
         if not entries:
@@ -170,12 +172,12 @@ class LedgerStore:
         rows = await self._run(_SUM_BY_MODEL, {"accounts": list(account_ids), "since": since})
         return [(row.model, row.jobs, int(row.micros)) for row in rows]
 
-    async def sum_used_by_user(self, actor: Actor, since: datetime, wallets: str) -> int:
+    async def sum_used_by_user(self, actor: Actor, since: datetime, scopes: Collection[str]) -> int:
         """Sum, in micros, the cost of a user's closed holds and the amount of open holds since a time.
 
-        `wallets` is a prefix of account ids.
+        `scopes` are the scopes of the wallets.
         """
-        facts = {"of_actor": actor, "since": since, "wallets": wallets}
+        facts = {"of_actor": actor, "since": since, "scopes": list(scopes)}
         return int((await self._run(_SUM_USED, facts)).scalar_one())
 
     async def sum_held_in_workspace(self, platform: str, workspace: str, since: datetime) -> int:
@@ -195,9 +197,10 @@ class LedgerStore:
         last: datetime | None = (await self._run(_SELECT_LAST_RESET, facts)).scalar_one()
         return last
 
-    async def sum_available(self, prefix: str) -> int:
-        """Sum, in micros, the amounts that holds can take from all accounts with a prefix of their ids."""
-        return int((await self._run(_SUM_AVAILABLE, {"prefix": prefix})).scalar_one())
+    async def sum_granted(self, platform: str, workspace: str) -> int:
+        """Sum, in micros, the amounts that holds can take from the granted wallets of a workspace."""
+        facts = {"of_platform": platform, "of_workspace": workspace}
+        return int((await self._run(_SUM_GRANTED, facts)).scalar_one())
 
     async def sum_failed_by_user(self, account: str) -> list[tuple[str, int, int]]:
         """Sum the counts of a workspace's account of failed runs as (user, runs, micros), in no order."""

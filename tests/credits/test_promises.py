@@ -1,6 +1,7 @@
 """A moderator promises no more than the workspace, or the bot, has left: all unspent grants count together."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,8 @@ from tests.bench import Bench
 from tests.credits.bench import CreditsBench
 from tests.fakes.samples import ANA, BEN, CLEO, MODERATOR, OWNER, get_text
 
+EMILE = User("web", "page", "émile", "Émile")
+NEIGHBOUR = User("web", "page:2", "zoe", "Zoe")
 SIX = [User("web", "page", f"p{n}", f"P{n}") for n in range(6)]
 
 
@@ -31,6 +34,18 @@ async def test_grants_together_stay_within_the_workspaces_budget(bench: Bench) -
     assert await say(bench, "/quota grant p1 7") == "P1 got 7 credits, and has 7 extra credits now."
     assert (await say(bench, "/quota grant p2 1")).endswith("97 are given away already: you can give away no more.")
     assert "P2 got 1 credit" in await say(bench, "/quota grant p2 1", OWNER)
+
+
+async def test_grants_count_by_workspace_whatever_the_ids(bench: Bench) -> None:
+    for person in (ANA, EMILE, NEIGHBOUR):
+        await bench.say("/usage", by=person)
+    await bench.say("/quota budget set 100", by=OWNER)
+    await bench.say("/quota grant zoe 50", by=replace(OWNER, workspace=NEIGHBOUR.workspace))
+
+    replies = [await say(bench, f"/quota grant {name} 60") for name in ("émile", "ana")]
+
+    refusal = "This workspace has 100 credits left this month, and 60 are given away already: you can give away at most"
+    assert replies == ["Émile got 60 credits, and has 60 extra credits now.", f"{refusal} 40 more."]
 
 
 async def test_credits_taken_back_can_be_given_again(bench: Bench) -> None:

@@ -55,7 +55,7 @@ VALUES: Mapping[str, Any] = {
     "of_prediction": PREDICTION,
     "accounts": ["wallet:daily:web:u7:2026-11-19"],
     "of_account": "wallet:granted:web:page:u7",
-    "wallets": "wallet:",
+    "scopes": ["daily", "tier", "granted"],
     "prefix": JOB[:8],
     "actors": [_ACTOR],
     "acts": [("web", "page", _ACTOR)],

@@ -8,7 +8,7 @@ from aiohttp import web
 from bot.core.errors import UserError
 from bot.core.jobs import Job, PredictionRecord
 from bot.core.json import JSON, spell_large_integers
-from bot.core.money import Entry
+from bot.core.money import Account, Entry
 from bot.core.people import Rank, User
 from bot.credits.pricing import CreditFormatter
 from bot.dispatch.dispatcher import Dispatcher
@@ -75,7 +75,7 @@ def job_record_to_json(record: JobHistory, title: str, form: CreditFormatter) ->
             "at_most": form.format(job.max_micros),
             "paid": "" if job.cost_micros is None else form.format(job.cost_micros),
         },
-        "money": [_entry_to_json(entry, form) for entry in record.entries],
+        "money": [_entry_to_json(entry, record.accounts[entry.account], form) for entry in record.entries],
     }
 
 
@@ -92,13 +92,11 @@ def _prediction_to_json(prediction: PredictionRecord | None, form: CreditFormatt
     }
 
 
-def _entry_to_json(entry: Entry, form: CreditFormatter) -> JSON:
-    # An account's id begins with kind and scope, and goes on with a person's id: `wallet:daily:…`, `budget:bot:…`.
-    kind, scope = entry.account.split(":")[:2]
+def _entry_to_json(entry: Entry, account: Account, form: CreditFormatter) -> JSON:
     return {
         "at": entry.at.isoformat(),
         "kind": entry.kind.value,
-        "account": f"{kind}:{scope}",
+        "account": f"{account.kind.value}:{account.scope}",
         "balance": _format_signed(entry.balance_delta_micros, form),
         "held": _format_signed(entry.held_delta_micros, form),
     }

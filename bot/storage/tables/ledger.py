@@ -41,6 +41,16 @@ accounts = sa.Table(
     sa.Index("accounts_of_person", "platform", "user"),
 )
 
+# A moderator gives away at most the rest of the workspace's budget, less the grants that nobody has spent yet.
+IS_GRANTED = "scope = 'granted'"
+_is_granted = sa.text(IS_GRANTED)
+sa.Index(
+    "accounts_granted",
+    *(accounts.c.platform, accounts.c.workspace),
+    sqlite_where=_is_granted,
+    postgresql_where=_is_granted,
+)
+
 # The signs that each kind of row may have.
 _SHAPES = """
 CASE kind

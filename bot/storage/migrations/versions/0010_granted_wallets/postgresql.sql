@@ -1,0 +1,1 @@
+CREATE INDEX accounts_granted ON accounts (platform, workspace) WHERE scope = 'granted'
