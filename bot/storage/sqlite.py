@@ -1,12 +1,14 @@
-"""Connects to a SQLite file through aiosqlite: one writer, five read-only readers, one process.
+"""Connects to a SQLite file through aiosqlite: one writer, up to five read-only readers, one process.
 
 Several writers on the same file are unfair (measured: p99 up to 4.65 s), and a deferred transaction with a read before
 the write fails with "database is locked", however long the timeout: hence a single writer and BEGIN IMMEDIATE.
 """
 
 import asyncio
+import functools
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ import aiosqlite
 import sqlalchemy as sa
 
 from bot.core.background_tasks import BackgroundTasks
-from bot.core.errors import DatabaseInUse, Unavailable
+from bot.core.errors import DatabaseInUse, InternalError, Unavailable
 from bot.core.fair_queue import FairQueue
 from bot.core.private_files import create_private_file, create_private_folder, lock_file, restrict
 from bot.storage.connection import Parameters, Row, translate_errors
@@ -24,7 +26,7 @@ from bot.storage.connection import Parameters, Row, translate_errors
 T = TypeVar("T")
 
 # Exports and snapshots of the page take up to three for a while: two are left for everybody else.
-_READERS = 5
+_MAX_READERS = 5
 _BEGIN_WRITING = "BEGIN IMMEDIATE"
 
 _ANALYZED_ROWS = 400
@@ -44,21 +46,24 @@ class SqliteEngine:
     """The open connections to one file."""
 
     def __init__(
-        self, writer: "SqliteConnection", readers: Sequence["SqliteConnection"], cleanup: AsyncExitStack
+        self,
+        writer: "SqliteConnection",
+        open_reader: Callable[[], Awaitable["SqliteConnection"]],
+        cleanup: AsyncExitStack,
     ) -> None:
         self._writer = writer
+        self._open_reader = open_reader
         self._queue = FairQueue(1)
         self._group: _WriteGroup | None = None
-        self._commits = BackgroundTasks("sqlite")
-        # The reader used last is the next one used: its page cache is warm.
-        self._idle: asyncio.LifoQueue[SqliteConnection] = asyncio.LifoQueue()
-        for reader in readers:
-            self._idle.put_nowait(reader)
+        self._tasks = BackgroundTasks("sqlite")
+        self._readings = asyncio.Semaphore(_MAX_READERS)
+        self._opening = asyncio.Lock()
+        self._idle_readers: list[SqliteConnection] = []
         self._cleanup = cleanup
 
     @classmethod
     async def open(cls, path: Path, *, timeout_seconds: float) -> "SqliteEngine":
-        """Lock the file, create it if missing, and open all connections. Other users of the machine cannot read it.
+        """Lock the file, create it if missing, and open the writer. Other users of the machine cannot read the file.
 
         Raises `DatabaseInUse` while another process has the file, or `Unavailable`.
         """
@@ -74,17 +79,13 @@ class SqliteEngine:
                 create_private_file(path)
             for suffix in ("-wal", "-shm"):
                 restrict(Path(f"{path}{suffix}"))
-            writer = await SqliteConnection.open(_create_engine(path, writing), _BEGIN_WRITING)
+            writer = await SqliteConnection.open(path, writing, _BEGIN_WRITING)
             stack.push_async_callback(writer.close)
             # Runs before the writer closes and after all readers have: an open reader would keep the log from emptying.
             stack.push_async_callback(writer.checkpoint)
             stack.push_async_callback(writer.analyze)
-            engine = _create_engine(path, (*pragmas, "query_only = ON"))  # readers share compiled statements
-            readers = []
-            for _ in range(_READERS):
-                readers.append(await SqliteConnection.open(engine, "BEGIN"))
-                stack.push_async_callback(readers[-1].close)
-            return cls(writer, readers, stack.pop_all())
+            reading = (*pragmas, "query_only = ON")
+            return cls(writer, lambda: SqliteConnection.open(path, reading, "BEGIN"), stack.pop_all())
 
     @asynccontextmanager
     async def write(self, key: str = "", weight: float = 1, *, priority: int = 0) -> AsyncIterator["SqliteConnection"]:
@@ -107,12 +108,16 @@ class SqliteEngine:
     @asynccontextmanager
     async def read(self) -> AsyncIterator["SqliteConnection"]:
         """Give an idle reader, inside a transaction with a snapshot of the file."""
-        reader = await self._idle.get()
-        try:
-            async with reader.reading():
-                yield reader
-        finally:
-            self._idle.put_nowait(reader)
+        async with self._readings:
+            while not self._idle_readers:
+                # The connection of a cancelled reading serves the next reading.
+                await self._tasks.run_to_end(self._add_reader(), "reader")
+            reader = self._idle_readers.pop()  # the reader used last: its page cache is warm
+            try:
+                async with reader.reading():
+                    yield reader
+            finally:
+                self._idle_readers.append(reader)
 
     async def analyze(self) -> None:
         """Collect statistics for the query planner, if there are none. Later ones follow some writes, and `close`."""
@@ -120,18 +125,29 @@ class SqliteEngine:
 
     async def close(self) -> None:
         """Close the readers, collect statistics, write the log back, close the writer, and release the lock."""
-        await self._commits.drain()
+        await self._tasks.drain()
         await self._cleanup.aclose()
+
+    async def _add_reader(self) -> None:
+        async with self._opening:
+            if self._idle_readers:  # opened for a reading that was cancelled, or given back
+                return
+            try:
+                reader = await self._open_reader()
+            except InternalError as error:  # the writer could open the file: now too many files are open
+                raise Unavailable("The database cannot be read just now. Please try again in a moment.") from error
+            self._cleanup.push_async_callback(reader.close)
+            self._idle_readers.append(reader)
 
     def _join_group(self) -> "_WriteGroup":
         group = self._group
         if group is None:
             group = self._group = _WriteGroup()
             # A task of its own: a cancelled write must not keep the others from the disk.
-            self._commits.spawn(self._commit(group, _COMMIT_PRIORITY), "commit")
+            self._tasks.spawn(self._commit(group, _COMMIT_PRIORITY), "commit")
         group.size += 1
         if group.size == _MAX_WRITES_PER_COMMIT:
-            self._commits.spawn(self._commit(group, _FULL_PRIORITY), "commit")
+            self._tasks.spawn(self._commit(group, _FULL_PRIORITY), "commit")
         return group
 
     async def _commit(self, group: "_WriteGroup", priority: int) -> None:
@@ -190,8 +206,9 @@ class SqliteConnection:
 
     _sqlalchemy: sa.Connection  # used in the thread alone, as are _begin, _has_begun, _is_writing and _is_lost
 
-    def __init__(self, engine: sa.Engine, begin: str) -> None:
-        self._engine = engine
+    def __init__(self, path: Path, pragmas: Sequence[str], begin: str) -> None:
+        self._path = path
+        self._pragmas = pragmas
         self._begin = begin
         self._has_begun = False
         self._is_writer = begin == _BEGIN_WRITING
@@ -205,19 +222,19 @@ class SqliteConnection:
         self._driver._thread.daemon = True
 
     @classmethod
-    async def open(cls, engine: sa.Engine, begin: str) -> "SqliteConnection":
-        """Connect to the engine's file. Raises `Unavailable` or `InternalError`.
+    async def open(cls, path: Path, pragmas: Sequence[str], begin: str) -> "SqliteConnection":
+        """Connect to a file. Raises `Unavailable` or `InternalError`.
 
         `begin` opens each transaction, e.g. `BEGIN IMMEDIATE`.
         """
-        connection = cls(engine, begin)
+        connection = cls(path, pragmas, begin)
         with translate_errors():
             await connection._driver
         return connection
 
     @property
     def dialect(self) -> sa.Dialect:
-        return self._engine.dialect
+        return _get_engine().dialect
 
     async def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> FetchedRows:
         """Run a statement. The first statement of a transaction also begins the transaction."""
@@ -308,7 +325,8 @@ class SqliteConnection:
         self._driver._tx.put_nowait((None, work))
 
     def _connect(self) -> sqlite3.Connection:
-        self._sqlalchemy = self._engine.connect()
+        _opening.path, _opening.pragmas = self._path, self._pragmas
+        self._sqlalchemy = _get_engine().connect()
         return self._sqlite
 
     def _keep_write(self) -> None:
@@ -439,19 +457,32 @@ def _translate_file_errors(database: Path) -> Iterator[None]:
         ) from error
 
 
-def _create_engine(path: Path, pragmas: Sequence[str]) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
+class _Opening(threading.local):
+    """The file and the pragmas of the connection that this thread opens."""
+
+    path: Path
+    pragmas: Sequence[str]
+
+
+_opening = _Opening()
+
+
+def _open_file() -> sqlite3.Connection:
+    connection = sqlite3.connect(_opening.path, check_same_thread=False)
+    for pragma in _opening.pragmas:
+        connection.execute(f"PRAGMA {pragma}").close()
+    return connection
+
+
+@functools.cache
+def _get_engine() -> sa.Engine:
+    """Return the engine of all connections of the process: a statement is compiled once, not once for each engine."""
+    return sa.create_engine(
+        "sqlite://",
         isolation_level="AUTOCOMMIT",  # SqliteConnection sends BEGIN itself
         poolclass=sa.pool.NullPool,  # each SqliteConnection keeps one connection
+        creator=_open_file,
     )
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        for pragma in pragmas:
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    return engine
 
 
 def _fetch(result: sa.CursorResult[Any]) -> FetchedRows:

@@ -1,13 +1,19 @@
 """Tests transactions: atomic, isolated, prioritised, and `Unavailable` when the database is busy."""
 
 import asyncio
+import os
+import resource
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import NoneType
+from typing import Any
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import CacheStats
 
 from bot.core.errors import InternalError, Unavailable
 from bot.core.jobs import JobState
@@ -272,3 +278,95 @@ async def test_every_write_of_a_lost_transaction_is_refused(sqlite_database: Dat
 
     assert [type(result) for result in results] == [Unavailable, Unavailable, ValueError, Unavailable, Unavailable]
     assert await execute(sqlite_database, "SELECT action FROM audit") == [("write 9",)]
+
+
+async def test_readings_open_connections_as_needed_and_share_five(sqlite_database: Database) -> None:
+    threads, running, most, five_run = set(threading.enumerate()), 0, 0, asyncio.Event()
+
+    async def read() -> None:
+        async with sqlite_database.read() as tx:
+            await count_open_jobs(tx)
+
+    async def read_with_others() -> None:
+        nonlocal running, most
+        async with sqlite_database.read() as tx:
+            await count_open_jobs(tx)
+            running += 1
+            most = max(most, running)
+            if running == 5:
+                await let_all_tasks_run()
+                five_run.set()
+            await five_run.wait()
+            running -= 1
+
+    def count_connections() -> int:
+        return len(set(threading.enumerate()) - threads)
+
+    for _ in range(3):
+        await read()
+    assert count_connections() == 1
+    await asyncio.gather(*(read_with_others() for _ in range(20)))
+    assert count_connections() == most == 5
+
+
+async def test_the_connection_of_a_cancelled_reading_serves_the_next(sqlite_database: Database) -> None:
+    threads = set(threading.enumerate())
+
+    async def read() -> int:
+        async with sqlite_database.read() as tx:
+            return await count_open_jobs(tx)
+
+    cancelled = asyncio.create_task(read())
+    await let_all_tasks_run()
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+
+    assert cancelled.cancelled()
+    assert await read() == 0
+    assert len(set(threading.enumerate()) - threads) == 1
+
+
+async def test_a_reading_without_a_connection_is_unavailable_and_the_next_succeeds(sqlite_database: Database) -> None:
+    async def read() -> int:
+        async with sqlite_database.read() as tx:
+            return await count_open_jobs(tx)
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_file = os.open(os.devnull, os.O_RDONLY)
+    os.close(next_file)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_file, limits[1]))
+    try:
+        results = await asyncio.gather(*(read() for _ in range(8)), return_exceptions=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert [type(result) for result in results] == [Unavailable] * 8
+    assert await read() == 0
+
+
+async def test_a_statement_is_compiled_once_for_the_writer_the_readers_and_other_databases(tmp_path: Path) -> None:
+    compiled: list[str] = []
+
+    def note(_1: object, _2: object, statement: str, _3: object, context: Any, _4: object) -> None:
+        if context.cache_hit is CacheStats.CACHE_MISS:
+            compiled.append(statement)
+
+    async def read_twice(name: str) -> None:
+        database = Database(f"sqlite:///{(tmp_path / name).as_posix()}")
+        await database.open()
+        async with database.write() as tx:
+            await tx.jobs.get("none")
+        async with database.read() as tx:
+            await tx.jobs.get("none")
+        await database.close()
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", note)
+    try:
+        await read_twice("first.db")
+        in_first = list(compiled)
+        await read_twice("second.db")
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", note)
+
+    assert len(set(in_first)) == len(in_first)
+    assert compiled == in_first
