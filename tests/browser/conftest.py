@@ -18,13 +18,14 @@ from tests.browser.visitor import PageVisitor
 from tests.conftest import is_required
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser
+    from playwright.async_api import Browser, Page
 
 
 FAST_SPEED = 0.05
 """Models run at 20 times the speed."""
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+# Debian's headless shell is the same engine without windows, and takes two thirds of the CPU time.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 # The window of each context keeps pages loaded for the menu of the address bar, and they take half of the CPU time.
 ADDRESS_BAR_FEATURES = ("WebUIOmniboxPopup", "WebUIOmniboxAimPopup", "AimEnabled")
@@ -95,6 +96,22 @@ async def demo_address(sandbox: SandboxThread, tmp_path_factory: pytest.TempPath
     """The address of a page shared by tests. Each test has a separate conversation."""
     async with open_demo(tmp_path_factory.mktemp("house"), sandbox, daily_credits=100_000) as address:
         yield address
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shared_visitor(browser: "Browser", demo_address: str) -> AsyncIterator[PageVisitor]:
+    context = await browser.new_context()
+    yield await PageVisitor.open_page(context, demo_address)
+    await context.close()
+
+
+@pytest.fixture
+def module_page(shared_visitor: PageVisitor) -> Iterator["Page"]:
+    """The page of the session, for tests that call functions of the page's modules and leave nothing behind."""
+    yield shared_visitor.page
+    complaints = shared_visitor.complaints[:]
+    shared_visitor.complaints.clear()
+    assert complaints == []
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -2,11 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.visitor import PageVisitor, expect
 from tests.media.pictures import encode_picture
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -120,8 +124,8 @@ async def test_words_stream_in_and_are_drawn_as_markdown_without_markup(visitor:
 @pytest.mark.parametrize(
     "unit", [">", "> ", "- ", "1. ", "*_", "**a ", "~~a ", "`", "` ``", "[", "[a](", "https://", "| - "]
 )
-async def test_a_text_of_any_shape_is_drawn_at_once(visitor: PageVisitor, unit: str) -> None:
-    seconds, drawn = await visitor.page.evaluate(
+async def test_a_text_of_any_shape_is_drawn_at_once(module_page: "Page", unit: str) -> None:
+    seconds, drawn = await module_page.evaluate(
         """async (unit) => {
             const { Markdown } = await import("/static/markdown.js");
             const root = document.createElement("div");

@@ -3,7 +3,7 @@
 import html
 import itertools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tests.browser.visitor import PageVisitor
 from tests.platforms.markdown_fragments import FRAGMENTS, LINK
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -121,13 +123,13 @@ def is_seen(target: str, words: str) -> bool:
     return re.split(r"%|xn--", host)[0] in html.unescape(words).lower()
 
 
-async def find_dishonest(visitor: PageVisitor, batch: list[str]) -> list[tuple[str, Any]]:
+async def find_dishonest(page: "Page", batch: list[str]) -> list[tuple[str, Any]]:
     """Return the links that hide where they go, and the targets of the parser whose host nobody sees."""
-    drawn = await visitor.page.evaluate(READ_LINKS, batch)
-    masked = [(text, link) for text, page in zip(batch, drawn, strict=True) for link in page["links"]]
+    drawn = await page.evaluate(READ_LINKS, batch)
+    masked = [(text, link) for text, seen in zip(batch, drawn, strict=True) for link in seen["links"]]
     parsed = [
-        (text, target, page["words"])
-        for text, page in zip(batch, drawn, strict=True)
+        (text, target, seen["words"])
+        for text, seen in zip(batch, drawn, strict=True)
         for target in list_parsed_targets(text)
     ]
     return [
@@ -136,19 +138,19 @@ async def find_dishonest(visitor: PageVisitor, batch: list[str]) -> list[tuple[s
     ]
 
 
-async def test_a_link_shows_where_it_goes_in_every_shape(visitor: PageVisitor) -> None:
+async def test_a_link_shows_where_it_goes_in_every_shape(module_page: "Page") -> None:
     pairs = ["".join(pair) for pair in itertools.product(("", "`", "\\`", "\n~~~\n", "\n    ", "- "), HOSTILE)]
 
-    assert await find_dishonest(visitor, pairs) == []
+    assert await find_dishonest(module_page, pairs) == []
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(texts, min_size=1, max_size=50))
-async def test_a_link_shows_where_it_goes_whatever_stands_around_it(visitor: PageVisitor, batch: list[str]) -> None:
-    assert await find_dishonest(visitor, batch) == []
+async def test_a_link_shows_where_it_goes_whatever_stands_around_it(module_page: "Page", batch: list[str]) -> None:
+    assert await find_dishonest(module_page, batch) == []
 
 
-async def test_the_reader_knows_dishonest_links(visitor: PageVisitor) -> None:
+async def test_the_reader_knows_dishonest_links() -> None:
     link = {"scheme": "https:", "host": "evil.example", "label": "bank.example", "beside": "", "isInOrder": True}
 
     assert not is_honest(link)

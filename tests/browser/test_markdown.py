@@ -1,8 +1,13 @@
 """The page's Markdown: tables, deep nesting, and a message that cannot be drawn."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.browser.visitor import PageVisitor, expect
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,27 +49,27 @@ MEASURE_DEPTH = """async (text) => {
         ("> The models:\n> | name | price |\n> |---|---|\n> | fox | 3 |", [["name", "price"], ["fox", "3"]]),
     ],
 )
-async def test_a_table_is_split_into_its_cells(visitor: PageVisitor, text: str, rows: list[list[str]]) -> None:
-    assert await visitor.page.evaluate(READ_ROWS, text) == rows
+async def test_a_table_is_split_into_its_cells(module_page: "Page", text: str, rows: list[list[str]]) -> None:
+    assert await module_page.evaluate(READ_ROWS, text) == rows
 
 
-async def test_the_words_around_a_table_stay_words(visitor: PageVisitor) -> None:
-    drawn = await visitor.page.evaluate(DRAW, "The models:\n| name |\n|---|\n| fox |\n\nThat is all | for now.\n")
+async def test_the_words_around_a_table_stay_words(module_page: "Page") -> None:
+    drawn = await module_page.evaluate(DRAW, "The models:\n| name |\n|---|\n| fox |\n\nThat is all | for now.\n")
 
     assert drawn.startswith("<div><p>The models:</p><div")
     assert drawn.endswith("</div><p>That is all | for now.</p></div>")
 
 
 @pytest.mark.parametrize("unit", ["> ", ">", "> - ", "- a\n  ", "1. > ", "*a _b ", "**a ~~b ", "* > "])
-async def test_nesting_has_a_bounded_depth_and_loses_no_word(visitor: PageVisitor, unit: str) -> None:
-    depth, words = await visitor.page.evaluate(MEASURE_DEPTH, unit * 2000 + "the end")
+async def test_nesting_has_a_bounded_depth_and_loses_no_word(module_page: "Page", unit: str) -> None:
+    depth, words = await module_page.evaluate(MEASURE_DEPTH, unit * 2000 + "the end")
 
     assert depth <= 40
     assert "the end" in words
 
 
-async def test_nesting_is_drawn_again_after_a_failure(visitor: PageVisitor) -> None:
-    quoted = await visitor.page.evaluate(
+async def test_nesting_is_drawn_again_after_a_failure(module_page: "Page") -> None:
+    quoted = await module_page.evaluate(
         """async () => {
             const { Markdown } = await import("/static/markdown.js");
             const show = (text) => {

@@ -27,6 +27,8 @@ from tests.storage.empty_database import place_empty_database
 PAGE_HEADERS = {"X-Easel": "1"}
 OWNER = build_owner()
 HOME = Channel("web", "page", "owner.main")
+PROMPT_REFUSALS = ConnectionLimits(refusal_seconds=0.0)
+"""Limits without the pause before each refusal, which `tests/server` tests."""
 
 
 @dataclass
@@ -117,7 +119,7 @@ async def open_page_bench(
     token: str | None = None,
     public_url: str | None = None,
     clock: Clock | None = None,
-    bounds: ConnectionLimits | None = None,
+    bounds: ConnectionLimits = PROMPT_REFUSALS,
     **options: Any,
 ) -> AsyncIterator[PageBench]:
     """Serve a page with a database in `folder`. A second call with the same folder is the page after a restart."""
