@@ -6,8 +6,9 @@ transcript becomes a question of a chat, and the answer is spoken where settings
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from bot.conversations.conversations import SUMMARY_REQUEST, SUMMARY_TOKENS
 from bot.conversations.tools import split_call
@@ -15,15 +16,14 @@ from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, JobNotFound
 from bot.core.invocations import PREPARED, VOICE, Attachment, Invocation, Link, name_file
 from bot.core.jobs import Job, JobState
+from bot.core.json import JSON
 from bot.core.limits import MAX_DESCRIPTION_CHARACTERS
 from bot.core.models import Model, Task
-from bot.core.people import Channel, User
-from bot.core.replies import Reply
 from bot.credits.pricing import estimate_cost
 from bot.dispatch.confirmation import restore_invocation, store_invocation
 from bot.dispatch.declaration import MAX_PICTURES, OptionValue, Services
-from bot.dispatch.dispatcher import Dispatcher, format_error
-from bot.dispatch.tool_calls import JobChain, restore_user
+from bot.dispatch.dispatcher import format_error
+from bot.dispatch.tool_calls import JobChain, is_stopped, restore_user
 
 DESCRIPTION_ROOM_CHARACTERS = MAX_DESCRIPTION_CHARACTERS + 200
 """The longest description with the words around it."""
@@ -133,25 +133,20 @@ def _store_question(invocation: Invocation, images: Sequence[InputFile]) -> dict
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Preparations:
+class Preparations(JobChain):
     """Asks a question after the description of one of its pictures, or after a summary of its conversation."""
 
-    dispatcher: Dispatcher
+    async def plan(self, job: Job) -> Callable[[], Awaitable[bool]] | None:
+        """Return how the question behind a job is asked."""
+        asks = job.options.get("asks")
+        return partial(self._ask, job, asks) if isinstance(asks, dict) and not is_stopped(job) else None
 
-    async def follow(self, job: Job) -> bool:
-        """Ask the question behind an ended job; return False if this process begins nothing any more."""
-        asks, services = job.options.get("asks"), self.dispatcher.services
-        # Stop ends the whole chain.
-        if not isinstance(asks, dict) or job.state is JobState.CANCELLED or job.cancel_by:
-            return True
-        if not services.jobs.is_accepting:
-            return False
+    async def _ask(self, job: Job, asks: Mapping[str, JSON]) -> bool:
         user, key = restore_user(job), f"{job.request_key}:prepared"
         try:
-            question = restore_invocation(asks, user, key, services.media)
+            question = restore_invocation(asks, user, key, self.dispatcher.services.media)
         except JobNotFound as error:
-            await self._post(user, job.channel, format_error(error), key)
+            await self.post(user, job.channel, format_error(error), key)
             return True
         if job.command == Task.CAPTION:
             question = await self._add_description(question, job)
@@ -159,10 +154,7 @@ class Preparations:
             # Also after a failed summary: the question is asked as without the setting, and not summarised for again.
             question = replace(question, action=PREPARED)
         # The hold before covered, and the person confirmed, the whole chain.
-        question = replace(question, confirmed_micros=job.max_micros, is_confirmed=True)
-        if (reply := await self.dispatcher.handle(question)) is not None:
-            await self._post(user, question.channel, reply, key)
-        return True
+        return await self.begin(replace(question, confirmed_micros=job.max_micros, is_confirmed=True))
 
     async def _add_description(self, question: Invocation, job: Job) -> Invocation:
         """Return the question with the words of a caption model, and with the remark that the answer shows."""
@@ -180,49 +172,32 @@ class Preparations:
         remarks = dict.fromkeys(part for part in (*question.remark.split(" · "), remark) if part)
         return replace(question, options={**question.options, "message": message}, remark=" · ".join(remarks))
 
-    async def _post(self, user: User, channel: Channel, reply: Reply, key: str) -> None:
-        await self.dispatcher.notices.post_for(user, channel, replace(reply, is_private=False), key)
-
 
 # Voice messages.
 
 
-@dataclass(frozen=True, slots=True)
 class VoiceAnswers(JobChain):
     """Begins the chats that answer transcripts, and the speech of the answers."""
 
-    async def follow(self, job: Job) -> bool:
-        """Begin what follows on an ended job; return False if this process begins nothing any more."""
-        # Stop ends the whole chain; a failed transcription says itself why.
-        if job.state is not JobState.FINISHED or job.cancel_by:
-            return True
+    async def plan(self, job: Job) -> Callable[[], Awaitable[bool]] | None:
+        """Return how the answer to a transcript begins, or the speech of an answer."""
+        # A failed transcription says itself why.
+        if job.state is not JobState.FINISHED or is_stopped(job):
+            return None
         question = job.options.get("voice_question")
         if job.command == Task.TRANSCRIBE and isinstance(question, str):
-            outputs = await self.dispatcher.services.jobs.list_outputs(job)
-            transcript = "".join(output.text for output in outputs).strip()
-            words = "\n\n".join(filter(None, (question, transcript)))
-            return await self._begin(job, Task.CHAT, {"message": words}, "answer")
-        if job.command == Task.CHAT and job.options.get("spoken"):
-            text = await self._read_answer(job)
-            return not text or await self._begin(job, Task.SPEAK, {"text": text}, "spoken")
-        return True
+            return partial(self._answer, job, question)
+        text = await self._read_answer(job) if job.command == Task.CHAT and job.options.get("spoken") else ""
+        return partial(self._continue, job, Task.SPEAK, {"text": text}, "spoken") if text else None
 
-    async def _begin(self, job: Job, command: str, options: dict[str, OptionValue], link: str) -> bool:
-        if not self.dispatcher.services.jobs.is_accepting:
-            return False
-        invocation = Invocation(
-            user=restore_user(job),
-            channel=await self.find_channel(job),
-            command=command,
-            request_key=f"{job.request_key}:{link}",
-            options=options,
-            parent_job=job.id,
-            action=VOICE,
-        )
-        reply = await self.handle(invocation)
-        if reply is not None:
-            await self.post(invocation, reply)
-        return True
+    async def _answer(self, job: Job, question: str) -> bool:
+        outputs = await self.dispatcher.services.jobs.list_outputs(job)
+        transcript = "".join(output.text for output in outputs).strip()
+        words = "\n\n".join(filter(None, (question, transcript)))
+        return await self._continue(job, Task.CHAT, {"message": words}, "answer")
+
+    async def _continue(self, job: Job, command: str, options: Mapping[str, OptionValue], link: str) -> bool:
+        return await self.begin(await self.build_request(job, command, f"{job.request_key}:{link}", options, VOICE))
 
     async def _read_answer(self, job: Job) -> str:
         """Return the words of an answer without marks of Markdown; empty for an answer that calls a tool."""

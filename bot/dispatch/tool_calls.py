@@ -1,12 +1,13 @@
 """Runs the tools that a chat model calls, as requests of the person who asked, and tells the model the result.
 
-A chat is a chain of jobs: an answer with a call, the job of the tool, the next answer. Each job begins before the job
-before counts as delivered, with a request key of its own made of the key before: after a kill, the chain goes on, and
-no link runs twice.
+A chat is a chain of jobs: an answer with a call, the job of the tool, the next answer. `JobChain` is the shape of every
+chain of jobs.
 """
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bot.conversations.tools import MAX_CALLS, TOOLS, ToolCall, cut_result, split_call
 from bot.core.backend import InputValue
@@ -17,7 +18,7 @@ from bot.core.jobs import Job, JobState, Output
 from bot.core.models import Task
 from bot.core.people import Channel, User
 from bot.core.replies import Reply
-from bot.dispatch.declaration import Services
+from bot.dispatch.declaration import OptionValue, Services
 from bot.dispatch.dispatcher import Dispatcher
 from bot.moderation.moderation import WorkspaceSettings
 
@@ -42,11 +43,55 @@ def store_tools(tools: Sequence[str], calls: int, user: User) -> dict[str, Input
     return {"tools": " ".join(tools), "tool_calls": calls, "roles": " ".join(sorted(user.roles))}
 
 
+def restore_user(job: Job) -> User:
+    """Return the person of a job with the roles that the job's options keep."""
+    # The row of a job holds no roles; limits and channels may depend on the roles.
+    return replace(job.user, roles=frozenset(str(job.options.get("roles") or "").split()))
+
+
+def is_stopped(job: Job) -> bool:
+    """Return whether a person stopped a job, also at its last moment: Stop ends a whole chain."""
+    return job.state is JobState.CANCELLED or bool(job.cancel_by)
+
+
 @dataclass(frozen=True, slots=True)
-class JobChain:
-    """Begins jobs that follow on ended jobs, as requests of the person who asked first."""
+class JobChain(ABC):
+    """Begins the requests that follow on ended jobs, as requests of the person who asked first.
+
+    Each link begins before the job before counts as delivered, with a request key of its own made of the key before:
+    after a kill, the chain goes on, and no link runs twice.
+    """
 
     dispatcher: Dispatcher
+
+    async def follow(self, job: Job) -> bool:
+        """Begin what follows on an ended job; return False if a later attempt, or the next process, must begin that."""
+        begin = await self.plan(job)
+        return begin is None or (self.dispatcher.services.jobs.is_accepting and await begin())
+
+    @abstractmethod
+    async def plan(self, job: Job) -> Callable[[], Awaitable[bool]] | None:
+        """Return the function that begins what follows on an ended job, None if nothing follows."""
+
+    async def build_request(
+        self, job: Job, command: str, request_key: str, options: Mapping[str, OptionValue], action: str
+    ) -> Invocation:
+        """Return a request that follows on a job, in the name of the job's person."""
+        return Invocation(
+            user=restore_user(job),
+            channel=await self._find_channel(job),
+            command=command,
+            request_key=request_key,
+            options=options,
+            parent_job=job.id,
+            action=action,
+        )
+
+    async def begin(self, invocation: Invocation) -> bool:
+        """Run the next link; show a question or a refusal below the answer."""
+        if (reply := await self.handle(invocation)) is not None:
+            await self.post(invocation.user, invocation.channel, reply, invocation.request_key)
+        return True
 
     async def handle(self, invocation: Invocation) -> Reply | None:
         """Run an invocation as the dispatcher does. Raise `Unavailable` if the process stops accepting meanwhile."""
@@ -55,39 +100,30 @@ class JobChain:
             raise Unavailable("I am restarting.")  # no refusal: the next process begins the link
         return reply
 
-    async def find_channel(self, job: Job) -> Channel:
+    async def post(self, user: User, channel: Channel, reply: Reply, request_key: str) -> None:
+        """Show a message for all below the answer, once for each key: a lost one must not begin the chain again."""
+        await self.dispatcher.notices.post_for(user, channel, replace(reply, is_private=False), request_key)
+
+    async def _find_channel(self, job: Job) -> Channel:
         """Return the place of the job's conversation now: a thread may have opened on the first answer."""
         conversation = await self.dispatcher.services.conversations.get(job.conversation)
         if conversation is None:
             return job.channel
         return replace(job.channel, thread=conversation.thread, is_reply_chain=conversation.is_reply_chain)
 
-    async def post(self, invocation: Invocation, reply: Reply) -> None:
-        """Show a question or a refusal below the answer. A lost one must not begin the chain again."""
-        public = replace(reply, is_private=False)
-        await self.dispatcher.notices.post_for(invocation.user, invocation.channel, public, invocation.request_key)
 
-
-@dataclass(frozen=True, slots=True)
 class ToolCalls(JobChain):
     """Begins the jobs of tools, and the chats that go on with the results."""
 
-    async def follow(self, job: Job) -> bool:
-        """Begin what follows on an ended job; return False if this process begins nothing any more."""
+    async def plan(self, job: Job) -> Callable[[], Awaitable[bool]] | None:
+        """Return how a tool begins, or the answer to a tool's result."""
+        if is_stopped(job):
+            return None
+        if (call := await self._find_call(job)) is not None:
+            return partial(self._call, job, call)
         services = self.dispatcher.services
-        call = await self._find_call(job)
         caller = await services.jobs.get(str(job.options["called_by"])) if job.options.get("called_by") else None
-        # Stop ends the whole chain.
-        if (call is None and caller is None) or job.state is JobState.CANCELLED or job.cancel_by:
-            return True
-        if not services.jobs.is_accepting:
-            return False
-        if call is not None:
-            await self._call(job, call)
-        elif caller is not None:
-            outputs = await services.jobs.list_outputs(job)
-            await self._tell(caller, _describe_result(job, outputs), f"{job.request_key}:result", outputs)
-        return True
+        return partial(self._tell_result, caller, job) if caller is not None else None
 
     async def _find_call(self, job: Job) -> ToolCall | None:
         if job.state is not JobState.FINISHED or job.command != Task.CHAT or not job.tools:
@@ -95,34 +131,28 @@ class ToolCalls(JobChain):
         answer = await self.dispatcher.services.conversations.get_answer(job)
         return split_call(answer.text, job.tools)[1] if answer is not None else None
 
-    async def _call(self, job: Job, call: ToolCall) -> None:
+    async def _call(self, job: Job, call: ToolCall) -> bool:
         key = f"{job.request_key}:tool"
         if call.error:
-            await self._tell(job, call.error, f"{key}:result", ())
-            return
+            return await self._tell(job, call.error, f"{key}:result", ())
         user = restore_user(job)
         settings = await self.dispatcher.services.moderation.get_settings(user.platform, user.workspace)
         if not settings.may_use_tools(job.channel.id):  # turned off since the question
-            await self._tell(job, "Tools are turned off here now.", f"{key}:result", ())
-            return
-        invocation = Invocation(
-            user=user,
-            channel=await self.find_channel(job),
-            command=call.tool,
-            request_key=key,
-            options=call.options,
-            parent_job=job.id,
-            action=TOOL,
-        )
+            return await self._tell(job, "Tools are turned off here now.", f"{key}:result", ())
+        invocation = await self.build_request(job, call.tool, key, call.options, TOOL)
         reply = await self.handle(invocation)
         if reply is None:
-            return
+            return True
         if reply.buttons:  # above `confirm_above`: the person decides
-            await self.post(invocation, reply)
-        else:
-            await self._tell(job, f"{call.tool} was refused: {reply.text}", f"{key}:result", ())
+            await self.post(user, invocation.channel, reply, key)
+            return True
+        return await self._tell(job, f"{call.tool} was refused: {reply.text}", f"{key}:result", ())
 
-    async def _tell(self, caller: Job, result: str, request_key: str, outputs: Sequence[Output]) -> None:
+    async def _tell_result(self, caller: Job, job: Job) -> bool:
+        outputs = await self.dispatcher.services.jobs.list_outputs(job)
+        return await self._tell(caller, _describe_result(job, outputs), f"{job.request_key}:result", outputs)
+
+    async def _tell(self, caller: Job, result: str, request_key: str, outputs: Sequence[Output]) -> bool:
         """Ask the model to go on, with the result as the next question."""
         services = self.dispatcher.services
         made = next((output.sha256 for output in outputs if output.kind is MediaKind.PICTURE), "")
@@ -131,33 +161,20 @@ class ToolCalls(JobChain):
         kept = ("model", "system", "temperature", "max_tokens")
         if count_calls(caller) >= MAX_CALLS:
             result += " No tool is left for this question: answer in words."
-        invocation = Invocation(
-            user=restore_user(caller),
-            channel=await self.find_channel(caller),
-            command=Task.CHAT,
-            request_key=request_key,
-            options={
-                "message": f"[Result of the tool] {cut_result(result)}",
-                **{
-                    name: value
-                    for name in kept
-                    if isinstance(value := caller.options.get(name), (str, int, float)) and value != ""
-                },
-            },
-            attachments={"image": picture} if picture is not None else {},
-            parent_job=caller.id,
-            action=TOOL_RESULT,
-        )
+        options: dict[str, OptionValue] = {"message": f"[Result of the tool] {cut_result(result)}"}
+        options |= {
+            name: value
+            for name in kept
+            if isinstance(value := caller.options.get(name), (str, int, float)) and value != ""
+        }
+        invocation = await self.build_request(caller, Task.CHAT, request_key, options, TOOL_RESULT)
+        if picture is not None:
+            invocation = replace(invocation, attachments={"image": picture})
         reply = await self.handle(invocation)
         if reply is not None:
             text = reply.text if reply.buttons else f"The answer does not go on. {reply.text}"
-            await self.post(invocation, replace(reply, text=text))
-
-
-def restore_user(job: Job) -> User:
-    """Return the person of a job with the roles that `store_tools` kept."""
-    # The row of a job holds no roles; limits and channels may depend on the roles.
-    return replace(job.user, roles=frozenset(str(job.options.get("roles") or "").split()))
+            await self.post(invocation.user, invocation.channel, replace(reply, text=text), request_key)
+        return True
 
 
 def _describe_result(job: Job, outputs: Sequence[Output]) -> str:

@@ -5,38 +5,35 @@ version and the test picture by its request key, and begins neither twice.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 
 from bot.catalogue.added_models import ModelAddition
 from bot.catalogue.drafting import copy_price_table
 from bot.catalogue.loading import CatalogueError
 from bot.core.errors import BackendError, UserError
-from bot.core.invocations import Invocation
 from bot.core.jobs import Job, JobState
 from bot.core.json import JSON
 from bot.core.models import AddedModel, Task
-from bot.core.people import User
 from bot.core.replies import Reply
-from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.model_runs import draft_for_task
+from bot.dispatch.tool_calls import JobChain
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedModels:
+class TrainedModels(JobChain):
     """Offers trained models."""
 
-    dispatcher: Dispatcher
+    async def plan(self, job: Job) -> Callable[[], Awaitable[bool]] | None:
+        """Return how the model of an ended training is offered."""
+        # Also after Stop, if the training was done before: the person paid for the model.
+        return partial(self._offer, job) if job.command == Task.TRAIN and job.state is JobState.FINISHED else None
 
-    async def follow(self, job: Job) -> bool:
-        """Begin what follows on an ended training; return False if another attempt must come later."""
-        if job.command != Task.TRAIN or job.state is not JobState.FINISHED:
-            return True
-        services = self.dispatcher.services
-        if not services.jobs.is_accepting:
-            return False
-        made = "".join(output.text for output in await services.jobs.list_outputs(job))
+    async def _offer(self, job: Job) -> bool:
+        """Offer the model and ask for the picture; return False if another attempt must come later."""
+        made = "".join(output.text for output in await self.dispatcher.services.jobs.list_outputs(job))
         try:
             added = await self._find(made) or await self._add(job, made)
         except BackendError as error:
@@ -44,14 +41,14 @@ class TrainedModels:
             return False
         except (UserError, CatalogueError) as error:
             text = f"The trained model {made} cannot be offered: {error} Tell my owner."
-            await self._post(job, Reply(text=text), "refused")
+            await self.post(job.user, job.channel, Reply(text=text), f"{job.request_key}:refused")
             return True
         name = str(job.options.get("name"))
         if added.model.key != name:
             text = f"`{name}` was taken meanwhile: the model is `{added.model.key}`."
-            await self._post(job, Reply(text=text), "renamed")
-        await self._draw(job, added)
-        return True
+            await self.post(job.user, job.channel, Reply(text=text), f"{job.request_key}:renamed")
+        words = {"prompt": f"a picture of {job.options.get('trigger')}", "model": added.model.key}
+        return await self.begin(await self.build_request(job, Task.IMAGINE, f"{job.request_key}:test", words, ""))
 
     async def _find(self, made: str) -> AddedModel | None:
         """Return the model of a version that was added before a kill."""
@@ -79,25 +76,3 @@ class TrainedModels:
         }
         place = (job.user.platform, job.user.workspace)
         return await services.runs.added.add(ModelAddition(name, entry, drafted.fields, place, 0), job.user)
-
-    async def _draw(self, job: Job, added: AddedModel) -> None:
-        """Ask for the test picture in the name of the person; a refusal is told below the training."""
-        invocation = Invocation(
-            user=_restore_user(job),
-            channel=job.channel,
-            command=Task.IMAGINE,
-            request_key=f"{job.request_key}:test",
-            options={"prompt": f"a picture of {job.options.get('trigger')}", "model": added.model.key},
-            parent_job=job.id,
-        )
-        if (reply := await self.dispatcher.handle(invocation)) is not None:
-            await self._post(job, reply, "test")
-
-    async def _post(self, job: Job, reply: Reply, about: str) -> None:
-        public, key = replace(reply, is_private=False), f"{job.request_key}:{about}"
-        await self.dispatcher.notices.post_for(job.user, job.channel, public, key)
-
-
-def _restore_user(job: Job) -> User:
-    # The row of a job holds no roles.
-    return replace(job.user, roles=frozenset(str(job.options.get("roles") or "").split()))

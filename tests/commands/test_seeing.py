@@ -9,8 +9,10 @@ from bot.commands.chat import Chat
 from bot.commands.edit import Edit
 from bot.core.invocations import Attachment, EarlierMessage, Invocation, TurnRole, name_file
 from bot.core.limits import MAX_EARLIER_PICTURES, MAX_SEARCHED_PICTURES
+from bot.core.people import User
 from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.plain_text import invocation_from_text
+from bot.jobs.jobs import Jobs
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
 from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, get_text
@@ -317,6 +319,33 @@ async def test_a_description_leads_on_in_the_next_process(bench: Bench, tmp_path
 
     assert [str(run.model.task) for run in again.backend.runs.values()] == ["caption", "chat"]
     assert "A red fox.)" in again.backend.last_run.words
+    assert await again.list_open_holds() == []
+    await again.close()
+
+
+async def test_a_restart_while_a_described_question_is_asked_is_no_refusal(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_user = Jobs.record_user
+
+    async def record_and_drain(self: Jobs, user: User) -> None:
+        bench.app.jobs.is_accepting = False
+        await record_user(self, user)
+
+    bench.backend.will(hangs_after=1)
+    await ask_blind(bench)
+    bench.backend.will(hangs_after=None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Jobs, "record_user", record_and_drain)
+        bench.backend.last_run.released.set()
+        await bench.wait_until_idle()
+    assert len(bench.backend.runs) == len(bench.platform.messages) == 1
+    await bench.close()
+
+    again = await bench.open_again(tmp_path)
+    await again.wait_until_idle()
+
+    assert [str(run.model.task) for run in again.backend.runs.values()] == ["caption", "chat"]
     assert await again.list_open_holds() == []
     await again.close()
 
