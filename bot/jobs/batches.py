@@ -8,6 +8,7 @@ waits for the ends in the rows. After a kill, whichever process has the batch go
 """
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,7 +34,7 @@ from bot.core.replies import Reply
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options, collect_text, name_files
 from bot.jobs.completion import cancel_unsubmitted, fail
 from bot.jobs.messages import load_result, record_delivery, show_or_record_failure, show_reply
-from bot.jobs.presenting import BatchItem, format_alt_text, split_files, split_galleries
+from bot.jobs.presenting import BatchItem, Result, format_alt_text, split_files, split_galleries
 from bot.jobs.submitting import encode_inputs
 from bot.jobs.work import JobServices, Work
 from bot.streaming.editor import MessageEditor, counted
@@ -42,12 +43,6 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS = 1.0
 """A batch looks for ended jobs this often: other processes may run some of them."""
-
-_SHEET_STATE = "contact_sheet"
-"""The state of the row that holds a contact sheet among the predictions: nothing ran."""
-
-_JOINED_STATE = "joined_sound"
-"""The same for the sound of a long text."""
 
 _MAX_LISTED_PROMPTS = 5
 
@@ -66,6 +61,201 @@ class BatchRequest:
     @property
     def text(self) -> str:
         return collect_text(self.stored_options)
+
+
+# The two kinds.
+
+
+class BatchKind(ABC):
+    """The differences between batches of pictures and of speech."""
+
+    @abstractmethod
+    async def must_ask(self, services: JobServices, invocation: Invocation, total: Estimate) -> bool:
+        """Return whether a question comes before the jobs."""
+
+    @abstractmethod
+    def build_question(
+        self,
+        invocation: Invocation,
+        model: Model,
+        requests: Sequence[BatchRequest],
+        price: tuple[int, str],
+        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+    ) -> ConfirmationRequired:
+        """Return the question before the jobs. `price` is the maximum in micros, and the words for people."""
+
+    @abstractmethod
+    def build_inputs(self, count: int) -> dict[str, JSON]:
+        """Return the inputs of the batch. Buttons that ask again do nothing for a job without inputs."""
+
+    @abstractmethod
+    def refuse_count(self, count: int, room: int) -> LimitReached:
+        """Return the refusal of more requests than the person may have open."""
+
+    @abstractmethod
+    def refuse_price(self, count: int, price: str, lasting: int) -> RequestRefused:
+        """Return the refusal of requests of which the person can pay `lasting`."""
+
+    @abstractmethod
+    def has_output(self, items: Sequence[BatchItem]) -> bool:
+        """Return whether any job of a batch made something to show."""
+
+    @abstractmethod
+    async def finish(self, work: Work, items: Sequence[BatchItem]) -> None:
+        """End a batch with output, queued → finished, with an output of its own."""
+
+    @abstractmethod
+    def render(self, work: Work, result: Result, items: Sequence[BatchItem]) -> list[Reply]:
+        """Return the messages of an ended batch."""
+
+
+class PictureBatch(BatchKind):
+    """Several prompts: always asked for, and shown as a contact sheet and galleries."""
+
+    async def must_ask(self, services: JobServices, invocation: Invocation, total: Estimate) -> bool:
+        return not invocation.is_confirmed or total.max_micros > invocation.confirmed_micros
+
+    def build_question(
+        self,
+        invocation: Invocation,
+        model: Model,
+        requests: Sequence[BatchRequest],
+        price: tuple[int, str],
+        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+    ) -> ConfirmationRequired:
+        count = sum(_count_pictures(request) for request in requests)
+        lines = [f"{n}. {request.prompt}" for n, request in enumerate(requests[:_MAX_LISTED_PROMPTS], 1)]
+        if (left_out := len(requests) - _MAX_LISTED_PROMPTS) > 0:
+            lines.append(f"… and {left_out} more")
+        rose = "The price rose since you were asked. " if invocation.is_confirmed else ""
+        files = {
+            name: value.sha256
+            for name, value in name_files(requests[0].stored_options).items()
+            if isinstance(value, InputFile)
+        }
+        return ConfirmationRequired(
+            "\n".join([f"{rose}{count} pictures with {model.title} cost {price[1]}. Go ahead?", *lines]),
+            price_micros=price[0],
+            button_label=f"Draw {count}",
+            files=files,
+            is_answer_public=True,
+            alternative=alternative,
+        )
+
+    def build_inputs(self, count: int) -> dict[str, JSON]:
+        return {}
+
+    def refuse_count(self, count: int, room: int) -> LimitReached:
+        return LimitReached(f"These are {count} requests, and you have room for {room} now. Ask for fewer, or wait.")
+
+    def refuse_price(self, count: int, price: str, lasting: int) -> RequestRefused:
+        return RequestRefused(
+            f"These {count} requests cost {price} credits, and yours last for {lasting} of them. Ask for fewer, or for "
+            "a cheaper model: /models shows the prices."
+        )
+
+    def has_output(self, items: Sequence[BatchItem]) -> bool:
+        return any(item.result.pictures for item in items)
+
+    async def finish(self, work: Work, items: Sequence[BatchItem]) -> None:
+        """End a batch with the contact sheet."""
+        pictures = [output for item in items for output in item.result.pictures]
+        hashes = [output.sha256 for output in pictures]
+        try:
+            sheet = await work.services.media.keep_contact_sheet(hashes, is_output=True)
+        except OSError as error:
+            log.warning("job.no_sheet", extra={"job": work.job.id, "reason": str(error)})
+            # The usual apology would say that nothing was charged.
+            await fail(work, UserError("The contact sheet could not be stored. /show lists the pictures one by one."))
+            return
+        facts = (sheet.sha256, sheet.mime, sheet.size_bytes, sheet.width, sheet.height)
+        is_flagged = any(picture.is_flagged for picture in pictures)
+        alt = f"A contact sheet of {len(pictures)} pictures"
+        await _record(work, "contact_sheet", [Output("", 1, *facts, alt=alt, is_flagged=is_flagged)])
+
+    def render(self, work: Work, result: Result, items: Sequence[BatchItem]) -> list[Reply]:
+        """Return the contact sheet with the first pictures, and the further pictures."""
+        return split_galleries(work.services.presenter, work.job, work.model, result, items)
+
+
+class SpeechBatch(BatchKind):
+    """The parts of a long text: asked for as any other request, and shown as one sound."""
+
+    async def must_ask(self, services: JobServices, invocation: Invocation, total: Estimate) -> bool:
+        settings = await services.get_settings(invocation.user.platform, invocation.user.workspace)
+        threshold_micros = services.credits.formatter.to_micros(settings.confirm_above_credits)
+        return threshold_micros > 0 and total.max_micros > max(threshold_micros, invocation.confirmed_micros)
+
+    def build_question(
+        self,
+        invocation: Invocation,
+        model: Model,
+        requests: Sequence[BatchRequest],
+        price: tuple[int, str],
+        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+    ) -> ConfirmationRequired:
+        text = f"Spoken in {len(requests)} parts, this costs {price[1]} with {model.title}. Go ahead?"
+        return ConfirmationRequired(text, price_micros=price[0], is_answer_public=True)
+
+    def build_inputs(self, count: int) -> dict[str, JSON]:
+        return {"parts": count}
+
+    def refuse_count(self, count: int, room: int) -> LimitReached:
+        return LimitReached(
+            f"This text takes {count} requests, and you have room for {room} now. Give a shorter text, or wait."
+        )
+
+    def refuse_price(self, count: int, price: str, lasting: int) -> RequestRefused:
+        return RequestRefused(
+            f"These {count} parts cost {price} credits, and yours last for {lasting} of them. Give a shorter text, or "
+            "choose a cheaper model: /models shows the prices."
+        )
+
+    def has_output(self, items: Sequence[BatchItem]) -> bool:
+        return any(item.result.files for item in items)
+
+    async def finish(self, work: Work, items: Sequence[BatchItem]) -> None:
+        """End a batch with the joined sound. Sounds that cannot be joined become the outputs one by one."""
+        sounds = [sound for item in items for sound in item.result.files]
+        alt = format_alt_text(dict(work.job.options), work.model, 1, 1)
+        try:
+            joined = await work.services.media.join_sounds([sound.sha256 for sound in sounds])
+        except (BadFile, OSError) as error:  # a full disk too: the parts are stored, and paid
+            log.warning("job.not_joined", extra={"job": work.job.id, "reason": str(error)})
+            outputs = [replace(sound, n=n, alt=f"{alt}, part {n}") for n, sound in enumerate(sounds, 1)]
+        else:
+            seconds, is_flagged = joined.duration_seconds, any(sound.is_flagged for sound in sounds)
+            facts = (joined.sha256, joined.mime, joined.size_bytes)
+            outputs = [Output("", 1, *facts, alt=alt, duration_seconds=seconds, is_flagged=is_flagged)]
+        await _record(work, "joined_sound", outputs)
+
+    def render(self, work: Work, result: Result, items: Sequence[BatchItem]) -> list[Reply]:
+        """Return the joined sound, or the first sounds and the further sounds."""
+        return split_files(work.services.presenter.render_speech(work.job, work.model, result, items))
+
+
+def _get_kind(command: str) -> BatchKind:
+    return SpeechBatch() if command == Task.SPEAK else PictureBatch()
+
+
+def _count_pictures(request: BatchRequest) -> int:
+    count = request.options.get("count")
+    return count if isinstance(count, int) else 1
+
+
+async def _record(work: Work, state: str, outputs: Sequence[Output]) -> None:
+    """Store what a batch shows, under a row of the predictions with a state of its own: nothing ran."""
+    now = work.services.clock.now()
+    record = PredictionRecord(new_id(), work.job.backend, work.job.model, "", {}, now, state=state)
+    async with work.services.database.write(is_urgent=True) as tx:
+        await tx.predictions.add(record)
+        await tx.outputs.add([replace(output, prediction=record.id) for output in outputs])
+        paid = await work.services.credits.ledger.settle(tx, work.job.id, 0, now)
+        moved = await work.move(tx, JobState.FINISHED, prediction=record.id, cost_micros=paid)
+    work.job = moved
+
+
+# Acceptance.
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +294,13 @@ class BatchAcceptance:
             for n, request in enumerate(requests, 1)
         ]
         total = Estimate(sum(job.estimate_micros for job, _ in prepared), sum(job.max_micros for job, _ in prepared))
-        must_ask = await self._must_ask(invocation, total)
+        kind = _get_kind(invocation.command)
+        must_ask = await kind.must_ask(acceptance.services, invocation, total)
         if must_ask or not invocation.is_confirmed:
             await self._check_means(invocation, prepared, text)
         if must_ask:
-            raise self._ask(invocation, model, requests, total, alternative)
+            price = total.max_micros, acceptance.services.credits.formatter.format_estimate(total)
+            raise kind.build_question(invocation, model, requests, price, alternative)
         batch = self._build_batch(invocation, model, prepared, stored_options, total)
         members = [(replace(job, options={**job.options, "batch_id": batch.id}), other) for job, other in prepared]
         messages = (PostedMessage(batch.id, 0, invocation.placeholder),) if invocation.placeholder else ()
@@ -119,15 +311,6 @@ class BatchAcceptance:
         except DuplicatePress as error:
             raise AlreadyRunning("I am on it: that button was pressed a moment ago.") from error
         return AcceptedJob(batch, messages, batch_jobs=jobs)
-
-    async def _must_ask(self, invocation: Invocation, total: Estimate) -> bool:
-        """Return whether a question comes first: before speech as before any request, before pictures always."""
-        if invocation.command != Task.SPEAK:
-            return not invocation.is_confirmed or total.max_micros > invocation.confirmed_micros
-        services = self.acceptance.services
-        settings = await services.get_settings(invocation.user.platform, invocation.user.workspace)
-        threshold_micros = services.credits.formatter.to_micros(settings.confirm_above_credits)
-        return threshold_micros > 0 and total.max_micros > max(threshold_micros, invocation.confirmed_micros)
 
     def _build_batch(
         self,
@@ -143,8 +326,7 @@ class BatchAcceptance:
             "batch_jobs": [job.id for job, _ in prepared],
             "batch_micros": total.max_micros,
         }
-        # A job without inputs is one whose words were erased: its buttons do nothing.
-        inputs: dict[str, JSON] = {"parts": len(prepared)} if invocation.command == Task.SPEAK else {}
+        inputs = _get_kind(invocation.command).build_inputs(len(prepared))
         return self.acceptance.build_job(invocation, model, options, inputs, Estimate(0, 0))
 
     async def _check_means(self, invocation: Invocation, prepared: Sequence[tuple[Job, Model]], text: str) -> None:
@@ -162,57 +344,16 @@ class BatchAcceptance:
         if limits.jobs_at_once is not None:
             room = min(room, limits.jobs_at_once - open_counts.get(user.workspace, 0) - 1)
         room = room if limits.jobs_per_minute is None else min(room, limits.jobs_per_minute - 1)
-        is_speech = invocation.command == Task.SPEAK
-        what = f"This text takes {len(prepared)}" if is_speech else f"These are {len(prepared)}"
-        advice = "Give a shorter text" if is_speech else "Ask for fewer"
-        if room < len(prepared):
-            raise LimitReached(f"{what} requests, and you have room for {max(room, 0)} now. {advice}, or wait.")
+        kind, count = _get_kind(invocation.command), len(prepared)
+        if room < count:
+            raise kind.refuse_count(count, max(room, 0))
         available_micros = (await services.credits.get_statement(user)).max_job_micros
         lasting, cost_micros = 0, 0
         for job, _ in prepared:
             cost_micros += job.max_micros
             lasting += cost_micros <= available_micros
-        if lasting < len(prepared):
-            price = services.credits.formatter.format(cost_micros)
-            noun = "parts" if is_speech else "requests"
-            raise RequestRefused(
-                f"These {len(prepared)} {noun} cost {price} credits, and yours last for {lasting} of them. {advice}, "
-                f"or {'choose' if is_speech else 'for'} a cheaper model: /models shows the prices."
-            )
-
-    def _ask(
-        self,
-        invocation: Invocation,
-        model: Model,
-        requests: Sequence[BatchRequest],
-        total: Estimate,
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
-    ) -> ConfirmationRequired:
-        price = self.acceptance.services.credits.formatter.format_estimate(total)
-        if invocation.command == Task.SPEAK:
-            return ConfirmationRequired(
-                f"Spoken in {len(requests)} parts, this costs {price} with {model.title}. Go ahead?",
-                price_micros=total.max_micros,
-                is_answer_public=True,
-            )
-        count = sum(_count_pictures(request) for request in requests)
-        lines = [f"{n}. {request.prompt}" for n, request in enumerate(requests[:_MAX_LISTED_PROMPTS], 1)]
-        if left_out := len(requests) - _MAX_LISTED_PROMPTS:
-            lines += [f"… and {left_out} more"] if left_out > 0 else []
-        rose = "The price rose since you were asked. " if invocation.is_confirmed else ""
-        files = {
-            name: value.sha256
-            for name, value in name_files(requests[0].stored_options).items()
-            if isinstance(value, InputFile)
-        }
-        return ConfirmationRequired(
-            "\n".join([f"{rose}{count} pictures with {model.title} cost {price}. Go ahead?", *lines]),
-            button_label=f"Draw {count}",
-            price_micros=total.max_micros,
-            files=files,
-            is_answer_public=True,
-            alternative=alternative,
-        )
+        if lasting < count:
+            raise kind.refuse_price(count, services.credits.formatter.format(cost_micros), lasting)
 
     async def _commit(
         self,
@@ -234,9 +375,7 @@ class BatchAcceptance:
             return [await acceptance.store(tx, job, other, may_reuse=settings.reuse) for job, other in members]
 
 
-def _count_pictures(request: BatchRequest) -> int:
-    count = request.options.get("count")
-    return count if isinstance(count, int) else 1
+# Progress and result.
 
 
 async def list_jobs(services: JobServices, batch: Job) -> list[Job]:
@@ -261,10 +400,9 @@ async def watch(work: Work) -> None:
             work.editor.show(work.services.presenter.render_batch_progress(work.job, work.model, ended_count))
         await work.services.clock.sleep(CHECK_SECONDS)
     items = await _load_items(work.services, jobs)
-    if work.job.command == Task.SPEAK and any(item.result.files for item in items):
-        await _finish_speech(work, [sound for item in items for sound in item.result.files])
-    elif any(item.result.pictures for item in items):
-        await _finish(work, items)
+    kind = _get_kind(work.job.command)
+    if kind.has_output(items):
+        await kind.finish(work, items)
     elif work.cancel_requested.is_set() or all(job.state is JobState.CANCELLED for job in jobs):
         await cancel_unsubmitted(work)
     else:
@@ -283,71 +421,11 @@ async def _load_items(services: JobServices, jobs: Sequence[Job]) -> list[BatchI
     return [BatchItem(work.job, await load_result(work)) for work in works]
 
 
-async def _finish(work: Work, items: Sequence[BatchItem]) -> None:
-    """End a batch, queued → finished: the contact sheet is an output of its own."""
-    pictures = [output for item in items for output in item.result.pictures]
-    hashes = [output.sha256 for output in pictures]
-    try:
-        sheet = await work.services.media.keep_contact_sheet(hashes, is_output=True)
-    except OSError as error:
-        log.warning("job.no_sheet", extra={"job": work.job.id, "reason": str(error)})
-        # The usual apology would say that nothing was charged.
-        await fail(work, UserError("The contact sheet could not be stored. /show lists the pictures one by one."))
-        return
-    output = Output(
-        "",
-        1,
-        sheet.sha256,
-        sheet.mime,
-        sheet.size_bytes,
-        sheet.width,
-        sheet.height,
-        alt=f"A contact sheet of {len(pictures)} pictures",
-        is_flagged=any(picture.is_flagged for picture in pictures),
-    )
-    await _record(work, _SHEET_STATE, [output])
-
-
-async def _finish_speech(work: Work, sounds: Sequence[Output]) -> None:
-    """End a batch of speech, queued → finished: the joined sound is an output of its own.
-
-    Sounds that cannot be joined become the outputs one by one.
-    """
-    alt = format_alt_text(dict(work.job.options), work.model, 1, 1)
-    try:
-        joined = await work.services.media.join_sounds([sound.sha256 for sound in sounds])
-    except (BadFile, OSError) as error:  # a full disk too: the parts are stored, and paid
-        log.warning("job.not_joined", extra={"job": work.job.id, "reason": str(error)})
-        outputs = [replace(sound, n=n, alt=f"{alt}, part {n}") for n, sound in enumerate(sounds, 1)]
-    else:
-        seconds, is_flagged = joined.duration_seconds, any(sound.is_flagged for sound in sounds)
-        facts = (joined.sha256, joined.mime, joined.size_bytes)
-        outputs = [Output("", 1, *facts, alt=alt, duration_seconds=seconds, is_flagged=is_flagged)]
-    await _record(work, _JOINED_STATE, outputs)
-
-
-async def _record(work: Work, state: str, outputs: Sequence[Output]) -> None:
-    """Store what a batch shows, under a row of the predictions for which nothing ran."""
-    now = work.services.clock.now()
-    record = PredictionRecord(new_id(), work.job.backend, work.job.model, "", {}, now, state=state)
-    async with work.services.database.write(is_urgent=True) as tx:
-        await tx.predictions.add(record)
-        await tx.outputs.add([replace(output, prediction=record.id) for output in outputs])
-        paid = await work.services.credits.ledger.settle(tx, work.job.id, 0, now)
-        moved = await work.move(tx, JobState.FINISHED, prediction=record.id, cost_micros=paid)
-    work.job = moved
-
-
 async def render(services: JobServices, batch: Job) -> list[Reply]:
-    """Return the messages of an ended batch: the contact sheet with the first pictures, and the further pictures.
-
-    Of speech: the joined sound, or the first sounds and the further sounds.
-    """
+    """Return the messages of an ended batch."""
     work = Work(services, batch, services.catalogue.get(batch.model))
     items, result = await _load_items(services, await list_jobs(services, batch)), await load_result(work)
-    if batch.command == Task.SPEAK:
-        return split_files(services.presenter.render_speech(batch, work.model, result, items))
-    return split_galleries(services.presenter, batch, work.model, result, items)
+    return _get_kind(batch.command).render(work, result, items)
 
 
 async def deliver(work: Work) -> None:
