@@ -216,14 +216,11 @@ async def record_failed_run(
         await tx.ledger.append([room, count])
 
 
-async def check_failed_runs(
-    tx: Transaction, user: User, limits: UserLimits, formatter: CreditFormatter, now: datetime
-) -> None:
-    """Raise `LimitReached` if the user's failed runs of today cost the owner the daily bound."""
-    if limits.failed_runs_day_micros is None:
+def check_failed_runs(account: Account | None, limits: UserLimits, formatter: CreditFormatter, now: datetime) -> None:
+    """Raise `LimitReached` if the user's failed runs of today, counted in `account`, cost the owner the daily bound."""
+    if account is None or limits.failed_runs_day_micros is None:
         return
-    account = await tx.ledger.get_account(get_user_failed_runs_account(user, now).id)
-    if account is None or account.spent_micros < max(limits.failed_runs_day_micros, 1):
+    if account.spent_micros < max(limits.failed_runs_day_micros, 1):
         return
     cost, end = formatter.format(account.spent_micros), format_weekday(get_next_day_start(now), limits.time_zone)
     fact = f"Your failed runs cost {cost} credits today: wait until {end}"

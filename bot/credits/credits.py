@@ -8,7 +8,13 @@ from bot.core.jobs import Job, JobSummary
 from bot.core.json import JSON
 from bot.core.models import Model
 from bot.core.people import Channel, User
-from bot.credits.accounts import check_failed_runs, get_bot_budget, get_next_month_start, parse_window_start
+from bot.credits.accounts import (
+    check_failed_runs,
+    get_bot_budget,
+    get_next_month_start,
+    get_user_failed_runs_account,
+    parse_window_start,
+)
 from bot.credits.alerts import AlertSender, BudgetAlerts
 from bot.credits.ledger import Ledger
 from bot.credits.limits import AskPace, UserLimits, check_permissions, check_rate, is_model_allowed
@@ -53,9 +59,8 @@ class Credits:
         now = self._clock.now()
         limits = await self.policies.get_limits(tx, job.user)
         check_permissions(job, model, limits, await self.policies.get_channel_rules(tx, job.channel))
-        if job.max_micros:  # a reused result or a free model costs nothing, failed or not
-            await check_failed_runs(tx, job.user, limits, self.formatter, now)
-        accounts = await self.ledger.open_accounts(tx, job.user, limits, now)
+        # A reused result or a free model costs nothing, failed or not.
+        accounts = await self.ledger.open_accounts(tx, job.user, limits, now, counts_failed_runs=job.max_micros > 0)
         await check_rate(tx, job.user, limits, now)
         await self.ledger.hold_on_accounts(tx, accounts, job.id, job.user, job.max_micros, limits, now)
 
@@ -68,7 +73,8 @@ class Credits:
         limits = await self.policies.get_limits(tx, job.user)
         check_permissions(job, model, limits, await self.policies.get_channel_rules(tx, job.channel))
         now = self._clock.now()
-        await check_failed_runs(tx, job.user, limits, self.formatter, now)
+        failed = await tx.ledger.get_account(get_user_failed_runs_account(job.user, now).id)
+        check_failed_runs(failed, limits, self.formatter, now)
         return job.max_micros <= (await build_statement(tx, job.user, limits, now)).max_job_micros
 
     async def get_limits(self, user: User) -> UserLimits:

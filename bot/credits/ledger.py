@@ -5,7 +5,7 @@ each budget must cover the whole amount. Each hold is closed once, by the metere
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,8 +15,10 @@ from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold
 from bot.core.people import BOT, POLICY, User
 from bot.core.time_format import format_date, format_weekday
 from bot.credits.accounts import (
+    check_failed_runs,
     compute_limit_change_micros,
     get_next_day_start,
+    get_user_failed_runs_account,
     list_accounts,
     list_failed_runs_accounts,
     read_prior_usage,
@@ -48,11 +50,20 @@ class Ledger:
         self._formatter = formatter
         self._observe = observe
 
-    async def open_accounts(self, tx: Transaction, user: User, limits: UserLimits, now: datetime) -> list[Account]:
-        """Return the accounts of a request: opened if missing, locked, and adjusted to the current limits."""
+    async def open_accounts(
+        self, tx: Transaction, user: User, limits: UserLimits, now: datetime, *, counts_failed_runs: bool = False
+    ) -> list[Account]:
+        """Return the accounts of a request: opened if missing, locked, and adjusted to the current limits.
+
+        With `counts_failed_runs`, raise `LimitReached` if the user's failed runs of today cost the daily bound.
+        """
         # From here to the end of the transaction, requests of one user run one after another: each locks the daily
         # wallet. So two simultaneous requests cannot both pass a limit that has room for one.
-        return await self._open(tx, list_accounts(user, now, limits), user, now)
+        failed = get_user_failed_runs_account(user, now).id if counts_failed_runs else ""
+        accounts, locked = await self._open(tx, list_accounts(user, now, limits), user, now, further_id=failed)
+        if counts_failed_runs:
+            check_failed_runs(locked.get(failed), limits, self._formatter, now)
+        return accounts
 
     async def open_shared_budgets(
         self, tx: Transaction, user: User, limits: UserLimits, now: datetime
@@ -61,19 +72,22 @@ class Ledger:
         wanted = [
             (a, limit_micros) for a, limit_micros in list_accounts(user, now, limits) if a.scope in _SHARED_SCOPES
         ]
-        return {account.scope: account for account in await self._open(tx, wanted, user, now)}
+        accounts, _ = await self._open(tx, wanted, user, now)
+        return {account.scope: account for account in accounts}
 
     async def _open(
-        self, tx: Transaction, wanted: Sequence[tuple[Account, int]], user: User, now: datetime
-    ) -> list[Account]:
-        ids = [account.id for account, _ in wanted]
+        self, tx: Transaction, wanted: Sequence[tuple[Account, int]], user: User, now: datetime, *, further_id: str = ""
+    ) -> tuple[list[Account], dict[str, Account]]:
+        """Return the wanted accounts, and all locked accounts by id: also one of `further_id`, if there is one."""
+        ids = [*(account.id for account, _ in wanted), *([further_id] if further_id else [])]
         locked = await tx.ledger.lock_accounts(ids)
         missing = [(account, limit_micros) for account, limit_micros in wanted if account.id not in locked]
         for account, limit_micros in missing:
             await _open_account(tx, account, limit_micros, user, now)
         if missing:
             locked = await tx.ledger.lock_accounts(ids)
-        return [await _apply_limit(tx, locked[account.id], limit_micros, now) for account, limit_micros in wanted]
+        accounts = [await _apply_limit(tx, locked[account.id], limit_micros, now) for account, limit_micros in wanted]
+        return accounts, locked
 
     async def hold_on_accounts(
         self,
@@ -102,7 +116,7 @@ class Ledger:
             *_list_allowance_holds(accounts, draws),
             *((budget, amount_micros) for budget in budgets),
         ]
-        await tx.ledger.append(
+        await tx.ledger.post(
             [
                 Entry(account.id, EntryKind.HOLD, 0, micros, f"hold:{job}:{account.id}", user.actor, now, job)
                 for account, micros in amounts
@@ -118,7 +132,7 @@ class Ledger:
         wallets = [hold for hold in holds if hold.account.kind is AccountKind.WALLET]
         budgets = [hold for hold in holds if hold.account.kind is AccountKind.BUDGET]
         charge_micros = min(cost_micros, sum(hold.amount_micros for hold in wallets))
-        await tx.ledger.append(
+        await tx.ledger.post(
             [*_settle_wallets(wallets, charge_micros, now), *_settle_budgets(budgets, charge_micros, now)]
         )
         # The workspace gave room for the hold: an overrun of a delivered run is the owner's loss alone.
@@ -138,7 +152,7 @@ class Ledger:
         charge_micros = min([real_cost_micros, *(hold.amount_micros for hold in shared)])
         settled = shared if charge_micros else []
         released = [hold for hold in holds if hold not in settled]
-        await tx.ledger.append(
+        await tx.ledger.post(
             [
                 *(_close(hold, EntryKind.RELEASE, 0, now) for hold in released),
                 *_settle_budgets(settled, charge_micros, now),
@@ -278,9 +292,11 @@ def _compute_available_micros(accounts: Sequence[Account]) -> int:
     return min([sum(micros for _, micros in _list_drawable(accounts)), *budgets])
 
 
-async def _lock_holds(tx: Transaction, job: str, others: Iterable[Account] = ()) -> list[Hold]:
+async def _lock_holds(tx: Transaction, job: str, others: Collection[Account] = ()) -> list[Hold]:
     """Return a job's open holds with their accounts locked and read again; lock the `others` too."""
     # Lock in id order, as `open_accounts` does: two transactions that lock in different orders would deadlock.
+    if not others:
+        return await tx.ledger.lock_open_holds(job)
     holds = await tx.ledger.list_open_holds(job)
     locked = await tx.ledger.lock_accounts([account.id for account in (*(hold.account for hold in holds), *others)])
     return [replace(hold, account=locked[hold.account.id]) for hold in holds]

@@ -200,23 +200,22 @@ async def check_rate(tx: Transaction, user: User, limits: UserLimits, now: datet
     """Raise `LimitReached` if the user has too many open jobs, or asked too often in the last minute."""
     # The job's own row exists already, so "more than the limit" is right. The caller has locked the user's wallet:
     # of two simultaneous requests, the second sees the job of the first.
-    open_counts = await tx.jobs.count_open_by_workspace(user.platform, user.id)
-    if limits.jobs_at_once is not None and open_counts.get(user.workspace, 0) > limits.jobs_at_once:
+    wait_seconds, counts = 0.0, None
+    if limits.jobs_per_minute:
+        # Before the other check, which the same statement answers: a refusal rolls the count of this ask back.
+        key = f"jobs:{user.platform}:{user.workspace}:{user.id}"
+        wait_seconds, counts = await tx.rates.take_for_job(key, limits.jobs_per_minute, now, user)
+    here, everywhere = counts or await tx.jobs.count_open(user)
+    if limits.jobs_at_once is not None and here > limits.jobs_at_once:
         if limits.jobs_at_once == 0:
             raise build_pace_error(0, 0)
         running = "one job" if limits.jobs_at_once == 1 else f"{limits.jobs_at_once} jobs"
         raise LimitReached(f"You may have {running} at once. Wait for one to end, or /cancel it.")
-    if sum(open_counts.values()) > MAX_OPEN_JOBS_PER_USER:
+    if everywhere > MAX_OPEN_JOBS_PER_USER:
         raise LimitReached(
             f"You have {MAX_OPEN_JOBS_PER_USER} unfinished jobs, which is the most: wait for one to end, or /cancel it."
         )
-    if limits.jobs_per_minute is None:
-        return
-    if limits.jobs_per_minute == 0:
-        raise build_pace_error(0, 0)
-    key = f"jobs:{user.platform}:{user.workspace}:{user.id}"
-    wait_seconds = await tx.rates.take(key, limits.jobs_per_minute, now)
-    if wait_seconds > 0:
+    if limits.jobs_per_minute is not None and (limits.jobs_per_minute == 0 or wait_seconds > 0):
         raise build_pace_error(limits.jobs_per_minute, wait_seconds)
 
 

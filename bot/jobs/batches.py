@@ -337,12 +337,12 @@ class BatchAcceptance:
             await self.acceptance.moderation.check_request(tx, user, invocation.channel, prepared[0][1], refused_word)
             for job, model in prepared:
                 await services.credits.has_room(tx, job, model)
-            open_counts = await tx.jobs.count_open_by_workspace(user.platform, user.id)
+            here, everywhere = await tx.jobs.count_open(user)
         limits = await services.credits.get_limits(user)
         # The batch itself is an open job too.
-        room = MAX_OPEN_JOBS_PER_USER - sum(open_counts.values()) - 1
+        room = MAX_OPEN_JOBS_PER_USER - everywhere - 1
         if limits.jobs_at_once is not None:
-            room = min(room, limits.jobs_at_once - open_counts.get(user.workspace, 0) - 1)
+            room = min(room, limits.jobs_at_once - here - 1)
         room = room if limits.jobs_per_minute is None else min(room, limits.jobs_per_minute - 1)
         kind, count = _get_kind(invocation.command), len(prepared)
         if room < count:

@@ -68,6 +68,10 @@ class Connection(Protocol):
         """Run one statement, once for each set of parameters."""
         ...
 
+    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> object:
+        """Run one statement without rows, with the next statement or the commit at the latest; errors come then."""
+        ...
+
     async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> RowStream:
         """Run one statement, and keep the rows in the database until they are read."""
         ...
@@ -91,6 +95,15 @@ class Statements:
         """Run one statement. Raises a `Conflict`, `Unavailable` or `InternalError`."""
         with translate_errors():
             return await self._connection.execute(statement, parameters)
+
+    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> None:
+        """Run one statement of a write whose rows nobody reads.
+
+        On SQLite the statement waits for the next one or the commit: a crossing to the thread costs more than most
+        statements. The next statement sees the changes; errors, as `run` raises, come there or at the end of the write.
+        """
+        with translate_errors():
+            await self._connection.post(statement, parameters)
 
     async def stream(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None

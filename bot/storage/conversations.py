@@ -40,6 +40,7 @@ class ConversationStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._post = statements.post
 
     async def get_or_create(self, conversation: Conversation) -> Conversation:
         """Give the existing conversation of the same channel and thread, or insert `conversation`."""
@@ -63,12 +64,12 @@ class ConversationStore:
     async def move(self, conversation_id: str, channel: Channel) -> None:
         """Give a conversation another place in its channel: the thread or the reply chain of `channel`."""
         place = {"new_thread": channel.thread, "new_is_reply_chain": channel.is_reply_chain}
-        await self._run(_MOVE, {"conversation": conversation_id, **place})
+        await self._post(_MOVE, {"conversation": conversation_id, **place})
 
     async def add_turn(self, turn: Turn) -> None:
         """Insert a turn. A second turn of the same job and role is ignored."""
         row = {name: getattr(turn, name) for name in Turn.__slots__}
-        await self._run(_INSERT_TURN, row | {"role": turn.role.value, "files": list(turn.files)})
+        await self._post(_INSERT_TURN, row | {"role": turn.role.value, "files": list(turn.files)})
 
     async def list_turns(self, conversation_id: str, limit: int) -> list[Turn]:
         """List the latest `limit` turns of a conversation, oldest first."""

@@ -67,17 +67,17 @@ _SELECT_USE = (
 _SELECT_OPEN_IN_WORKSPACE = (
     _SELECT.where(*_IS_IN_WORKSPACE, sa.text(IS_OPEN)).order_by(jobs.c.created_at, jobs.c.id).limit(bindparam("most"))
 )
-_COUNT_OPEN_BY_WORKSPACE = (
-    sa.select(jobs.c.user_workspace, sa.func.count().label("open_jobs"))
-    .where(
-        sa.text(IS_OPEN),
-        # The few open jobs, by their own index: by the user's index every old job of an active user would be read.
-        jobs.c.owner >= "",
-        jobs.c.platform.concat("") == bindparam("platform"),
-        jobs.c.user == bindparam("user"),
-    )
-    .group_by(jobs.c.user_workspace)
+_COUNT_OPEN = sa.select(sa.func.count()).where(
+    sa.text(IS_OPEN),
+    # The few open jobs, by their own index: by the user's index every old job of an active user would be read.
+    jobs.c.owner >= "",
+    jobs.c.platform.concat("") == bindparam("platform"),
+    jobs.c.user == bindparam("user"),
 )
+_COUNT_OPEN_HERE = _COUNT_OPEN.where(jobs.c.user_workspace.concat("") == bindparam("workspace"))
+OPEN_COUNTS = (_COUNT_OPEN_HERE.scalar_subquery(), _COUNT_OPEN.scalar_subquery())
+"""The open jobs of a person in a workspace and everywhere, as columns; parameters as `bind_user` gives."""
+_SELECT_OPEN_COUNTS = sa.select(*OPEN_COUNTS)
 _IS_CREATED_BETWEEN = (jobs.c.created_at >= bindparam("since"), jobs.c.created_at < bindparam("until"))
 _SELECT_SUMMARIES = (
     sa.select(
@@ -215,7 +215,7 @@ class JobStore:
         """Find the only job of a user with an id of this prefix. Returns None for several jobs too."""
         if not prefix:
             return None
-        found = _parse_all(await self._run(_SELECT_OWN_BY_PREFIX, {**_bind_user(user), "prefix": prefix}))
+        found = _parse_all(await self._run(_SELECT_OWN_BY_PREFIX, {**bind_user(user), "prefix": prefix}))
         return found[0] if len(found) == 1 else None
 
     async def move_to_channel(self, job_id: str, channel: Channel) -> None:
@@ -252,11 +252,11 @@ class JobStore:
 
     async def list_open(self, user: User) -> list[Job]:
         """List the open jobs of a user in the user's workspace, newest first."""
-        return _parse_all(await self._run(_SELECT_OPEN, _bind_user(user)))
+        return _parse_all(await self._run(_SELECT_OPEN, bind_user(user)))
 
     async def list_recent(self, user: User, limit: int) -> list[Job]:
         """List the jobs of a user in the user's workspace, in any state, newest first."""
-        return _parse_all(await self._run(_SELECT_RECENT, {**_bind_user(user), "most": limit}))
+        return _parse_all(await self._run(_SELECT_RECENT, {**bind_user(user), "most": limit}))
 
     async def list_recent_in_channel(self, platform: str, workspace: str, channel: str, limit: int) -> list[Job]:
         """List the jobs of a channel, in any state, newest first."""
@@ -316,16 +316,16 @@ class JobStore:
         Jobs of the same person count, and public jobs of the channel. At most `limit` rows are read.
         """
         facts: dict[str, Any] = {"files": list(job.given_files), "until": job.created_at, "job": job.id, "most": limit}
-        facts |= {**_bind_user(job.user), "channel": job.channel.id}
+        facts |= {**bind_user(job.user), "channel": job.channel.id}
         found: dict[str, tuple[Job, int]] = {}
         for row in await self._run(_SELECT_SOURCES, facts):
             found.setdefault(row.source_file, (job_from_row(row), row.source_n))
         return found
 
-    async def count_open_by_workspace(self, platform: str, user: str) -> dict[str, int]:
-        """Count the open jobs of a person in each workspace with any."""
-        rows = await self._run(_COUNT_OPEN_BY_WORKSPACE, {"platform": platform, "user": user})
-        return {row.user_workspace: row.open_jobs for row in rows}
+    async def count_open(self, user: User) -> tuple[int, int]:
+        """Count the open jobs of a person in the person's workspace, and in all workspaces of the platform."""
+        ((here, everywhere),) = await self._run(_SELECT_OPEN_COUNTS, bind_user(user))
+        return here, everywhere
 
     async def list_open_in_workspace(self, platform: str, workspace: str, limit: int) -> list[Job]:
         """List the open jobs of a workspace's users, oldest first."""
@@ -393,7 +393,8 @@ def _summary_from_row(row: sa.Row[Any]) -> JobSummary:
     return JobSummary(row.created_at, row.user, row.user_name, row.command, row.model, state, row.cost_micros, row.id)
 
 
-def _bind_user(user: User) -> dict[str, str]:
+def bind_user(user: User) -> dict[str, str]:
+    """Give the parameters of statements about the jobs of a person in the person's workspace."""
     return {"platform": user.platform, "workspace": user.workspace, "user": user.id}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from bot.core.money import Account, AccountKind, Entry, EntryKind, Hold, ResetPeriod
 from bot.core.people import Actor
-from bot.storage.connection import Statements
+from bot.storage.connection import Rows, Statements
 from bot.storage.tables.jobs import IS_OPEN, jobs
 from bot.storage.tables.ledger import IS_GRANTED, accounts, ledger
 
@@ -27,12 +27,14 @@ _close = ledger.alias("close")
 _IS_CLOSED = sa.exists().where(
     _close.c.job == ledger.c.job, _close.c.account == ledger.c.account, sa.text("close.kind IN ('settle', 'release')")
 )
-_SELECT_OPEN_HOLDS = (
-    sa.select(accounts, ledger.c.held_delta_micros.label("amount_micros"))
+_open_holds = (
+    sa.select(accounts, ledger.c.held_delta_micros.label("amount_micros"), ledger.c.id.label("entry"))
     .join_from(ledger, accounts, accounts.c.id == ledger.c.account)
     .where(ledger.c.job == bindparam("of_job"), sa.text("ledger.kind = 'hold'"), ~_IS_CLOSED)
-    .order_by(accounts.c.kind == AccountKind.BUDGET.value, ledger.c.id)
 )
+_SELECT_OPEN_HOLDS = _open_holds.order_by(ledger.c.id)
+# Locked in the order of all transactions, as by `_LOCK_ACCOUNTS`; the rows are those after a wait for the lock.
+_LOCK_OPEN_HOLDS = _open_holds.order_by(accounts.c.id).with_for_update(of=accounts)
 _SELECT_ENTRIES = (
     sa.select(ledger).where(ledger.c.account.in_(bindparam("accounts", expanding=True))).order_by(ledger.c.id)
 )
@@ -107,6 +109,7 @@ class LedgerStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._post = statements.post
 
     async def open_account(self, account: Account, grant: Entry) -> bool:
         """Create an account with a first grant, unless the account exists. Returns whether the account is new.
@@ -152,10 +155,18 @@ class LedgerStore:
             return
         await self._run(_INSERT_ENTRIES, [_row_from_entry(entry) for entry in entries])
 
+    async def post(self, entries: Sequence[Entry]) -> None:
+        """Add rows as `append` does, but raise with the next statement or at the end of the transaction."""
+        if entries:
+            await self._post(_INSERT_ENTRIES, [_row_from_entry(entry) for entry in entries])
+
     async def list_open_holds(self, job_id: str) -> list[Hold]:
         """List the unclosed holds of a job, wallets before budgets, then in the order of the holds."""
-        rows = await self._run(_SELECT_OPEN_HOLDS, {"of_job": job_id})
-        return [Hold(_account_from_row(row), job_id, row.amount_micros) for row in rows]
+        return _holds_from_rows(job_id, await self._run(_SELECT_OPEN_HOLDS, {"of_job": job_id}))
+
+    async def lock_open_holds(self, job_id: str) -> list[Hold]:
+        """List the holds as `list_open_holds` does, with their accounts locked as by `lock_accounts`."""
+        return _holds_from_rows(job_id, await self._run(_LOCK_OPEN_HOLDS, {"of_job": job_id}))
 
     async def list_entries(self, account_ids: Sequence[str]) -> list[Entry]:
         """List the rows of several accounts, oldest first."""
@@ -206,6 +217,11 @@ class LedgerStore:
         """Sum the counts of a workspace's account of failed runs as (user, runs, micros), in no order."""
         rows = await self._run(_SUM_FAILED_BY_ACTOR, {"account": account})
         return [(row.actor.user, row.runs, int(row.micros)) for row in rows]
+
+
+def _holds_from_rows(job_id: str, rows: Rows) -> list[Hold]:
+    wallets_first = sorted(rows, key=lambda row: (row.kind == AccountKind.BUDGET.value, row.entry))
+    return [Hold(_account_from_row(row), job_id, row.amount_micros) for row in wallets_first]
 
 
 def _account_from_row(row: sa.Row[Any]) -> Account:

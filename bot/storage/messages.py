@@ -51,6 +51,7 @@ class MessageStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._post = statements.post
 
     async def put(self, message: PostedMessage) -> None:
         """Insert one part of a job's answer, or replace the part."""
@@ -74,7 +75,7 @@ class MessageStore:
             "end": message.end,
             "opening": message.opening,
         }
-        await self._run(_UPSERT, row)
+        await self._post(_UPSERT, row)
 
     async def list_messages(self, job_id: str) -> list[PostedMessage]:
         """List the parts of a job's answer in order."""

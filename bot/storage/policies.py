@@ -8,8 +8,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from bot.core.json import JSON
-from bot.core.people import Actor
+from bot.core.people import Actor, User
 from bot.storage.connection import Statements
+from bot.storage.jobs import OPEN_COUNTS, bind_user
 from bot.storage.tables.people import policies, rate_limits
 
 _KEY = ("platform", "workspace", "scope", "scope_id", "key")
@@ -88,6 +89,7 @@ _TAKE = _insert_rate.on_conflict_do_update(
     # 1e-6 covers rounding: sums of intervals are not exact in floating point.
     where=sa.or_(_is_stale, rate_limits.c.free_at <= _now + WINDOW_SECONDS - _interval + 1e-6),
 )
+_TAKE_FOR_JOB = _TAKE.returning(*OPEN_COUNTS)
 _SELECT_FREE_AT = sa.select(rate_limits.c.free_at).where(rate_limits.c.key == bindparam("of_key"))
 
 
@@ -102,6 +104,22 @@ class RateStore:
         now, interval = at.timestamp(), WINDOW_SECONDS / per_minute
         if (await self._run(_TAKE, {"of_key": key, "now": now, "interval": interval})).rowcount:
             return 0.0
+        return await self._get_wait_seconds(key, now, interval)
+
+    async def take_for_job(
+        self, key: str, per_minute: int, at: datetime, user: User
+    ) -> tuple[float, tuple[int, int] | None]:
+        """Admit a job as `take` does; return the seconds, and for an admitted job the counts of `JobStore.count_open`.
+
+        One statement does both: each ask runs it.
+        """
+        now, interval = at.timestamp(), WINDOW_SECONDS / per_minute
+        facts = {"of_key": key, "now": now, "interval": interval, **bind_user(user)}
+        if (counts := (await self._run(_TAKE_FOR_JOB, facts)).first()) is not None:
+            return 0.0, (counts[0], counts[1])
+        return await self._get_wait_seconds(key, now, interval), None
+
+    async def _get_wait_seconds(self, key: str, now: float, interval: float) -> float:
         free_at = float((await self._run(_SELECT_FREE_AT, {"of_key": key})).scalar_one())
         # Never zero: zero means admitted.
         return max(free_at - (now + WINDOW_SECONDS - interval), 0.001)

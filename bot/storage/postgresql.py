@@ -1,15 +1,17 @@
 """Connects to PostgreSQL through a pool of asyncpg connections. Any number of processes may share the database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.fair_queue import FairQueue
-from bot.storage.connection import Connection, translate_errors
+from bot.storage.connection import Connection, Parameters, Rows, RowStream, translate_errors
 from bot.storage.database_urls import convert_query
+
+T = TypeVar("T")
 
 _WRITERS, _READERS = 10, 5
 
@@ -63,6 +65,40 @@ class PostgresqlEngine:
         await self._engine.dispose()
 
 
+class PooledConnection:
+    """A connection of the pool, which buffers all rows. Implements `connection.Connection`.
+
+    asyncpg sends a statement without a thread: a posted statement gains nothing by waiting.
+    """
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        return self._connection.dialect
+
+    async def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> Rows:
+        """Run a statement."""
+        return cast("Rows", await self._connection.execute(statement, parameters))
+
+    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> None:
+        """Run a statement now."""
+        await self._connection.execute(statement, parameters)
+
+    async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> RowStream:
+        """Run a statement, and leave the rows in the database until they are read."""
+        return cast("RowStream", await self._connection.stream(statement, parameters))
+
+    async def exec_driver_sql(self, statement: str) -> Rows:
+        """Run SQL text exactly as written."""
+        return cast("Rows", await self._connection.exec_driver_sql(statement))
+
+    async def run_sync(self, work: Callable[..., T], /, *arguments: Any, **options: Any) -> T:
+        """Call a function with SQLAlchemy's connection."""
+        return await self._connection.run_sync(work, *arguments, **options)
+
+
 def _convert_url(url: str) -> sa.URL:
     parsed = sa.make_url(url)
     # A doubled name of the query is a tuple: the last counts, as in libpq.
@@ -76,7 +112,7 @@ async def open_transaction(engine: AsyncEngine) -> AsyncIterator[Connection]:
     with translate_errors():
         connection = await engine.connect()
     try:
-        yield cast("Connection", connection)  # AsyncConnection buffers all rows, as `connection.Rows` promises
+        yield PooledConnection(connection)
         with translate_errors():
             await connection.commit()
     except BaseException:

@@ -57,10 +57,11 @@ class PredictionStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._post = statements.post
 
     async def add(self, record: PredictionRecord) -> None:
         """Insert a prediction, before the create request is sent."""
-        await self._run(_INSERT, _row_from_prediction(record))
+        await self._post(_INSERT, _row_from_prediction(record))
 
     async def get(self, prediction_id: str) -> PredictionRecord | None:
         """Read one prediction."""
@@ -69,7 +70,7 @@ class PredictionStore:
 
     async def mark_submitted(self, prediction_id: str, at: datetime) -> None:
         """Store the time of the first create request, before sending the request. Later times change nothing."""
-        await self._run(_MARK_SUBMITTED, {"prediction": prediction_id, "at": at})
+        await self._post(_MARK_SUBMITTED, {"prediction": prediction_id, "at": at})
 
     async def bind_backend_id(self, prediction_id: str, backend_id: str) -> None:
         """Store the backend's id of a run.
@@ -84,7 +85,7 @@ class PredictionStore:
     async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost_micros: int) -> None:
         """Store the final state, the duration and the owner's cost of a run, and delete the inputs."""
         facts = {"end_state": state, "seconds": predict_seconds, "micros": cost_micros}
-        await self._run(_CLOSE, {"prediction": prediction_id, **facts})
+        await self._post(_CLOSE, {"prediction": prediction_id, **facts})
 
     async def get_usual_seconds(self, model: str) -> float | None:
         """Read the usual duration of a model; None before the first run."""
@@ -93,7 +94,7 @@ class PredictionStore:
 
     async def update_usual_seconds(self, model: str, seconds: float) -> None:
         """Move the usual duration of a model towards the newest duration."""
-        await self._run(_UPDATE_SECONDS, {"model": model, "seconds": seconds})
+        await self._post(_UPDATE_SECONDS, {"model": model, "seconds": seconds})
 
 
 _INSERT_OUTPUTS = insert(outputs).on_conflict_do_nothing(index_elements=["prediction", "n"])
@@ -105,12 +106,13 @@ class OutputStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._post = statements.post
 
     async def add(self, outputs: Iterable[Output]) -> None:
         """Insert outputs. Outputs stored before, by prediction and number, are ignored."""
         rows = [_row_from_output(output) for output in outputs]
         if rows:
-            await self._run(_INSERT_OUTPUTS, rows)
+            await self._post(_INSERT_OUTPUTS, rows)
 
     async def list_outputs(self, prediction_id: str) -> list[Output]:
         """List the outputs of a prediction by number."""

@@ -97,8 +97,11 @@ class SqliteEngine:
         async with self._queue.hold(key, weight, priority=priority):
             async with self._writer.one_write():
                 yield self._writer
-            # A task for the commit of a group takes a tenth of a small write: a lonely write needs no group.
-            if self._group is None and not self._queue.waiting_count:
+                # A task for the commit of a group takes a tenth of a small write: a lonely write needs no group.
+                is_alone = self._group is None and not self._queue.waiting_count
+                if not is_alone:
+                    await self._writer.run_posted()  # inside its write: an error undoes this write alone
+            if is_alone:
                 await self._writer.commit()
                 return
             self._writer.keep_write()
@@ -214,7 +217,9 @@ class SqliteConnection:
         self._is_writer = begin == _BEGIN_WRITING
         self._is_writing = False
         self._is_lost = False
-        self._is_used = False  # of the loop alone: whether the block of `reading` ran a statement
+        # Of the loop alone: whether the block of `reading` ran a statement, and the statements that wait for the next.
+        self._is_used = False
+        self._posted: list[tuple[sa.Executable, Parameters | None]] = []
         self._write_count = 0  # kept writes of the open transaction
         self._commit_count = 0
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
@@ -240,6 +245,16 @@ class SqliteConnection:
         """Run a statement. The first statement of a transaction also begins the transaction."""
         return await self._run_in_transaction(lambda connection: _fetch(connection.execute(statement, parameters)))
 
+    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> None:
+        """Run a statement together with the next one, or with the commit."""
+        self._posted.append((statement, parameters))
+
+    async def run_posted(self) -> None:
+        """Run the posted statements now. Raise their errors as `Statements.run` does."""
+        if self._posted:
+            with translate_errors():
+                await self._run_in_transaction(lambda connection: None)
+
     async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> "SqliteRowStream":
         """Run a statement, and leave the rows in the database until they are read."""
         result = await self._run_in_transaction(lambda connection: connection.execute(statement, parameters))
@@ -259,6 +274,7 @@ class SqliteConnection:
         try:
             yield self
         except BaseException:
+            self._posted = []
             # The thread runs calls in order: the next write cannot begin before this one is undone.
             self._post(self._undo_write)
             raise
@@ -268,10 +284,20 @@ class SqliteConnection:
         self._post(self._keep_write)
 
     async def commit(self) -> None:
-        """Commit the open transaction with the last write, or roll it back and raise `Unavailable`."""
+        """Commit the open transaction with the last write, or roll it back and raise `Unavailable`.
+
+        Raise the error of a posted statement, as `Statements.run` does; then too all is rolled back.
+        """
+        posted = self._take_posted()
+
+        def call() -> None:
+            if posted:
+                self._execute_posted(posted)
+            self._commit()
+
         try:
             with translate_errors():
-                await self._run(self._commit)
+                await self._run(call)
         except BaseException:
             self._post(self._roll_back)
             raise
@@ -303,18 +329,30 @@ class SqliteConnection:
         await self._driver.close()
 
     async def _run_in_transaction(self, work: Callable[[sa.Connection], T]) -> T:
+        posted = self._take_posted()
+
         def call() -> T:
-            if not self._has_begun:
-                self._control(self._begin)
-                self._has_begun = True
-            if self._is_writer and not self._is_writing:
-                if self._write_count:  # the first write is undone by undoing all
-                    self._control("SAVEPOINT one_write")
-                self._is_writing = True
+            self._execute_posted(posted)
             return work(self._sqlalchemy)
 
         self._is_used = True
         return await self._run(call)
+
+    def _take_posted(self) -> Sequence[tuple[sa.Executable, Parameters | None]]:
+        posted, self._posted = self._posted, []
+        return posted
+
+    def _execute_posted(self, posted: Sequence[tuple[sa.Executable, Parameters | None]]) -> None:
+        """Begin the transaction and the write, if needed, and run statements."""
+        if not self._has_begun:
+            self._control(self._begin)
+            self._has_begun = True
+        if self._is_writer and not self._is_writing:
+            if self._write_count:  # the first write is undone by undoing all
+                self._control("SAVEPOINT one_write")
+            self._is_writing = True
+        for statement, parameters in posted:
+            self._sqlalchemy.execute(statement, parameters).close()
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Call a function in the thread. The call runs to its end even when the caller is cancelled meanwhile."""

@@ -10,17 +10,23 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
+import aiosqlite
 import asyncpg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import CacheStats
 
-from bot.core.errors import InternalError, Unavailable
+from bot.core.errors import DuplicateEntry, InternalError, Unavailable
 from bot.core.jobs import JobState
 from bot.core.people import BOT, Actor
 from bot.storage.database import Database
 from tests.storage.raw import count_open_jobs, execute
-from tests.storage.rows import NOON, make_account, make_grant, make_hold, make_job
+from tests.storage.rows import NOON, make_account, make_grant, make_hold, make_job, make_prediction
+
+
+async def open_wallet(database: Database) -> None:
+    async with database.write() as tx:
+        await tx.ledger.open_account(make_account(), make_grant(1000))
 
 
 async def let_all_tasks_run() -> None:
@@ -151,6 +157,51 @@ async def test_urgent_writes_overtake(database: Database, database_url: str) -> 
     assert order == ["settle", "ask 1", "ask 2"]
 
 
+async def test_the_next_statement_sees_what_was_posted(database: Database) -> None:
+    record = make_prediction()
+    async with database.write() as tx:
+        await tx.predictions.add(record)
+        assert await tx.predictions.get(record.id) == record
+
+    async with database.read() as tx:
+        assert await tx.predictions.get(record.id) == record
+
+
+async def test_a_posted_statement_that_fails_rolls_the_whole_write_back(database: Database) -> None:
+    await open_wallet(database)
+
+    async def hold_twice() -> None:
+        async with database.write() as tx:
+            await tx.jobs.add(make_job())
+            await tx.ledger.post([make_hold(1)])
+            await tx.ledger.post([make_hold(1)])
+
+    with pytest.raises(DuplicateEntry):
+        await hold_twice()
+
+    async with database.write() as tx:
+        assert await count_open_jobs(tx) == 0
+        await tx.ledger.post([make_hold(1)])
+    async with database.read() as tx:
+        account = await tx.ledger.get_account("wallet:ana")
+        assert account
+        assert account.held_micros == 1
+
+
+async def test_what_a_broken_write_posted_is_forgotten(database: Database) -> None:
+    async def write() -> None:
+        async with database.write() as tx:
+            await tx.predictions.add(make_prediction())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await write()
+    async with database.write() as tx:
+        await tx.workers.record_heartbeat("w1", NOON)
+
+    assert await execute(database, "SELECT count(*) FROM predictions") == [(0,)]
+
+
 async def test_fifty_tasks_write_at_once(database: Database) -> None:
     async with database.write() as tx:
         await tx.ledger.open_account(make_account(), make_grant(1000))
@@ -263,6 +314,42 @@ async def test_a_write_cancelled_before_the_disk_keeps_no_other_from_it(sqlite_d
 
     ((count,),) = await execute(sqlite_database, "SELECT count(*) FROM audit")
     assert 48 <= count <= 60
+
+
+async def test_a_failed_posted_statement_undoes_its_write_alone(sqlite_database: Database) -> None:
+    await open_wallet(sqlite_database)
+
+    async def write(n: int) -> None:
+        async with sqlite_database.write() as tx:
+            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.ledger.post([make_hold(1, job="same" if n % 3 == 0 else f"j{n}")])
+
+    results = await asyncio.gather(*(write(n) for n in range(20)), return_exceptions=True)
+
+    kept = [action for (action,) in await execute(sqlite_database, "SELECT action FROM audit ORDER BY id")]
+    failed = [n for n in range(3, 20) if n % 3 == 0]
+    assert [type(result) for result in results] == [DuplicateEntry if n in failed else NoneType for n in range(20)]
+    assert sorted(kept) == sorted(f"write {n}" for n in range(20) if n not in failed)
+
+
+async def test_posted_statements_reach_the_thread_with_the_next_one(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crossings = 0
+    execute = aiosqlite.Connection._execute
+
+    def cross(*arguments: Any) -> Any:
+        nonlocal crossings
+        crossings += 1
+        return execute(*arguments)  # type: ignore[no-untyped-call]  # aiosqlite's own
+
+    monkeypatch.setattr(aiosqlite.Connection, "_execute", cross)
+    async with sqlite_database.write() as tx:
+        for _ in range(5):
+            await tx.predictions.add(make_prediction())
+        await tx.workers.record_heartbeat("w1", NOON)
+
+    assert crossings == 2  # the last statement, and the commit
 
 
 async def test_every_write_of_a_lost_transaction_is_refused(sqlite_database: Database) -> None:
