@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.conversations.conversations import Draft, Question
+from bot.conversations.conversations import Draft, Past, Question
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, RequestRefused
 from bot.core.file_types import MediaKind
@@ -51,21 +51,24 @@ class Chat(Command):
     async def answer(self, invocation: Invocation, services: Services) -> None:
         user = invocation.user
         settings = await services.moderation.get_settings(user.platform, user.workspace)
-        model = await self._choose_model(invocation, services, settings)
-        if self.images and "image" not in model.inputs:
-            await self._describe_pictures(invocation, services, settings, model)
-            return
         parent = await services.jobs.get(invocation.parent_job) if invocation.action in _ACTIONS_ON_ANSWERS else None
+        # A button's question stands in the conversation of its answer, and names the model.
+        is_placed = parent is not None and bool(parent.conversation and self.model and not self.images)
+        past = None if is_placed else await services.conversations.load_current(invocation.channel)
+        model = self._choose_model(services, settings, past)
+        if self.images and "image" not in model.inputs:
+            await self._describe_pictures(invocation, services, settings, model, past)
+            return
         calls = count_calls(parent) if parent is not None and invocation.action == TOOL_RESULT else 0
         tools = list_tools(services, invocation, settings, calls)
         earlier_messages = await services.moderation.remove_refused(user, invocation.earlier_messages)
-        draft = await self._draft_question(invocation, services, model, settings, parent, earlier_messages)
+        draft = await self._draft_question(invocation, services, model, settings, parent, earlier_messages, past)
         # Rendered before any picture is fetched: a question that does not fit downloads nothing.
         question = await self._render(services, draft, model, tools)
         if settings.summaries and await self._needs_summary(invocation, services, draft, model):
             most = self._estimate_micros(services, model, question)
             await begin_summary(
-                self._keep_model(invocation, model), services, self.images, model, self.system or "", most
+                self._keep_model(invocation, model), services, self.images, model, self.system or "", most, past
             )
             return
         images = await services.media.load_inputs(self.images, model.inputs.get("image"))
@@ -100,13 +103,12 @@ class Chat(Command):
     def _list_options(self, images: tuple[InputFile, ...]) -> dict[str, InputValue]:
         return {"temperature": self.temperature, "max_tokens": self.max_tokens, "image": images or None}
 
-    async def _choose_model(self, invocation: Invocation, services: Services, settings: WorkspaceSettings) -> Model:
+    def _choose_model(self, services: Services, settings: WorkspaceSettings, past: Past | None) -> Model:
         """Return the named model, else the conversation's model, else the default.
 
         With a picture and no named model, prefer a model with a picture input.
         """
-        current = None if self.model else await services.conversations.get_current(invocation.channel)
-        current_model = current.model if current and current.model in services.catalogue else ""
+        current_model = past.conversation.model if past and past.conversation.model in services.catalogue else ""
         preferred = settings.get_default_model(Task.CHAT)
         model = services.catalogue.choose(Task.CHAT, self.model or current_model, preferred_key=preferred)
         if not self.images or self.model or model.accepts("image", len(self.images)):
@@ -123,20 +125,21 @@ class Chat(Command):
         settings: WorkspaceSettings,
         parent: Job | None,
         earlier: Sequence[EarlierMessage],
+        past: Past | None,
     ) -> Draft:
         """Return the question in its place: after an answer, instead of an answer, or at the conversation's end."""
         conversations, user = services.conversations, invocation.user
         job = invocation.parent_job
         conversation = parent.conversation if parent else ""
-        await _check_may_join(invocation, services, conversation, settings)
+        await _check_may_join(invocation, services, conversation, settings, past)
         if invocation.action in ("continue", "ask", TOOL_RESULT):
             text = CONTINUE_PROMPT if invocation.action == "continue" else self.message
             return await conversations.draft_follow_up(conversation, job, user, text)
         if invocation.action in ("regenerate", "retry"):
             return await conversations.draft_regeneration(conversation, job)
         system = self.system or settings.build_system_prompt(conversations.system_prompt)
-        return await conversations.draft_question(
-            invocation.channel, user, self.message, model, system=system, earlier=earlier
+        return conversations.draft_question(
+            invocation.channel, past, user, self.message, model, system=system, earlier=earlier
         )
 
     async def _render(
@@ -160,7 +163,12 @@ class Chat(Command):
         )
 
     async def _describe_pictures(
-        self, invocation: Invocation, services: Services, settings: WorkspaceSettings, model: Model
+        self,
+        invocation: Invocation,
+        services: Services,
+        settings: WorkspaceSettings,
+        model: Model,
+        past: Past | None,
     ) -> None:
         """Have a caption model describe the pictures for a model that cannot see; the question follows.
 
@@ -173,7 +181,8 @@ class Chat(Command):
                 "choose a model that sees.",
                 option="message",
             )
-        draft = await self._draft_question(invocation, services, model, settings, None, invocation.earlier_messages)
+        earlier = invocation.earlier_messages
+        draft = await self._draft_question(invocation, services, model, settings, None, earlier, past)
         longest = "x" * (count * DESCRIPTION_ROOM_CHARACTERS)
         question = await self._render(services, draft, model, note=longest)
         most = self._estimate_micros(services, model, question)
@@ -232,15 +241,13 @@ def _store_facts(
 
 
 async def _check_may_join(
-    invocation: Invocation, services: Services, conversation_id: str, settings: WorkspaceSettings
+    invocation: Invocation, services: Services, conversation_id: str, settings: WorkspaceSettings, past: Past | None
 ) -> None:
     """Raise `RequestRefused` for another user's conversation if the workspace's setting `join` is "starter"."""
     if conversation_id:
         conversation = await services.conversations.get(conversation_id)
-    elif invocation.channel.thread:
-        conversation = await services.conversations.get_current(invocation.channel)
     else:
         # The conversation of a whole channel belongs to all members.
-        conversation = None
+        conversation = past.conversation if past is not None and invocation.channel.thread else None
     if conversation is not None and not may_continue_conversation(conversation, invocation.user, settings.join):
         raise RequestRefused("Only the person who began this conversation goes on with it. Begin your own with /chat.")

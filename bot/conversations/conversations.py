@@ -40,6 +40,15 @@ _DEFAULT_CONTEXT_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A stored conversation with its latest turns, read at one moment."""
+
+    conversation: Conversation
+    turns: Sequence[Turn]
+    """Oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A question in its place in a conversation, not rendered for a model yet."""
 
@@ -48,6 +57,8 @@ class Draft:
     """The turns before the question, and the question at the end."""
     is_stored: bool = False
     """Whether the question is stored already, as for a regeneration."""
+    is_opening: bool = False
+    """Whether the conversation is new, and stored with the question."""
     opening_count: int = 0
     """The number of turns at the beginning that are stored with the question: messages from before the bot joined."""
 
@@ -71,6 +82,8 @@ class Question:
     """The question as a new turn; None for a regeneration, since the question is stored already."""
     parent_turn: str
     """The id of the turn before the answer."""
+    is_opening: bool = False
+    """Whether the conversation is new."""
     earlier_turns: tuple[Turn, ...] = ()
     """Messages from before the bot joined, stored if the question opens the conversation."""
     left_out_count: int = 0
@@ -92,13 +105,22 @@ class Conversations:
             place = (channel.platform, channel.workspace, channel.id, channel.thread)
             return await tx.conversations.find(*place, is_reply_chain=channel.is_reply_chain)
 
+    async def load_current(self, channel: Channel) -> Past | None:
+        """Return the current conversation of a channel or thread with its turns, if any."""
+        async with self._database.read() as tx:
+            place = (channel.platform, channel.workspace, channel.id, channel.thread)
+            conversation = await tx.conversations.find(*place, is_reply_chain=channel.is_reply_chain)
+            turns = await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ) if conversation else []
+        return Past(conversation, turns) if conversation else None
+
     async def get(self, conversation_id: str) -> Conversation | None:
         async with self._database.read() as tx:
             return await tx.conversations.get(conversation_id)
 
-    async def draft_question(
+    def draft_question(
         self,
         channel: Channel,
+        past: Past | None,
         user: User,
         text: str,
         model: Model,
@@ -108,33 +130,33 @@ class Conversations:
     ) -> Draft:
         """Return the next question of a channel's conversation, or the first question of a new conversation.
 
-        A new conversation begins with the messages `earlier`, and its model is told the words `system`; without
-        them the bot's own.
+        `past` is what `load_current` returned for the channel. A new conversation begins with the messages `earlier`,
+        and its model is told the words `system`; without them the bot's own.
         """
         # Not stored here: a new conversation is committed together with the first job.
-        if (current := await self.get_current(channel)) is not None:
-            return self._append(current, chain_turns(await self._load_turns(current)), user, text)
+        if past is not None:
+            return self._append(past.conversation, chain_turns(past.turns), user, text)
         conversation = self._build_conversation(channel, user, model, system or self.system_prompt)
         turns = self._build_earlier_turns(conversation, earlier)
-        return replace(self._append(conversation, turns, user, text), opening_count=len(turns))
+        return replace(self._append(conversation, turns, user, text), is_opening=True, opening_count=len(turns))
 
     async def draft_follow_up(self, conversation_id: str, job: str, user: User, text: str) -> Draft:
         """Return a question after the answer of a job, without the turns since.
 
         Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
-        conversation, turns, question = await self._load_question(conversation_id, job)
-        answer = next((t for t in reversed(turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
-        earlier = [*chain_turns(turns, question.id), *([answer] if answer else [])]
-        return self._append(conversation, earlier, user, text)
+        past, question = await self._load_question(conversation_id, job)
+        answer = next((t for t in reversed(past.turns) if t.job == job and t.role is TurnRole.ASSISTANT), None)
+        earlier = [*chain_turns(past.turns, question.id), *([answer] if answer else [])]
+        return self._append(past.conversation, earlier, user, text)
 
     async def draft_regeneration(self, conversation_id: str, job: str) -> Draft:
         """Return the question of a job again, for a second answer beside the first.
 
         Raise `JobNotFound` if the conversation or the job's question is deleted.
         """
-        conversation, turns, question = await self._load_question(conversation_id, job)
-        return Draft(conversation, chain_turns(turns, question.id), is_stored=True)
+        past, question = await self._load_question(conversation_id, job)
+        return Draft(past.conversation, chain_turns(past.turns, question.id), is_stored=True)
 
     def _build_earlier_turns(self, conversation: Conversation, earlier: Sequence[EarlierMessage]) -> list[Turn]:
         """Return earlier messages as a chain of turns."""
@@ -153,14 +175,14 @@ class Conversations:
             turns = await tx.conversations.list_turns(job.conversation, MAX_TURNS_READ)
         return next((turn for turn in reversed(turns) if turn.job == job.id and turn.role is TurnRole.ASSISTANT), None)
 
-    async def _load_question(self, conversation_id: str, job: str) -> tuple[Conversation, list[Turn], Turn]:
+    async def _load_question(self, conversation_id: str, job: str) -> tuple[Past, Turn]:
         async with self._database.read() as tx:
             conversation = await tx.conversations.get(conversation_id)
             turns = await tx.conversations.list_turns(conversation_id, MAX_TURNS_READ) if conversation else []
         question = _find_question(turns, job)
         if conversation is None or question is None:
             raise JobNotFound("That question is not kept any more. Please ask it again.")
-        return conversation, turns, question
+        return Past(conversation, turns), question
 
     def _append(self, conversation: Conversation, earlier: Sequence[Turn], user: User, text: str) -> Draft:
         author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
@@ -180,10 +202,6 @@ class Conversations:
             created_at=self._clock.now(),
             is_reply_chain=channel.is_reply_chain,
         )
-
-    async def _load_turns(self, conversation: Conversation) -> list[Turn]:
-        async with self._database.read() as tx:
-            return await tx.conversations.list_turns(conversation.id, MAX_TURNS_READ)
 
     async def render(
         self,
@@ -226,6 +244,7 @@ class Conversations:
             {**render_turns(model, system, kept), **native},
             None if draft.is_stored else draft.question,
             draft.question.id,
+            draft.is_opening,
             tuple(draft.turns[: draft.opening_count]),
             left_out_count=0 if was_told else len(turns) - len(kept),
         )

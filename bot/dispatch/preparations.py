@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bot.conversations.conversations import SUMMARY_REQUEST, SUMMARY_TOKENS
+from bot.conversations.conversations import SUMMARY_REQUEST, SUMMARY_TOKENS, Past
 from bot.conversations.tools import split_call
 from bot.core.backend import InputFile, InputValue
 from bot.core.errors import BadOption, JobNotFound
@@ -94,12 +94,14 @@ async def begin_summary(
     model: Model,
     system: str,
     most_micros: int,
+    past: Past | None,
 ) -> None:
     """Start a summary of the conversation in a turn of its own; the question follows.
 
-    `most_micros` is the maximum cost of the question. Raise a `UserError` as `begin_description` does.
+    `past` is the conversation, `most_micros` the maximum cost of the question. Raise a `UserError` as
+    `begin_description` does.
     """
-    draft = await services.conversations.draft_question(invocation.channel, invocation.user, SUMMARY_REQUEST, model)
+    draft = services.conversations.draft_question(invocation.channel, past, invocation.user, SUMMARY_REQUEST, model)
     question = await services.conversations.render(draft, model, system=system, max_tokens=SUMMARY_TOKENS)
     loaded = await services.media.load_inputs(images, model.inputs.get("image"))
     asked: dict[str, InputValue] = {"max_tokens": SUMMARY_TOKENS}

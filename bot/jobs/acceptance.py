@@ -261,7 +261,7 @@ class Acceptance:
             await tx.jobs.add(job)
             return job
         # Two users may open a conversation at once: the second question joins the conversation of the first.
-        conversation = await tx.conversations.get_or_create(question.conversation)
+        conversation = await tx.conversations.get_or_create(question.conversation, is_new=question.is_opening)
         job = replace(job, conversation=conversation.id, options={**job.options, "answers": question.parent_turn})
         await tx.jobs.add(job)
         for turn in question.earlier_turns if conversation.id == question.conversation.id else ():

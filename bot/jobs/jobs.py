@@ -341,12 +341,15 @@ class Jobs:
         """
         found: list[tuple[Job, str]] = []
         async with self._services.database.read() as tx:
-            for job in reversed(await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)):
-                if job.is_private:
-                    continue
-                outputs = await tx.outputs.list_outputs(job.prediction) if job.prediction else []
-                files = (*job.given_files, *_list_unflagged(job.select_outputs(outputs)))
-                found += [(job, sha256) for sha256 in files]
+            recent = await tx.jobs.list_recent_in_thread(channel, since, _MAX_SEARCHED_JOBS)
+            jobs = [job for job in reversed(recent) if not job.is_private]
+            # Answers of a conversation are words.
+            outputs = await tx.outputs.list_by_prediction(
+                [job.prediction for job in jobs if job.prediction and not job.conversation]
+            )
+            for job in jobs:
+                made = job.select_outputs(outputs.get(job.prediction, ()))
+                found += [(job, sha256) for sha256 in (*job.given_files, *_list_unflagged(made))]
         return found
 
     async def list_pictures_by_maker(self, user: User, channel: Channel) -> dict[User, list[str]]:

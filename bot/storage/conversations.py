@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -42,13 +43,19 @@ class ConversationStore:
         self._run = statements.run
         self._post = statements.post
 
-    async def get_or_create(self, conversation: Conversation) -> Conversation:
-        """Give the existing conversation of the same channel and thread, or insert `conversation`."""
+    async def get_or_create(self, conversation: Conversation, *, is_new: bool = True) -> Conversation:
+        """Give the existing conversation of the same channel and thread, or insert `conversation`.
+
+        One statement is enough where `is_new` says rightly whether there is none yet.
+        """
+        place = (conversation.platform, conversation.workspace, conversation.channel, conversation.thread)
+        find = partial(self.find, *place, is_reply_chain=conversation.is_reply_chain)
+        if not is_new and (existing := await find()) is not None:
+            return existing
         row = {name: getattr(conversation, name) for name in Conversation.__slots__}
         if (await self._run(_INSERT, row)).rowcount:
             return conversation
-        place = (conversation.platform, conversation.workspace, conversation.channel, conversation.thread)
-        return await self.find(*place, is_reply_chain=conversation.is_reply_chain) or conversation
+        return await find() or conversation
 
     async def get(self, conversation_id: str) -> Conversation | None:
         """Read one conversation."""

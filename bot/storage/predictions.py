@@ -1,6 +1,6 @@
 """Stores predictions (runs at backends), outputs, and the usual duration of each model."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -99,6 +99,11 @@ class PredictionStore:
 
 _INSERT_OUTPUTS = insert(outputs).on_conflict_do_nothing(index_elements=["prediction", "n"])
 _SELECT_OUTPUTS = sa.select(outputs).where(outputs.c.prediction == bindparam("of_prediction")).order_by(outputs.c.n)
+_SELECT_OUTPUTS_OF_SEVERAL = (
+    sa.select(outputs)
+    .where(outputs.c.prediction.in_(bindparam("predictions", expanding=True)))
+    .order_by(outputs.c.prediction, outputs.c.n)
+)
 
 
 class OutputStore:
@@ -117,6 +122,15 @@ class OutputStore:
     async def list_outputs(self, prediction_id: str) -> list[Output]:
         """List the outputs of a prediction by number."""
         return [_output_from_row(row) for row in await self._run(_SELECT_OUTPUTS, {"of_prediction": prediction_id})]
+
+    async def list_by_prediction(self, prediction_ids: Collection[str]) -> dict[str, list[Output]]:
+        """List the outputs of several predictions by number; predictions without outputs are left out."""
+        found: dict[str, list[Output]] = {}
+        if prediction_ids:
+            rows = await self._run(_SELECT_OUTPUTS_OF_SEVERAL, {"predictions": list(prediction_ids)})
+            for row in rows:
+                found.setdefault(row.prediction, []).append(_output_from_row(row))
+        return found
 
 
 def _row_from_prediction(record: PredictionRecord) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tests.fakes.backend import make_png
 
 @pytest.mark.parametrize(
     ("line", "has_picture", "most"),
-    [("/imagine a fox", False, 18), ("/upscale", True, 19), ("/caption", True, 18), ("/chat tell me more", False, 27)],
+    [("/imagine a fox", False, 18), ("/upscale", True, 19), ("/caption", True, 18), ("/chat tell me more", False, 24)],
 )
 async def test_an_ask_runs_few_statements(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, line: str, has_picture: bool, most: int
