@@ -321,7 +321,7 @@ async def test_a_failed_posted_statement_undoes_its_write_alone(sqlite_database:
 
     async def write(n: int) -> None:
         async with sqlite_database.write() as tx:
-            await tx.audit.add("web:page:ana", f"write {n}", {}, NOON)
+            await tx.audit.add(Actor("web", "page", "ana"), f"write {n}", {}, NOON)
             await tx.ledger.post([make_hold(1, job="same" if n % 3 == 0 else f"j{n}")])
 
     results = await asyncio.gather(*(write(n) for n in range(20)), return_exceptions=True)
