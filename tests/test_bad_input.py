@@ -10,6 +10,7 @@ import pytest
 from bot.core.errors import BackendBusy, BackendDown, BackendError, BackendOutOfCredit, BackendRefusedToken
 from bot.core.people import BOT, User
 from bot.core.replies import Tone
+from bot.storage.moderation import PauseKind, PauseTarget
 from bot.storage.policies import Policy
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png
@@ -258,7 +259,7 @@ async def test_a_throttled_job_waits_and_finishes(bench: Bench) -> None:
 async def test_refused_words_and_paused_models_are_free(bench: Bench) -> None:
     async with bench.app.database.write() as tx:
         await tx.moderation.add_word("web", "page", "badg*", "mo")
-        await tx.moderation.set_pause("model:sdxl", "it is being mended", "owner")
+        await tx.moderation.set_pause(PauseTarget(PauseKind.MODEL, "sdxl"), "it is being mended", "owner")
 
     assert await expect_refusal(bench, "/imagine two BADGERS") == (
         "That has a word in it which is not wanted here. Please say it differently."

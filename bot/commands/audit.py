@@ -14,7 +14,7 @@ from bot.credits.pricing import CreditFormatter
 from bot.dispatch.declaration import Command, PersonOption, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
 from bot.moderation.admin import USER_ID_FACTS
-from bot.moderation.moderation import SETTING_PREFIX, format_setting_key
+from bot.moderation.moderation import format_setting_key, parse_setting_key
 from bot.storage.moderation import AuditRow
 
 KINDS: Mapping[str, str] = {
@@ -125,7 +125,7 @@ class _RowFormatter:
 
     def _format_setting(self, key: str) -> str:
         """Return the name of a setting, with the channel or role if each has a policy: "channels #studio"."""
-        name, _, member = key.removeprefix(SETTING_PREFIX).partition(":")
+        name, member = parse_setting_key(key) or (key, "")
         link = _LINKS.get(name)
         return " ".join(
             part for part in (_format_name(name), link(self.platform, member) if link and member else member) if part

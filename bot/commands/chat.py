@@ -97,7 +97,7 @@ class Chat(Command):
         }
         if tools or invocation.action == TOOL_RESULT:
             # After the last call too: a model that goes on calling shows no call to people.
-            stored_options |= store_tools(tools, calls, user)
+            stored_options |= store_tools(tools, calls)
         await services.jobs.start(invocation, model, options, stored_options=stored_options, question=question)
 
     def _list_options(self, images: tuple[InputFile, ...]) -> dict[str, InputValue]:
@@ -222,7 +222,7 @@ def _store_speech(invocation: Invocation, settings: WorkspaceSettings, parent: J
     is_of_voice = invocation.action == VOICE or (
         invocation.action == TOOL_RESULT and parent is not None and bool(parent.options.get("spoken"))
     )
-    return {"spoken": True, "roles": " ".join(sorted(invocation.user.roles))} if is_of_voice else {}
+    return {"spoken": True} if is_of_voice else {}
 
 
 def _store_facts(

@@ -10,6 +10,7 @@ from bot.core.replies import Reply
 from bot.core.time_format import format_end, parse_end
 from bot.dispatch.declaration import MAX_CHOICES, Choice, Command, OptionValue, PersonOption, Services, command, option
 from bot.dispatch.workspace_settings import get_settings
+from bot.storage.moderation import PauseKind, PauseTarget
 
 
 @command("block", rank=Rank.MODERATOR, private=True)
@@ -139,20 +140,20 @@ class Pause(Command):
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         target = _parse_target(self.what, services)
         await services.moderation.admin.pause(invocation.user, target, self.reason)
-        name = target.rpartition(":")[2]
+        name = _get_name(target)
         text = f"Nothing new of `{name}` starts until `/resume {name}`. What runs goes on."
         return Reply(text=text, is_private=True)
 
 
-def _parse_target(name: str, services: Services) -> str:
-    """Return the stored form: `all`, `platform:web`, `model:sdxl`. Raise `UnknownName` with the nearest name."""
+def _parse_target(name: str, services: Services) -> PauseTarget:
+    """Return the target of a typed name. Raise `UnknownName` with the nearest name."""
     wanted = name.strip().lower()
     if wanted == "all":
-        return "all"
+        return PauseTarget(PauseKind.ALL)
     if wanted in PLATFORMS:
-        return f"platform:{wanted}"
+        return PauseTarget(PauseKind.PLATFORM, wanted)
     if wanted in services.catalogue:
-        return f"model:{wanted}"
+        return PauseTarget(PauseKind.MODEL, wanted)
     known = ["all", *PLATFORMS, *(model.key for model in services.catalogue.list_all())]
     raise UnknownName("model or platform", name, known, advice="/models lists the models.")
 
@@ -165,7 +166,7 @@ class Resume(Command):
 
     async def answer(self, invocation: Invocation, services: Services) -> Reply:
         admin = services.moderation.admin
-        pauses = {target.rpartition(":")[2]: (target, reason) for target, reason in (await admin.list_pauses()).items()}
+        pauses = {_get_name(target): (target, reason) for target, reason in (await admin.list_pauses()).items()}
         if not self.what:
             return Reply(text=_format_pauses({name: reason for name, (_, reason) in pauses.items()}), is_private=True)
         pause = pauses.get(self.what.strip().lower())
@@ -173,6 +174,11 @@ class Resume(Command):
             raise BadOption(f"“{self.what}” is not paused. /resume alone lists what is.", option="what")
         await admin.pause(invocation.user, pause[0], None)
         return Reply(text=f"`{self.what}` starts again.", is_private=True)
+
+
+def _get_name(target: PauseTarget) -> str:
+    """Return the name that people type for a target."""
+    return target.name or target.kind.value
 
 
 def _format_pauses(pauses: dict[str, str]) -> str:

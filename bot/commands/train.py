@@ -47,8 +47,6 @@ class Train(Command):
             **words,
             "model": model.key,
             "file": pictures.file,
-            # The test picture at the end is asked for in the person's name: limits may depend on the roles.
-            "roles": " ".join(sorted(invocation.user.roles)),
         }
         left_out = f" Left out are those of {' and '.join(gathered.missing)}." if gathered.missing else ""
         try:

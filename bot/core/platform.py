@@ -50,6 +50,16 @@ class Destination:
     """Whether text will stream into the message: some platforms have a special form for streamed messages."""
 
 
+def format_nonce(job: str, part: int) -> str:
+    """Return the nonce of a part of a job's message: the same in each process, so a part posted twice appears once."""
+    return f"{job}:{part}"
+
+
+def parse_job(nonce: str) -> str:
+    """Return the job of a nonce, as `format_nonce` wrote the job."""
+    return nonce.rpartition(":")[0]
+
+
 class Pacer(Protocol):
     """Paces the edits of one message. Messages in one rate limit bucket share the bucket fairly."""
 

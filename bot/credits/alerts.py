@@ -17,6 +17,7 @@ from bot.core.clock import Clock
 from bot.core.errors import DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import BOT
+from bot.credits.limits import TIME_ZONE
 from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
 from bot.storage.database import Database, Transaction
 
@@ -95,7 +96,7 @@ class BudgetAlerts:
                 if not percent:
                     return None
                 await _append_alert_entry(tx, budget, limit_micros, percent, now)
-                zone = str((await self._policies.get_values(tx, target)).get("setting:time_zone") or "UTC")
+                zone = str((await self._policies.get_values(tx, target)).get(TIME_ZONE) or "UTC")
                 alert = BudgetAlert(
                     budget.scope,
                     budget.platform,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from bot.core.ids import derive_id, new_id
 from bot.core.people import Channel, User
-from bot.core.platform import Destination, MessageLost, Platform
+from bot.core.platform import Destination, MessageLost, Platform, format_nonce
 from bot.core.replies import MessageRef, Reply
 from bot.credits.alerts import BudgetAlert
 from bot.credits.pricing import CreditFormatter
@@ -75,7 +75,7 @@ class Notices:
         # A notice has no job: an id of its own keeps the platform from merging equal notices.
         key = f"notice:{notice_id or new_id()}"
         try:
-            await platform.post(Destination(user, channel, key, nonce=f"{key}:0"), reply)
+            await platform.post(Destination(user, channel, key, nonce=format_nonce(key, 0)), reply)
         except MessageLost as error:
             log.warning("notice.lost", extra={"channel": channel.id, "reason": str(error)})
             return False

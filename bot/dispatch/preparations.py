@@ -23,7 +23,7 @@ from bot.credits.pricing import estimate_cost
 from bot.dispatch.confirmation import restore_invocation, store_invocation
 from bot.dispatch.declaration import MAX_PICTURES, OptionValue, Services
 from bot.dispatch.dispatcher import format_error
-from bot.dispatch.tool_calls import JobChain, is_stopped, restore_user
+from bot.dispatch.tool_calls import JobChain, is_stopped
 
 DESCRIPTION_ROOM_CHARACTERS = MAX_DESCRIPTION_CHARACTERS + 200
 """The longest description with the words around it."""
@@ -130,7 +130,6 @@ def _store_question(invocation: Invocation, images: Sequence[InputFile]) -> dict
     files = {name_file("image", n): file.sha256 for n, file in enumerate(images)}
     return {
         "system": str(kept.get("system") or ""),
-        "roles": " ".join(sorted(invocation.user.roles)),
         "asks": store_invocation(replace(invocation, options=kept), files),
     }
 
@@ -144,7 +143,7 @@ class Preparations(JobChain):
         return partial(self._ask, job, asks) if isinstance(asks, dict) and not is_stopped(job) else None
 
     async def _ask(self, job: Job, asks: Mapping[str, JSON]) -> bool:
-        user, key = restore_user(job), f"{job.request_key}:prepared"
+        user, key = job.user, f"{job.request_key}:prepared"
         try:
             question = restore_invocation(asks, user, key, self.dispatcher.services.media)
         except JobNotFound as error:

@@ -38,15 +38,9 @@ def list_tools(services: Services, invocation: Invocation, settings: WorkspaceSe
     return [name for name in TOOLS if name in offered and services.catalogue.list_for_task(Task(name))]
 
 
-def store_tools(tools: Sequence[str], calls: int, user: User) -> dict[str, InputValue]:
-    """Return the options of a chat job that the calls need later: also the roles, which decide about limits."""
-    return {"tools": " ".join(tools), "tool_calls": calls, "roles": " ".join(sorted(user.roles))}
-
-
-def restore_user(job: Job) -> User:
-    """Return the person of a job with the roles that the job's options keep."""
-    # The row of a job holds no roles; limits and channels may depend on the roles.
-    return replace(job.user, roles=frozenset(str(job.options.get("roles") or "").split()))
+def store_tools(tools: Sequence[str], calls: int) -> dict[str, InputValue]:
+    """Return the options of a chat job that the calls need later."""
+    return {"tools": " ".join(tools), "tool_calls": calls}
 
 
 def is_stopped(job: Job) -> bool:
@@ -78,7 +72,7 @@ class JobChain(ABC):
     ) -> Invocation:
         """Return a request that follows on a job, in the name of the job's person."""
         return Invocation(
-            user=restore_user(job),
+            user=job.user,
             channel=await self._find_channel(job),
             command=command,
             request_key=request_key,
@@ -135,7 +129,7 @@ class ToolCalls(JobChain):
         key = f"{job.request_key}:tool"
         if call.error:
             return await self._tell(job, call.error, f"{key}:result", ())
-        user = restore_user(job)
+        user = job.user
         settings = await self.dispatcher.services.moderation.get_settings(user.platform, user.workspace)
         if not settings.may_use_tools(job.channel.id):  # turned off since the question
             return await self._tell(job, "Tools are turned off here now.", f"{key}:result", ())

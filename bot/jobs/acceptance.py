@@ -206,8 +206,7 @@ class Acceptance:
         if invocation.action == TOOL:
             options = {**options, "called_by": invocation.parent_job}
         if invocation.voice_question is not None:
-            roles = " ".join(sorted(invocation.user.roles))
-            options = {**options, "voice_question": invocation.voice_question, "roles": roles}
+            options = {**options, "voice_question": invocation.voice_question}
         return Job(
             id=new_id(),
             request_key=invocation.request_key,

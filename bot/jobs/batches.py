@@ -30,6 +30,7 @@ from bot.core.json import JSON
 from bot.core.limits import MAX_OPEN_JOBS_PER_USER
 from bot.core.models import Model, Task
 from bot.core.money import Estimate
+from bot.core.platform import format_nonce
 from bot.core.replies import Reply
 from bot.jobs.acceptance import Acceptance, AcceptedJob, Options, collect_text, name_files
 from bot.jobs.completion import cancel_unsubmitted, fail
@@ -451,7 +452,9 @@ async def _show(work: Work, replies: Sequence[Reply]) -> list[PostedMessage]:
 async def _show_gallery(work: Work, first: PostedMessage, n: int, reply: Reply) -> list[PostedMessage]:
     """Post and complete part `n` of a batch's message; a part that a dead process posted is completed alone."""
     # One nonce for each part in every process: a post repeated after a kill makes no second message.
-    destination = replace(work.destination, nonce=f"{work.job.id}:{n}", placeholder=None, previous_part=first.ref)
+    destination = replace(
+        work.destination, nonce=format_nonce(work.job.id, n), placeholder=None, previous_part=first.ref
+    )
     posted = next((message for message in work.posted if message.part == n), None)
     if posted is None:
         with counted(work.platform.name):

@@ -13,7 +13,7 @@ from bot.core.background_tasks import first_completed
 from bot.core.errors import Unavailable, UserError
 from bot.core.jobs import JobState, MessageState, Output, PostedMessage
 from bot.core.models import Task
-from bot.core.platform import MessageLost
+from bot.core.platform import MessageLost, format_nonce
 from bot.core.replies import Progress, Reply, Stage
 from bot.jobs.completion import fail
 from bot.jobs.job_queues import QueueSlot
@@ -137,7 +137,7 @@ async def _show_voice(work: Work, reply: Reply) -> PostedMessage | None:
     if not is_speech or [file.mime for file in reply.result_files] != [work.platform.limits.voice_mime]:
         return None
     # One nonce in every process: a post repeated after a kill makes no second message.
-    nonce = f"{work.job.id}:{_VOICE_PART}"
+    nonce = format_nonce(work.job.id, _VOICE_PART)
     destination = replace(work.destination, nonce=nonce, placeholder=None, previous_part=work.posted[0].ref)
     try:
         with counted(work.platform.name):

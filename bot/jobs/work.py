@@ -12,7 +12,7 @@ from bot.core.clock import Clock
 from bot.core.errors import EaselError
 from bot.core.jobs import Job, JobState, PostedMessage, PredictionRecord
 from bot.core.models import Model, OutputKind, Task
-from bot.core.platform import Destination, Platform
+from bot.core.platform import Destination, Platform, format_nonce
 from bot.credits.credits import Credits
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.presenting import Presenter, Result
@@ -132,7 +132,7 @@ class Work:
             channel=self.job.channel,
             request_key=self.job.request_key,
             # The same in each process and attempt: platforms drop a second post with an equal nonce.
-            nonce=f"{self.job.id}:0",
+            nonce=format_nonce(self.job.id, 0),
             is_private=self.job.is_private,
             is_streamed=self.model.output is OutputKind.TEXT_STREAM,
         )

@@ -9,7 +9,7 @@ from bot.core.json import JSON
 from bot.core.people import BOT, Actor, User
 from bot.moderation.words import fold
 from bot.storage.database import Database, Transaction
-from bot.storage.moderation import AuditRow
+from bot.storage.moderation import AuditRow, PauseTarget, format_pause_target
 
 MAX_WORDS = 2_000
 
@@ -112,16 +112,17 @@ class ModerationAdmin:
 
     # Pauses.
 
-    async def list_pauses(self) -> dict[str, str]:
-        """Return the reason of each pause by its subject: `all`, `platform:web`, `model:sdxl`."""
+    async def list_pauses(self) -> dict[PauseTarget, str]:
+        """Return the reason of each pause by the pause's target."""
         async with self._database.read() as tx:
             return await tx.moderation.list_pauses()
 
-    async def pause(self, by: User, what: str, reason: str | None) -> None:
-        """Start a pause of a subject, or end the pause with the reason None. Running jobs continue."""
-        facts: Mapping[str, JSON] = {"what": what} if reason is None else {"what": what, "reason": reason}
+    async def pause(self, by: User, target: PauseTarget, reason: str | None) -> None:
+        """Start a pause of a target, or end the pause with the reason None. Running jobs continue."""
+        facts: dict[str, JSON] = {"what": format_pause_target(target)}
+        facts |= {} if reason is None else {"reason": reason}
         async with self._database.write() as tx:
-            await tx.moderation.set_pause(what, reason, by.id)
+            await tx.moderation.set_pause(target, reason, by.id)
             await self._record(tx, by, "pause.ended" if reason is None else "pause.begun", facts)
         self._invalidate_rules()
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from bot.core.caches import TtlCache
 from bot.core.clock import Clock
@@ -23,9 +23,10 @@ from bot.moderation.admin import ModerationAdmin
 from bot.moderation.feedback import Feedback
 from bot.moderation.words import find_refused_word
 from bot.storage.database import Database, Transaction
+from bot.storage.moderation import PauseKind, PauseTarget
 from bot.storage.policies import Policy
 
-SETTING_PREFIX = "setting:"
+_SETTING_PREFIX = "setting:"
 """The prefix of the keys of all policies that are settings."""
 
 
@@ -98,7 +99,13 @@ SETTING_NAMES = tuple(setting.name for setting in fields(WorkspaceSettings))
 def format_setting_key(name: str, member: str = "") -> str:
     """Return the policy key of a setting, or of one member of a set."""
     # A policy for each member: two moderators who add members at the same time must not overwrite each other.
-    return f"{SETTING_PREFIX}{name}:{member}" if member else f"{SETTING_PREFIX}{name}"
+    return f"{_SETTING_PREFIX}{name}:{member}" if member else f"{_SETTING_PREFIX}{name}"
+
+
+def parse_setting_key(key: str) -> tuple[str, str] | None:
+    """Return the setting and the member behind a policy key; None for a policy that is no setting."""
+    name, _, member = key.removeprefix(_SETTING_PREFIX).partition(":")
+    return (name, member) if key.startswith(_SETTING_PREFIX) else None
 
 
 def parse_settings(policies: Iterable[Policy]) -> WorkspaceSettings:
@@ -108,8 +115,8 @@ def parse_settings(policies: Iterable[Policy]) -> WorkspaceSettings:
     models: dict[str, str] = {}
     tools: dict[str, bool] = {}
     for policy in policies:
-        name, _, member = policy.key.removeprefix(SETTING_PREFIX).partition(":")
-        if policy.scope != "workspace" or not policy.key.startswith(SETTING_PREFIX) or name not in SETTING_NAMES:
+        name, member = parse_setting_key(policy.key) or ("", "")
+        if policy.scope != "workspace" or name not in SETTING_NAMES:
             continue
         if name in _SET_SETTINGS:
             sets[name] |= (
@@ -139,6 +146,9 @@ REPORT_INTERVAL_SECONDS = 3_600.0
 """Repeated reports of one job by one user within this time reach the moderators once."""
 
 
+_Rules: TypeAlias = tuple[dict[PauseTarget, str], list[str]]
+
+
 class Moderation:
     """Checks requests, and keeps the settings and the audit of workspaces.
 
@@ -166,7 +176,7 @@ class Moderation:
         self.feedback = Feedback(database, clock)
         self._settings: TtlCache[tuple[str, str], WorkspaceSettings] = TtlCache(clock, RULES_TTL_SECONDS)
         self._searching = asyncio.Semaphore(1)
-        self._rules: TtlCache[tuple[str, str], tuple[dict[str, str], list[str]]] = TtlCache(clock, RULES_TTL_SECONDS)
+        self._rules: TtlCache[tuple[str, str], _Rules] = TtlCache(clock, RULES_TTL_SECONDS)
         self._recent_reports: TtlCache[tuple[Actor, str], None] = TtlCache(clock, REPORT_INTERVAL_SECONDS)
         self._recent_refusals: TtlCache[tuple[Actor, str], None] = TtlCache(clock, REFUSAL_INTERVAL_SECONDS)
 
@@ -246,8 +256,8 @@ class Moderation:
         async with self._searching:
             return await asyncio.to_thread(find_refused_word, text, words)
 
-    async def _get_rules(self, user: User) -> tuple[dict[str, str], list[str]]:
-        async def read() -> tuple[dict[str, str], list[str]]:
+    async def _get_rules(self, user: User) -> _Rules:
+        async def read() -> _Rules:
             async with self._database.read() as tx:
                 return await _read_rules(tx, user)
 
@@ -324,15 +334,15 @@ class Moderation:
         await tx.audit.add(user.actor, action, facts, self._clock.now())
 
 
-def _check_pauses(pauses: Mapping[str, str], user: User, model: Model) -> None:
-    subjects = {
-        "all": "Everything",
-        f"platform:{user.platform}": user.platform.title(),
-        f"model:{model.key}": model.title,
+def _check_pauses(pauses: Mapping[PauseTarget, str], user: User, model: Model) -> None:
+    targets = {
+        PauseTarget(PauseKind.ALL): "Everything",
+        PauseTarget(PauseKind.PLATFORM, user.platform): user.platform.title(),
+        PauseTarget(PauseKind.MODEL, model.key): model.title,
     }
-    for subject, name in subjects.items():
-        if subject in pauses:
-            reason = f": {pauses[subject]}" if pauses[subject] else ""
+    for target, name in targets.items():
+        if target in pauses:
+            reason = f": {pauses[target]}" if pauses[target] else ""
             raise RequestRefused(f"{name} is paused at the moment{reason}. Please try again later.")
 
 
@@ -347,8 +357,8 @@ def _list_channel_names(channel: Channel) -> set[str]:
     return {channel.id, channel.thread, channel.id.rpartition(".")[2]} - {""}
 
 
-async def _read_rules(tx: Transaction, user: User) -> tuple[dict[str, str], list[str]]:
-    """Return the reasons of all pauses by subject, and the refused words of the user's workspace."""
+async def _read_rules(tx: Transaction, user: User) -> _Rules:
+    """Return the reasons of all pauses by target, and the refused words of the user's workspace."""
     return await tx.moderation.list_pauses(), await tx.moderation.list_words(user.platform, user.workspace)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -29,6 +30,36 @@ _DELETE_WORD = sa.delete(refused_words).where(
     refused_words.c.workspace == bindparam("of_workspace"),
     refused_words.c.word == bindparam("of_word"),
 )
+
+# Pauses.
+
+
+class PauseKind(StrEnum):
+    """The kind of work that a pause stops."""
+
+    ALL = "all"
+    PLATFORM = "platform"
+    MODEL = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class PauseTarget:
+    """The subject of a pause: a platform or a model by name, or everything, without a name."""
+
+    kind: PauseKind
+    name: str = ""
+
+
+def format_pause_target(target: PauseTarget) -> str:
+    """Give the stored text of a target: `all`, `platform:web`, `model:sdxl`."""
+    return f"{target.kind}:{target.name}" if target.name else target.kind.value
+
+
+def _parse_pause_target(text: str) -> PauseTarget:
+    kind, _, name = text.partition(":")
+    return PauseTarget(PauseKind(kind), name)
+
+
 _SELECT_PAUSES = sa.select(pauses.c.target, pauses.c.reason).order_by(pauses.c.target)
 _insert_pause = insert(pauses)
 _UPSERT_PAUSE = _insert_pause.on_conflict_do_update(
@@ -58,16 +89,16 @@ class ModerationStore:
         row = {"of_platform": platform, "of_workspace": workspace, "of_word": word}
         return (await self._run(_DELETE_WORD, row)).rowcount == 1
 
-    async def list_pauses(self) -> dict[str, str]:
-        """Give the reason of each paused target: `all`, `platform:web` or `model:sdxl`, for example."""
-        return {row.target: row.reason for row in await self._run(_SELECT_PAUSES)}
+    async def list_pauses(self) -> dict[PauseTarget, str]:
+        """Give the reason of each pause by the pause's target."""
+        return {_parse_pause_target(row.target): row.reason for row in await self._run(_SELECT_PAUSES)}
 
-    async def set_pause(self, target: str, reason: str | None, by: str) -> None:
+    async def set_pause(self, target: PauseTarget, reason: str | None, by: str) -> None:
         """Pause a target, or end the pause if the reason is None."""
         if reason is None:
-            await self._run(_DELETE_PAUSE, {"of_target": target})
+            await self._run(_DELETE_PAUSE, {"of_target": format_pause_target(target)})
         else:
-            await self._run(_UPSERT_PAUSE, {"target": target, "reason": reason, "by": by})
+            await self._run(_UPSERT_PAUSE, {"target": format_pause_target(target), "reason": reason, "by": by})
 
 
 _INSERT_AUDIT = sa.insert(audit)

@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from bot.core.clock import Clock
 from bot.core.jobs import MessageState, PostedMessage
 from bot.core.limits import MAX_SPLIT_ON_LOOP_CHARACTERS
-from bot.core.platform import Destination, MessageFull, MessageLimits, MessageLost, Pacer, Platform
+from bot.core.platform import (
+    Destination,
+    MessageFull,
+    MessageLimits,
+    MessageLost,
+    Pacer,
+    Platform,
+    format_nonce,
+    parse_job,
+)
 from bot.core.replies import MessageRef, Reply, Tone
 from bot.streaming.splitter import Splitter, TextPart
 from bot.telemetry import metrics
@@ -345,9 +354,11 @@ class MessageEditor:
         message.is_recorded = True
 
     async def _post(self, page: MessagePage, *, is_final: bool) -> None:
-        job, n = self._destination.nonce.rpartition(":")[0], len(self._messages)
+        job, n = parse_job(self._destination.nonce), len(self._messages)
         after = self._messages[-1].row.ref if self._messages else None
-        destination = replace(self._destination, nonce=f"{job}:{n}", previous_part=after) if n else self._destination
+        destination = (
+            replace(self._destination, nonce=format_nonce(job, n), previous_part=after) if n else self._destination
+        )
         with counted(self._platform.name):
             ref = await self._platform.post(destination, page.reply)
         row = PostedMessage(job, n, ref, start=page.part.start, end=page.part.start, opening=page.part.opening)

@@ -11,6 +11,7 @@ from bot.core.jobs import MessageState, Output, PostedMessage
 from bot.core.people import BOT, Actor, PersonKey
 from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, TextFile, Tone
 from bot.storage.database import Database
+from bot.storage.moderation import PauseKind, PauseTarget
 from bot.storage.policies import Policy
 from bot.storage.presets import Preset
 from bot.storage.web_page import PageMessage
@@ -18,6 +19,7 @@ from tests.storage.raw import execute
 from tests.storage.rows import ANA, NOON, after, make_job, make_prediction
 
 HOUR = 3600
+EVERYTHING, SDXL = PauseTarget(PauseKind.ALL), PauseTarget(PauseKind.MODEL, "sdxl")
 
 
 async def test_a_closed_prediction_has_a_cost_and_no_inputs(database: Database) -> None:
@@ -184,12 +186,13 @@ async def test_words_and_pauses_are_listed_and_pauses_end(database: Database) ->
         await tx.moderation.add_word("discord", "guild", "b", "discord:2")
         assert await tx.moderation.list_words("discord", "guild") == ["a", "b"]
 
-        await tx.moderation.set_pause("all", "moving", "discord:1")
-        await tx.moderation.set_pause("all", "moved", "discord:1")
-        await tx.moderation.set_pause("model:sdxl", "", "discord:1")
-        assert await tx.moderation.list_pauses() == {"all": "moved", "model:sdxl": ""}
-        await tx.moderation.set_pause("all", None, "discord:1")
-        assert await tx.moderation.list_pauses() == {"model:sdxl": ""}
+        await tx.moderation.set_pause(EVERYTHING, "moving", "discord:1")
+        await tx.moderation.set_pause(EVERYTHING, "moved", "discord:1")
+        await tx.moderation.set_pause(SDXL, "", "discord:1")
+        assert await tx.moderation.list_pauses() == {EVERYTHING: "moved", SDXL: ""}
+        await tx.moderation.set_pause(EVERYTHING, None, "discord:1")
+        assert await tx.moderation.list_pauses() == {SDXL: ""}
+    assert await execute(database, "SELECT target FROM pauses") == [("model:sdxl",)]
 
 
 async def test_each_channel_and_thread_has_one_conversation(database: Database) -> None:

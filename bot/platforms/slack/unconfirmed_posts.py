@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bot.core.clock import Clock
+from bot.core.platform import parse_job
 from bot.core.replies import MessageRef
 from bot.platforms.slack.errors import ignore_refusal
 from bot.platforms.slack.installations import NAME, SlackTeams
@@ -81,7 +82,7 @@ class UnconfirmedPosts:
     async def _find_request_time(self, nonce: str) -> float | None:
         """Return when the job at the head of a nonce was accepted, in seconds since 1970; None without a job."""
         async with self._database.read() as tx:
-            job = await tx.jobs.get(nonce.partition(":")[0])
+            job = await tx.jobs.get(parse_job(nonce))
         return job.created_at.timestamp() if job is not None else None
 
 
