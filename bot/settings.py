@@ -143,9 +143,7 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(
 class Settings(BaseSettings):
     """The owner's decisions. Fields hold credits and dollars; the properties below convert to integer micro-dollars."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8-sig", use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, env_file_encoding="utf-8-sig")
 
     # Discord
     discord_token: Secret | None = None

@@ -37,8 +37,18 @@ if find_spec("sniffio") is None:
 
 @cache
 def create_tls_context() -> ssl.SSLContext:
-    """Return the TLS context that all clients share: reading the root certificates takes some 20 ms."""
+    """Return the TLS context that all clients share: reading the root certificates takes some 20 ms and 1 MB."""
     return httpx.create_ssl_context(trust_env=False)
+
+
+def create_context_for(url: str) -> ssl.SSLContext:
+    """Return the TLS context for an address; without TLS, an empty context, which trusts no certificate."""
+    return create_tls_context() if httpx.URL(url).scheme == "https" else _create_empty_context()
+
+
+@cache
+def _create_empty_context() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def create_api_client(
@@ -50,9 +60,9 @@ def create_api_client(
     return httpx.AsyncClient(headers=headers, timeout=timeout, transport=pool, trust_env=False)
 
 
-def create_stream_client(*, context: ssl.SSLContext, timeout: httpx.Timeout = STREAM_TIMEOUT) -> httpx.AsyncClient:
+def create_stream_client(*, timeout: httpx.Timeout = STREAM_TIMEOUT) -> httpx.AsyncClient:
     """Return a client for streams: each stream has a connection of its own, closed at the stream's end."""
-    return httpx.AsyncClient(timeout=timeout, transport=HttpConnectionPool(context, max_idle=0), trust_env=False)
+    return httpx.AsyncClient(timeout=timeout, transport=HttpConnectionPool(None, max_idle=0), trust_env=False)
 
 
 class HttpConnectionPool(httpx.AsyncBaseTransport):
@@ -62,14 +72,15 @@ class HttpConnectionPool(httpx.AsyncBaseTransport):
     seconds of CPU under a profiler, and 2,000 streams cannot be opened in time.
     """
 
-    def __init__(self, context: ssl.SSLContext, *, max_idle: int) -> None:
+    def __init__(self, context: ssl.SSLContext | None, *, max_idle: int) -> None:
+        """Without a context, the address of each connection decides: for a pool that keeps no connection."""
         self._context = context
         self._max_idle = max_idle
         self._idle: list[httpx.AsyncHTTPTransport] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request on the connection that was used last, as the likeliest alive, or on a new connection."""
-        connection = self._idle.pop() if self._idle else self._open_connection()
+        connection = self._idle.pop() if self._idle else self._open_connection(str(request.url))
         try:
             response = await connection.handle_async_request(request)
         except BaseException:
@@ -93,11 +104,12 @@ class HttpConnectionPool(httpx.AsyncBaseTransport):
         while self._idle:
             await self._idle.pop().aclose()
 
-    def _open_connection(self) -> httpx.AsyncHTTPTransport:
+    def _open_connection(self, url: str) -> httpx.AsyncHTTPTransport:
+        context = self._context or create_context_for(url)
         limits = httpx.Limits(
             max_connections=None, max_keepalive_connections=min(1, self._max_idle), keepalive_expiry=_KEEPALIVE_SECONDS
         )
-        return httpx.AsyncHTTPTransport(verify=self._context, limits=limits, trust_env=False)
+        return httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
 
 
 class _Body(httpx.AsyncByteStream):

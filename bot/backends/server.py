@@ -65,7 +65,9 @@ class ServerApi:
         # httpx raises on a key that no header can carry. Without a key the server answers 401, which users can read.
         is_key = bool(config.key) and config.key.isascii() and config.key.isprintable()
         headers = {"Accept-Encoding": "identity", **({"Authorization": f"Bearer {config.key}"} if is_key else {})}
-        self._http = http.create_api_client(headers=headers, context=_create_context(config.url), timeout=timeout)
+        self._http = http.create_api_client(
+            headers=headers, context=http.create_context_for(config.url), timeout=timeout
+        )
 
     async def request_json(
         self, method: str, path: str, *, max_bytes: int = MAX_SERVER_REPLY_BYTES, **options: Any
@@ -234,11 +236,6 @@ class ServerBackend:
     def routes(self, _: RunNotificationHandler) -> list[RouteDef]:
         """Return no routes."""
         return []
-
-
-def _create_context(url: str) -> ssl.SSLContext:
-    # Reading the root certificates takes 20 ms, which a server without TLS does not need.
-    return http.create_tls_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class _SendProgress:

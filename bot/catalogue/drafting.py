@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-
-import tomlkit
-from tomlkit.items import Comment, Item
+from typing import TYPE_CHECKING
 
 from bot.catalogue.loading import (
     BOUNDED_METRICS,
@@ -27,6 +25,10 @@ from bot.catalogue.option_mapping import InputTable, format_kinds, list_mapped_f
 from bot.core.errors import EaselError
 from bot.core.json import JSON
 from bot.core.models import FieldKind, Metric, ModelSchema, OutputKind, Price, PriceTier, SchemaField, Task
+
+if TYPE_CHECKING:  # tomlkit is loaded with the first draft: commands need the names of this file alone
+    from tomlkit import TOMLDocument
+    from tomlkit.items import Comment, Item
 
 DRAFTED_TASKS = tuple(task for task in Task if task is not Task.TRAIN)
 """A training's inputs stand in a schema of their own: its entry is written by hand, in the catalogue file."""
@@ -109,7 +111,9 @@ def _build_document(
     fixed: Mapping[str, JSON],
     todo: Sequence[str],
     today: date,
-) -> tomlkit.TOMLDocument:
+) -> "TOMLDocument":
+    import tomlkit
+
     table, inputs, document = tomlkit.table(), tomlkit.table(), tomlkit.document()
     for name, value in _describe_model(task, published):
         table.add(name, build_toml_value(value))
@@ -352,6 +356,8 @@ def remove_entry(path: Path, key: str) -> bool:
     """
     if not path.exists() or key not in {model.key for model in load_catalogue(path)}:
         return False
+    import tomlkit
+
     document = tomlkit.parse(_read_text(path))
     document.remove(key)
     shortened = path.with_name(f"{path.name}.new")
@@ -393,8 +399,10 @@ _UNSAFE = re.compile("[\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2
 """Surrogates, which UTF-8 cannot encode, and characters that control line ends or writing direction."""
 
 
-def build_toml_value(value: JSON | date | Mapping[str, JSON | date]) -> Item:
+def build_toml_value(value: JSON | date | Mapping[str, JSON | date]) -> "Item":
     """Return a value for a TOML table, mappings as inline tables. Raises `ValueError` for None: TOML has no null."""
+    import tomlkit
+
     if value is None:
         raise ValueError("TOML has no null")
     if isinstance(value, Mapping):
@@ -412,14 +420,16 @@ def build_toml_value(value: JSON | date | Mapping[str, JSON | date]) -> Item:
     return tomlkit.item(value)
 
 
-def build_toml_comment(text: str) -> Comment:
+def build_toml_comment(text: str) -> "Comment":
     """Return a comment of one line; no character of the text can end it."""
+    import tomlkit
+
     return tomlkit.comment(flatten_text(text))
 
 
-def dump_toml(document: tomlkit.TOMLDocument) -> str:
+def dump_toml(document: "TOMLDocument") -> str:
     """Return the document as text. Unsafe characters can stand in strings only, so each becomes an escape."""
-    return _UNSAFE.sub(_escape, tomlkit.dumps(document))
+    return _UNSAFE.sub(_escape, document.as_string())
 
 
 def flatten_text(text: str) -> str:

@@ -40,7 +40,8 @@ async def open_client(settings: Settings) -> AsyncIterator[ReplicateClient]:
         raise SettingsError("REPLICATE_API_TOKEN is missing. Make one at replicate.com/account/api-tokens.")
     # A pasted token may end with a line break, which HTTP headers refuse.
     token = settings.replicate_api_token.get_secret_value().strip()
-    client = ReplicateClient(settings.replicate_base_url, token, SystemClock(), context=http.create_tls_context())
+    context = http.create_context_for(settings.replicate_base_url)
+    client = ReplicateClient(settings.replicate_base_url, token, SystemClock(), context=context)
     try:
         yield client
     finally:

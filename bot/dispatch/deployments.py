@@ -21,6 +21,7 @@ _SECONDS_AN_HOUR, _HOURS_A_DAY = 3_600, 24
 _PENDING_KIND = "idle_deployment"
 _DAY = timedelta(days=1)
 LOOK_SECONDS = 3_600.0
+_FIRST_LOOK_SECONDS = 60.0
 
 
 def compute_hour_usd(hardware: str) -> Decimal | None:
@@ -70,7 +71,7 @@ class IdleDeployments:
         self._tasks = BackgroundTasks("deployments")
 
     def start(self) -> None:
-        """Look every hour, in the background, where a backend runs deployments."""
+        """Look a minute from now and every hour, in the background, where a backend runs deployments."""
         if self._runs.has_deployments:
             self._tasks.spawn(self._run(), "look")
 
@@ -79,6 +80,8 @@ class IdleDeployments:
         await self._tasks.cancel()
 
     async def _run(self) -> None:
+        # The first minute belongs to people: a restart has jobs to resume, and a demo has not loaded its sandbox.
+        await self._runs.clock.sleep(_FIRST_LOOK_SECONDS)
         while True:
             try:
                 await self.look()

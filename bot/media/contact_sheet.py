@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from io import BytesIO
 from math import ceil
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageOps
 
 from bot.core.file_types import FileFacts
 from bot.media.decoding import CleanPicture, wrap_decoder_errors
@@ -20,6 +20,9 @@ _GROUND, _LABEL_GROUND, _LABEL = (24, 24, 27), (0, 0, 0), (255, 255, 255)
 
 def draw_contact_sheet(pictures: Sequence[bytes]) -> CleanPicture:
     """Return a JPEG of clean small pictures in rows, numbered from 1; an empty picture leaves its place empty."""
+    # FreeType takes over 1 MB, which a bot without batches saves.
+    from PIL import ImageDraw, ImageFont
+
     columns = min(_COLUMNS, len(pictures))
     step = CELL_PIXELS + _GAP_PIXELS
     size = columns * step + _GAP_PIXELS, ceil(len(pictures) / columns) * step + _GAP_PIXELS

@@ -1,6 +1,7 @@
 """The sandbox server: opens the parts, joins the routes, closes in order; also in a thread for `demo`."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -113,10 +114,13 @@ class Sandbox:
         """The base URL, without /v1, once the server listens."""
         return self._address.url
 
-    async def start(self) -> str:
-        """Listen; return the base URL, without /v1."""
+    async def start(self, listener: socket.socket | None = None) -> str:
+        """Listen, or serve at a socket that listens already; return the base URL, without /v1."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.options.host, self.options.port).start()
+        if listener is not None:
+            await web.SockSite(self._runner, listener).start()
+        else:
+            await web.TCPSite(self._runner, self.options.host, self.options.port).start()
         self._address.listen_on(self._runner.addresses[0][1])
         return self.url
 
@@ -175,8 +179,9 @@ class Sandbox:
 
 
 class SandboxThread:
-    def __init__(self, options: SandboxOptions) -> None:
+    def __init__(self, options: SandboxOptions, listener: socket.socket | None = None) -> None:
         self.options = options
+        self._listener = listener
         self.token = options.token
         self.url = ""
         self._thread = threading.Thread(target=self._run, name="sandbox", daemon=True)
@@ -211,7 +216,7 @@ class SandboxThread:
         self._loop, self._stop_requested = asyncio.get_running_loop(), asyncio.Event()
         sandbox = Sandbox(self.options)
         try:
-            self.url = await sandbox.start()
+            self.url = await sandbox.start(self._listener)
             self._listening.set()
             await self._stop_requested.wait()
         finally:

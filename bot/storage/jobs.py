@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+from sqlalchemy.dialects.sqlite import insert  # compiles for PostgreSQL too: see postgresql.py
 
 from bot.core.errors import DuplicatePress, DuplicateRequest
 from bot.core.jobs import Job, JobState, JobSummary

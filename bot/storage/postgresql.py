@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.dml import OnConflictClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.fair_queue import FairQueue
@@ -12,6 +13,10 @@ from bot.storage.connection import Connection, Parameters, Rows, RowStream, tran
 from bot.storage.database_urls import convert_query
 
 T = TypeVar("T")
+
+# The stores write ON CONFLICT with SQLite's class: PostgreSQL's would load a second dialect in every bot. PostgreSQL's
+# compiler reads one name more, a constraint as the target, which no statement has.
+OnConflictClause.constraint_target = None  # type: ignore[attr-defined]  # of PostgreSQL's class alone
 
 _WRITERS, _READERS = 10, 5
 

@@ -71,8 +71,16 @@ async def _read_revision(connection: Connection) -> str | None:
 
 async def _create(connection: Connection, revision: str) -> None:
     # Without Alembic, for a quick first start. A test compares the result with the schema made by all migrations.
+    _copy_index_conditions(connection.dialect.name)
     await connection.run_sync(metadata.create_all, checkfirst=False)
     for statement in triggers.list_statements(connection.dialect.name):
         await connection.exec_driver_sql(statement)
     await connection.exec_driver_sql(_CREATE_VERSION_TABLE)
     await connection.execute(sa.text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
+
+
+def _copy_index_conditions(dialect: str) -> None:
+    """Give the partial indexes, which the tables define for SQLite, the same conditions on another engine."""
+    # A `postgresql_where` in the tables would load PostgreSQL's dialect in every bot: see postgresql.py.
+    for index in (index for table in metadata.tables.values() for index in table.indexes):
+        index.dialect_options[dialect]["where"] = index.dialect_options["sqlite"]["where"]

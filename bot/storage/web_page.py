@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+from sqlalchemy.dialects.sqlite import insert  # compiles for PostgreSQL too: see postgresql.py
 
 from bot.core import limits
 from bot.core.json import JSON

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+from sqlalchemy.dialects.sqlite import insert  # compiles for PostgreSQL too: see postgresql.py
 
 from bot.core.jobs import Job
 from bot.core.people import Workspace

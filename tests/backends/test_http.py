@@ -1,6 +1,7 @@
 """Lines to a server: kept and used again, ended when there are enough, never held back."""
 
 import asyncio
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from importlib.abc import MetaPathFinder
@@ -43,6 +44,16 @@ async def test_sequential_calls_share_a_connection(server: ScriptedServer) -> No
     assert len(set(ports(server.received))) == 1
 
 
+def test_the_address_decides_whether_root_certificates_are_read() -> None:
+    assert http.create_context_for("HTTPS://api.replicate.com") is CONTEXT
+
+    without_tls = http.create_context_for("http://127.0.0.1:8766")
+
+    # A connection with TLS by mistake fails: no certificate is trusted, and each is checked.
+    assert without_tls.get_ca_certs() == []
+    assert (without_tls.verify_mode, without_tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
 async def test_a_call_searches_no_folder_for_packages(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[str] = []
 
@@ -54,7 +65,7 @@ async def test_a_call_searches_no_folder_for_packages(server: ScriptedServer, mo
         await client.get(server.url)
         monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
         await client.get(server.url)
-    async with http.create_stream_client(context=CONTEXT) as client:
+    async with http.create_stream_client() as client:
         await client.get(server.url)
 
     assert searched == []
@@ -77,7 +88,7 @@ async def test_simultaneous_calls_have_a_connection_each_without_a_limit(server:
 
 
 async def test_a_stream_does_not_keep_its_connection(server: ScriptedServer) -> None:
-    async with http.create_stream_client(context=CONTEXT) as client:
+    async with http.create_stream_client() as client:
         for _ in range(2):
             async with client.stream("GET", server.url) as response:
                 await response.aread()

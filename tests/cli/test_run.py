@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,44 @@ for _ in range(2):
     kept = read_megabytes()
 print(held - kept)
 """
+
+
+STARTING = """
+import sys
+import bot.cli.demo
+import bot.cli.run
+from bot.cli import main
+
+async def name_modules() -> None:
+    print(*sys.modules)
+
+bot.cli.run.wait_for_stop_signal = name_modules
+bot.cli.demo.offer_local_models = lambda folder: None  # another program of this machine may listen
+sys.exit(main(["demo", "--no-browser"]))
+"""
+
+LOADED_AT_FIRST_USE = (
+    "PIL.ImageFont",
+    "alembic",
+    "asyncpg",
+    "bot.backends.a1111",
+    "bot.backends.cog",
+    "bot.backends.comfyui",
+    "bot.backends.openai",
+    "bot.platforms.discord.connection",
+    "bot.platforms.slack.connection",
+    "bot.sandbox.server",
+    "cryptography",
+    "discord",
+    "pillow_heif",
+    "pypdf",
+    "slack_bolt",
+    "slack_sdk",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.orm",
+    "tomlkit",
+)
+"""Modules that one platform, one engine, a rare command or the first request needs: they cost memory and seconds."""
 
 
 @pytest.fixture
@@ -83,3 +122,16 @@ def test_large_freed_blocks_return_to_the_system() -> None:
 
     # Without the option nearly always none of the 134 MB: a small block stands above each large block in the heap.
     assert int(freeing.stdout) > 100
+
+
+def test_a_started_demo_has_loaded_what_the_page_needs(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "DATA_DIR": str(tmp_path), "HTTP_PORT": "0", "PYTHONPATH": str(root)}
+
+    started = subprocess.run(
+        [sys.executable, "-c", STARTING], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+
+    loaded = set(started.stdout.split())
+    assert "bot.platforms.web.routes" in loaded
+    assert loaded & set(LOADED_AT_FIRST_USE) == set()

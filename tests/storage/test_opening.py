@@ -43,7 +43,7 @@ async def main():
     except DatabaseInUse as error:
         print(error)
         return
-    print("opened", [name for name in ("alembic", "asyncpg") if name in sys.modules])
+    print("opened", [name for name in ("alembic", "asyncpg", "sqlalchemy.dialects.postgresql") if name in sys.modules])
     await database.close()
 
 asyncio.run(main())
@@ -65,7 +65,7 @@ async def test_a_second_process_is_refused_on_sqlite(file: Path, file_url: str) 
     with pytest.raises(DatabaseInUse):
         await Database(file_url).open()
     await database.close()
-    # An up-to-date SQLite database needs neither Alembic nor asyncpg.
+    # An up-to-date SQLite database needs neither Alembic nor anything of PostgreSQL.
     assert await asyncio.to_thread(open_elsewhere, file_url) == "opened []"
 
 

@@ -114,11 +114,9 @@ class ReplicateBackend:
     ) -> None:
         self.config = config or BackendConfig("replicate", BackendKind.REPLICATE, base_url.rstrip("/"))
         self.name = self.config.name
-        context = http.create_tls_context()
+        context = http.create_context_for(base_url)
         self.client = ReplicateClient(base_url, token.strip(), clock, context=context, timeout=api_timeout)
-        self._streams = ReplicateStreams(
-            self.client.api.origins, self.client.api.authorization, context=context, timeout=stream_timeout
-        )
+        self._streams = ReplicateStreams(self.client.api.origins, self.client.api.authorization, timeout=stream_timeout)
         self._poller = PredictionPoller(self.client.get_prediction, clock, per_second=polls_per_second)
         self._training_poller = PredictionPoller(self._get_training, clock, per_second=polls_per_second)
         self._trainings: set[str] = set()

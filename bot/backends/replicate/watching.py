@@ -9,7 +9,6 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from itertools import chain, repeat
-from ssl import SSLContext
 
 import httpx
 
@@ -62,12 +61,11 @@ class ReplicateStreams:
         origins: Origins,
         authorization: dict[str, str],
         *,
-        context: SSLContext,
         timeout: httpx.Timeout = http.STREAM_TIMEOUT,
     ) -> None:
         self._origins = origins
         self._authorization = authorization
-        self._http = http.create_stream_client(context=context, timeout=timeout)
+        self._http = http.create_stream_client(timeout=timeout)
         self._hosts_wanting_token: set[str] = set()
 
     async def listen(self, url: str, last_id: str, handle_event: HandleStreamEvent) -> bool:

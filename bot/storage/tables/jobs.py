@@ -90,31 +90,28 @@ jobs = sa.Table(
 
 # Two people may press one button at the same moment: only one open job per press.
 _is_open_press = sa.text(f"press_key <> '' AND {IS_OPEN}")
-sa.Index("jobs_press_key", jobs.c.press_key, unique=True, sqlite_where=_is_open_press, postgresql_where=_is_open_press)
-sa.Index("jobs_open", jobs.c.owner, sqlite_where=sa.text(IS_OPEN), postgresql_where=sa.text(IS_OPEN))
+sa.Index("jobs_press_key", jobs.c.press_key, unique=True, sqlite_where=_is_open_press)
+sa.Index("jobs_open", jobs.c.owner, sqlite_where=sa.text(IS_OPEN))
 sa.Index(
     "jobs_open_of_user",
     *(jobs.c.platform, jobs.c.user_workspace, jobs.c.user, jobs.c.created_at),
     sqlite_where=sa.text(IS_OPEN),
-    postgresql_where=sa.text(IS_OPEN),
 )
 sa.Index(
     "jobs_unfinished",
     jobs.c.created_at,
     sqlite_where=sa.text(IS_UNFINISHED),
-    postgresql_where=sa.text(IS_UNFINISHED),
 )
 
 # Retention looks for the oldest jobs with words left, among millions without.
 _has_words = sa.text("erased_at IS NULL")
-sa.Index("jobs_not_erased", jobs.c.created_at, sqlite_where=_has_words, postgresql_where=_has_words)
+sa.Index("jobs_not_erased", jobs.c.created_at, sqlite_where=_has_words)
 
 _may_be_reused = sa.text("reuse_key <> ''")
 sa.Index(
     "jobs_reuse_key",
     *(jobs.c.platform, jobs.c.workspace, jobs.c.reuse_key),
     sqlite_where=_may_be_reused,
-    postgresql_where=_may_be_reused,
 )
 
 # Erasing a chat job blanks the quotes in the other jobs of the conversation.
@@ -124,7 +121,6 @@ sa.Index(
     "jobs_of_conversation",
     jobs.c.conversation,
     sqlite_where=_is_of_conversation,
-    postgresql_where=_is_of_conversation,
 )
 
 messages = sa.Table(
@@ -153,7 +149,7 @@ messages = sa.Table(
     sa.Index("messages_of_address", "platform", "message", "channel", "workspace"),
 )
 _has_token = sa.text("token <> ''")
-sa.Index("messages_token", messages.c.token_expires_at, sqlite_where=_has_token, postgresql_where=_has_token)
+sa.Index("messages_token", messages.c.token_expires_at, sqlite_where=_has_token)
 
 # Confirmations, open modals and unfinished erasures, until the answer or the expiry.
 pending = sa.Table(
@@ -229,7 +225,6 @@ sa.Index(
     predictions.c.backend_id,
     unique=True,
     sqlite_where=_has_backend_id,
-    postgresql_where=_has_backend_id,
 )
 
 outputs = sa.Table(

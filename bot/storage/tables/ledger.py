@@ -48,7 +48,6 @@ sa.Index(
     "accounts_granted",
     *(accounts.c.platform, accounts.c.workspace),
     sqlite_where=_is_granted,
-    postgresql_where=_is_granted,
 )
 
 # The signs that each kind of row may have.
@@ -99,7 +98,6 @@ sa.Index(
     ledger.c.account,
     unique=True,
     sqlite_where=_is_hold,
-    postgresql_where=_is_hold,
 )
 sa.Index(
     "ledger_close_once",
@@ -107,7 +105,6 @@ sa.Index(
     ledger.c.account,
     unique=True,
     sqlite_where=_is_close,
-    postgresql_where=_is_close,
 )
 # A limit set in the middle of a day or month counts earlier holds of the same actor.
-sa.Index("ledger_of_actor", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold, postgresql_where=_is_hold)
+sa.Index("ledger_of_actor", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold)

@@ -223,11 +223,10 @@ sa.Index(
     "turns_of_person",
     *(turns.c.user, turns.c.created_at, turns.c.id),
     sqlite_where=_is_said_by_person,
-    postgresql_where=_is_said_by_person,
 )
 # A retried job adds each of the two turns once.
 _has_job = sa.text("job <> ''")
-sa.Index("turns_job_role", turns.c.job, turns.c.role, unique=True, sqlite_where=_has_job, postgresql_where=_has_job)
+sa.Index("turns_job_role", turns.c.job, turns.c.role, unique=True, sqlite_where=_has_job)
 _has_message = sa.text("platform_message <> ''")
 sa.Index(
     "turns_platform_message",
@@ -235,7 +234,6 @@ sa.Index(
     turns.c.platform_message,
     unique=True,
     sqlite_where=_has_message,
-    postgresql_where=_has_message,
 )
 
 # A vote and its answer are of one workspace: people of other workspaces see no buttons.

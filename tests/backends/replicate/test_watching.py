@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from bot.backends import http
 from bot.backends.replicate.api import Origins
 from bot.backends.replicate.backend import ReplicateBackend
 from bot.backends.replicate.watching import ReplicateStreams
@@ -439,9 +438,7 @@ async def test_another_host_is_not_given_the_token_even_when_it_asks(
 
 async def test_a_stream_elsewhere_that_asks_for_the_token_does_not_get_it(foreign_server: ScriptedServer) -> None:
     foreign_server.script("GET", STREAM, ScriptedResponse({}, 401))
-    streams = ReplicateStreams(
-        Origins("https://api.replicate.com"), {"Authorization": f"Bearer {TOKEN}"}, context=http.create_tls_context()
-    )
+    streams = ReplicateStreams(Origins("https://api.replicate.com"), {"Authorization": f"Bearer {TOKEN}"})
 
     assert await streams.listen(foreign_server.url + STREAM, "", lambda event: None) is False
 
