@@ -104,7 +104,13 @@ async def measure_verbs(bench: Bench, figures: Figures) -> None:
     for name, work in list_readings(bench.app.database):
         for _ in range(REPEATS):
             await clock(figures, name, work())
-    await clock(figures, "quota verify", verify_ledger(bench.app.database))
+    database = bench.app.database
+    await clock(figures, "quota verify --all", verify_ledger(database, bench.clock.now(), is_complete=True))
+    for n in range(REPEATS):
+        await type_line(f"/imagine a heron, number {n}", ANA)
+        await bench.wait_until_idle()
+        await find_server_processes(database)
+        await clock(figures, "quota verify", verify_ledger(database, bench.clock.now()))
 
 
 def list_readings(database: Database) -> list[tuple[str, Callable[[], Awaitable[object]]]]:

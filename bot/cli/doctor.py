@@ -9,6 +9,7 @@ import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 FIRST_SQLITE_WITH_WAL_FIX = (3, 51, 3)
 
 MIN_FREE_BYTES = 1_000_000_000
+
+MAX_DAYS_UNREAD = 90
+"""`quota verify` reads new rows; a row changed by hand is found only when the whole ledger is read."""
 
 _BOT_PAGE = "the Bot page of your application at discord.com/developers/applications"
 _SLACK_HINT = "See docs/slack.md, or `python -m bot slack manifest`."
@@ -143,8 +147,16 @@ async def _check_database(settings: Settings) -> DoctorFinding:
         await app.database.open()
     except EaselError as error:
         return DoctorFinding("fail", str(error), "See docs/running.md, “The database”.")
-    await app.database.close()
-    return DoctorFinding("ok", "The database opens, and what guards the ledger is in place.")
+    try:
+        async with app.database.read() as tx:
+            checkpoint = await tx.checkpoints.get()
+    finally:
+        await app.database.close()
+    text = "The database opens, and what guards the ledger is in place."
+    if checkpoint is None or checkpoint.completed_at > app.clock.now() - timedelta(days=MAX_DAYS_UNREAD):
+        return DoctorFinding("ok", text)
+    text += f" The ledger was last read as a whole on {checkpoint.completed_at:%Y-%m-%d}."
+    return DoctorFinding("warn", text, "Run: python -m bot quota verify --all")
 
 
 def list_backend_checks(settings: Settings) -> list[DoctorCheck]:

@@ -4,8 +4,9 @@ A job holds its maximum cost in one transaction: the hold draws on the wallets i
 each budget must cover the whole amount. Each hold is closed once, by the metered cost or by a release.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -27,7 +28,7 @@ from bot.credits.accounts import (
 from bot.credits.limits import UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database, Transaction
-from bot.storage.ledger_checks import LedgerMismatch
+from bot.storage.ledger_checks import Checkpoint, LedgerMismatch, LedgerReading
 from bot.telemetry import metrics
 
 log = logging.getLogger(__name__)
@@ -351,24 +352,86 @@ MAX_DISCREPANCIES = 50
 """Of each kind, for `quota verify`: more mismatches of one kind usually have one cause."""
 
 
+_WRITERS_WAIT_SECONDS, _WRITERS_WAITS = 0.05, 100
+
+
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """The sizes of the compared tables, and one line for each discrepancy."""
+    """The rows that were compared, the older rows that were not, and one line for each discrepancy."""
 
     compared: str
+    older: str
+    """Empty if all rows were read."""
     discrepancies: tuple[str, ...]
 
 
-async def verify_ledger(database: Database, report_check: Callable[[str], None] = lambda _: None) -> VerificationReport:
-    """Compare ledger, accounts, jobs and predictions in one read transaction, without changes.
+async def verify_ledger(
+    database: Database,
+    now: datetime,
+    report_check: Callable[[str], None] = lambda _: None,
+    *,
+    is_complete: bool = False,
+) -> VerificationReport:
+    """Compare ledger, accounts, jobs and predictions in one read transaction.
 
-    Every row is read: `report_check` is called before each check, for a person who waits.
+    Only the rows after the last verification without a discrepancy are read, unless there was none or `is_complete`.
+    Where every row is read, `report_check` is called before each check, for a person who waits.
+    """
+    last_entry, is_settled = await _find_settled_entry(database)
+    async with database.read() as tx:
+        previous = await tx.checkpoints.get()
+        reading = None
+        if previous and not is_complete:
+            reading = await tx.ledger_checks.read_new(previous, last_entry, now, MAX_DISCREPANCIES)
+        report = _report_new(previous, reading) if previous and reading else None
+        if reading is None:
+            reading = await tx.ledger_checks.read_all(last_entry, now, MAX_DISCREPANCIES, report_check)
+    async with database.write() as tx:
+        if not reading.mismatches and is_settled:
+            await tx.checkpoints.replace(previous, reading.checkpoint)
+        elif reading.mismatches and report is None:
+            # A row up to the checkpoint may be wrong: every row is read again until all agree.
+            await tx.checkpoints.delete()
+    return report or _report_all(reading)
+
+
+async def _find_settled_entry(database: Database) -> tuple[int, bool]:
+    """Return the newest ledger row, and whether no older row can still come.
+
+    PostgreSQL gives ids to rows before the commit: a row with a smaller id may become visible later. So every
+    transaction that writes to the ledger now must have ended before the rows are read.
     """
     async with database.read() as tx:
-        sizes = await tx.ledger_checks.count_rows()
-        mismatches = await tx.ledger_checks.find_mismatches(MAX_DISCREPANCIES, report_check)
-    compared = ", ".join(f"{count:,} rows of {table}" for table, count in sizes.items())
-    return VerificationReport(compared, tuple(_format_discrepancy(row) for row in mismatches))
+        last_entry = await tx.ledger_checks.read_last_entry()
+    writers = await database.list_writers("ledger")
+    for _ in range(_WRITERS_WAITS):
+        if not writers:
+            break
+        await asyncio.sleep(_WRITERS_WAIT_SECONDS)
+        writers &= await database.list_writers("ledger")
+    return last_entry, not writers
+
+
+def _report_all(reading: LedgerReading) -> VerificationReport:
+    compared = _format_counts(reading.counts)
+    return VerificationReport(compared, "", tuple(map(_format_discrepancy, reading.mismatches)))
+
+
+def _report_new(previous: Checkpoint, reading: LedgerReading) -> VerificationReport:
+    compared = f"New since {_format_time(previous.checked_at)}: {_format_counts(reading.counts)}"
+    older = (
+        f"The older {previous.row_count:,} rows agreed before and were not read again. "
+        f"All rows were last read on {_format_time(previous.completed_at)}."
+    )
+    return VerificationReport(compared, older, tuple(map(_format_discrepancy, reading.mismatches)))
+
+
+def _format_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} rows of {table}" for table, count in counts.items())
+
+
+def _format_time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _format_discrepancy(row: LedgerMismatch) -> str:

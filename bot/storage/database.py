@@ -16,7 +16,7 @@ from bot.storage.conversations import ConversationStore, FeedbackStore
 from bot.storage.erasure import ErasureStore
 from bot.storage.jobs import JobStore
 from bot.storage.ledger import LedgerStore
-from bot.storage.ledger_checks import LedgerChecks
+from bot.storage.ledger_checks import CheckpointStore, LedgerChecks
 from bot.storage.messages import MessageStore
 from bot.storage.models import ModelStore
 from bot.storage.moderation import AuditStore, ModerationStore
@@ -68,6 +68,7 @@ class Transaction:
     messages = _Store(MessageStore)
     ledger = _Store(LedgerStore)
     ledger_checks = _Store(LedgerChecks)
+    checkpoints = _Store(CheckpointStore)
     policies = _Store(PolicyStore)
     rates = _Store(RateStore)
     people = _Store(PeopleStore)
@@ -95,6 +96,8 @@ class ConnectedEngine(Protocol):
         ...
 
     def read(self) -> AbstractAsyncContextManager[Connection]: ...
+
+    async def list_writers(self, table: str) -> set[str]: ...
 
     async def analyze(self) -> None: ...
 
@@ -165,6 +168,11 @@ class Database:
         """Give a read-only transaction with a snapshot of the database."""
         async with self._opened().read() as connection:
             yield Transaction(connection)
+
+    async def list_writers(self, table: str) -> set[str]:
+        """List the open transactions whose new rows of a table may have smaller ids than rows already visible."""
+        with translate_errors():
+            return await self._opened().list_writers(table)
 
     def _opened(self) -> ConnectedEngine:
         if self._engine is None:

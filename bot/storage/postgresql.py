@@ -25,6 +25,12 @@ _FIND_UNANALYZED = """
     SELECT relname FROM pg_stat_user_tables WHERE schemaname = current_schema() AND n_live_tup > 1000
     AND last_analyze IS NULL AND last_autoanalyze IS NULL ORDER BY relname"""
 
+# A transaction takes this lock before its first row gets an id, and gives it back once its rows are visible
+# (postgresql.org/docs/current/explicit-locking.html).
+_FIND_WRITERS = """
+    SELECT virtualtransaction FROM pg_locks WHERE granted AND mode = 'RowExclusiveLock' AND relation = '{}'::regclass
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
 
 class PostgresqlEngine:
     """The connection pool of one database."""
@@ -58,6 +64,11 @@ class PostgresqlEngine:
     def read(self) -> AbstractAsyncContextManager[Connection]:
         """Give a connection inside a read-only transaction with one snapshot."""
         return open_transaction(self._reading)
+
+    async def list_writers(self, table: str) -> set[str]:
+        """List the open transactions, of all processes, with changes of a table."""
+        async with self.read() as connection:
+            return {str(writer) for (writer,) in await connection.exec_driver_sql(_FIND_WRITERS.format(table))}
 
     async def analyze(self) -> None:
         """Collect statistics of grown tables without any. Autovacuum collects all later ones."""

@@ -122,6 +122,10 @@ class SqliteEngine:
             finally:
                 self._idle_readers.append(reader)
 
+    async def list_writers(self, table: str) -> set[str]:
+        """List nothing: the single writer gives ids in the order of the commits."""
+        return set()
+
     async def analyze(self) -> None:
         """Collect statistics for the query planner, if there are none. Later ones follow some writes, and `close`."""
         await self._writer.analyze(is_first=True)

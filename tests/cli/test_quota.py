@@ -99,12 +99,18 @@ def test_verify_reports_a_sound_ledger_or_the_wrong_rows(capsys: pytest.CaptureF
     assert main(["quota", "verify"]) == 0
     asyncio.run(forge())
     assert main(["quota", "verify"]) == 1
+    assert main(["quota", "verify", "--all"]) == 1
 
     printed = capsys.readouterr()
-    right, wrong, *_, verdict = printed.out.splitlines()
+    right, wrong, new, older, again, verdict = printed.out.splitlines()
     assert right.endswith("0 rows of predictions: they agree.")
     assert wrong.startswith("what was paid for job ")
     assert wrong.endswith(": 10, and should be 11")
+    assert new.startswith("New since ")
+    assert new.endswith(" UTC: 7 rows of ledger, 1 rows of jobs, 3 rows of accounts: 1 disagree.")
+    assert older.startswith("The older 0 rows agreed before and were not read again. All rows were last read on ")
+    assert older.endswith(" `quota verify --all` reads them: only that finds an older row changed by hand.")
+    assert again == wrong
     assert verdict.endswith("1 rows of jobs, 1 rows of predictions: 1 disagree.")
     # 100,000 jobs take some four seconds: the person sees what is compared.
     progress = printed.err.splitlines()
@@ -113,6 +119,26 @@ def test_verify_reports_a_sound_ledger_or_the_wrong_rows(capsys: pytest.CaptureF
         "10 of 10: what the bot's budget counted for lost prediction",
     )
     assert len(progress) == 20
+
+
+def test_doctor_says_when_the_ledger_was_last_read_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    async def age_checkpoint() -> None:
+        database = await open_database()
+        await execute(database, "UPDATE ledger_checkpoint SET completed_at = '2025-02-03 12:00:00.000000'")
+        await database.close()
+
+    assert main(["quota", "verify"]) == 0
+    main(["doctor", "--offline"])
+    fresh = capsys.readouterr().out
+    asyncio.run(age_checkpoint())
+    main(["doctor", "--offline"])
+    old = capsys.readouterr().out
+
+    assert "ok    The database opens, and what guards the ledger is in place.\n" in fresh
+    assert (
+        "warn  The database opens, and what guards the ledger is in place. The ledger was last read as a whole on"
+        " 2025-02-03.\n      Run: python -m bot quota verify --all\n"
+    ) in old
 
 
 def test_sqlite_admits_no_second_process(capsys: pytest.CaptureFixture[str]) -> None:

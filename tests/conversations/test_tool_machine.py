@@ -188,7 +188,7 @@ class _Dying:
 async def check_ended(bench: Bench) -> None:
     """Check that no job is left, and that each call and each end of a tool led on once."""
     database = bench.app.database
-    report = await verify_ledger(database)
+    report = await verify_ledger(database, bench.clock.now())
     assert report.discrepancies == ()
     assert await bench.list_open_holds() == []
     rows = await execute(database, "SELECT id, request_key FROM jobs")

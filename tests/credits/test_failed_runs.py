@@ -32,7 +32,7 @@ async def fail(bench: CreditsBench, user: User, cost: int, amount: int = 20) -> 
 
 async def verify(bench: CreditsBench) -> None:
     await bench.wait_for_alerts()
-    assert (await verify_ledger(bench.database)).discrepancies == ()
+    assert (await verify_ledger(bench.database, bench.clock.now())).discrepancies == ()
 
 
 # The workspace's budget.

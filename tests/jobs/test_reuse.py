@@ -11,6 +11,7 @@ from bot.core.jobs import Job, JobState
 from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import MessageRef, Reply, Tone
+from bot.credits.ledger import verify_ledger
 from bot.storage.policies import Policy
 from bot.storage.tables.jobs import outputs
 from tests.bench import Bench
@@ -30,9 +31,8 @@ async def list_jobs_of(bench: Bench, who: User) -> list[Job]:
 
 async def is_ledger_clean(bench: Bench) -> bool:
     """Return whether no hold is open and all rows of money agree."""
-    async with bench.app.database.read() as tx:
-        disagreements = await tx.ledger_checks.find_mismatches(10)
-    return not disagreements and not await bench.list_open_holds()
+    report = await verify_ledger(bench.app.database, bench.clock.now())
+    return not report.discrepancies and not await bench.list_open_holds()
 
 
 async def allow_reuse(bench: Bench, workspace: str = "page") -> None:

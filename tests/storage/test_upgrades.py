@@ -43,13 +43,13 @@ async def test_a_database_of_a_release_is_upgraded_and_goes_on(released_url: str
     bench = await Bench.open(tmp_path, released_url)
     database = bench.app.database
 
-    report = await verify_ledger(database)
+    report = await verify_ledger(database, bench.clock.now())
     revisions = await execute(database, "SELECT version_num FROM alembic_version")
     prompts = [job.options.get("prompt") for job in await bench.app.jobs.list_recent(ANA)]
     settings = await bench.say("/settings show", by=OWNER)
     refused = await bench.say("/imagine another wolf")
     drawn = await bench.say("/imagine a fox in the rain", key="web:after the upgrade")
-    after = await verify_ledger(database)
+    after = await verify_ledger(database, bench.clock.now())
     await bench.close()
 
     assert report.discrepancies == ()

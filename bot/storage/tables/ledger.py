@@ -9,6 +9,7 @@ from bot.storage.tables.columns import (
     Serial,
     actor_column,
     format_enum_check,
+    json_column,
     key_column,
     metadata,
     micros_column,
@@ -108,3 +109,24 @@ sa.Index(
 )
 # A limit set in the middle of a day or month counts earlier holds of the same actor.
 sa.Index("ledger_of_actor", ledger.c.actor, ledger.c.at, sqlite_where=_is_hold)
+
+# One row: up to which ledger row `quota verify` has read all rows without a discrepancy.
+ledger_checkpoint = sa.Table(
+    "ledger_checkpoint",
+    metadata,
+    key_column("id", is_primary=True),
+    sa.Column("entry", Serial, nullable=False),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    json_column("open_jobs", default="[]"),  # a job that ends without a ledger row is missing among the new rows
+    time_column("checked_at"),
+    time_column("completed_at"),  # when all rows were last read, and not the new rows alone
+)
+
+# The sums of the ledger rows up to the checkpoint, of each account that has not expired. No foreign key: the deletion
+# of an account by hand must leave the row.
+checkpoint_accounts = sa.Table(
+    "checkpoint_accounts",
+    metadata,
+    key_column("account", is_primary=True),
+    *(sa.Column(name, Micros, nullable=False) for name in ("balance_micros", "held_micros", "granted_micros")),
+)
