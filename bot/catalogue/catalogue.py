@@ -38,6 +38,7 @@ class FinishRequest:
 
     model: Model
     options: Mapping[str, JSON]
+    inputs: Inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,9 @@ class Catalogue:
         if not models:
             raise BadOption(f"No model for /{task} is on offer here. Ask my owner to add one.", option="model")
         if not name:
-            models.sort(key=lambda model: model.key != preferred_key)
-            return next((model for model in models if model.accepts(required_option, file_count)), models[0])
+            preferred = [model for model in models if model.key == preferred_key] if preferred_key else []
+            fitting = (model for model in (*preferred, *models) if model.accepts(required_option, file_count))
+            return next(fitting, (*preferred, *models)[0])
         wanted = name.strip().lower()
         for model in models:
             if is_named(model, wanted):
@@ -195,10 +197,10 @@ class Catalogue:
         if list_left_out(finer, given):
             return None
         try:
-            self.build_inputs(finer, given)
+            inputs = self.build_inputs(finer, given)
         except BadOption:
             return None
-        return FinishRequest(finer, given)
+        return FinishRequest(finer, given, inputs)
 
     def plan_animation(self) -> AnimationRequest | None:
         """Return the first model on offer that makes a video from a picture, with its cheapest quality if it has one.

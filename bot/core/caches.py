@@ -36,6 +36,11 @@ class TtlCache(Generic[K, V]):
             self._entries[key] = (now, value)
         return value
 
+    def find(self, key: K) -> V | None:
+        """Return the value of a key if the cached value is young enough."""
+        entry = self._entries.get(key)
+        return entry[1] if entry is not None and self._clock.monotonic() - entry[0] < self._ttl_seconds else None
+
     def invalidate(self, key: K) -> None:
         """Forget the value of a key that this process changed."""
         self._changes += 1

@@ -49,25 +49,33 @@ def _list_wallets(user: User, now: datetime, limits: UserLimits) -> list[tuple[A
 
 
 def _list_budgets(user: User, now: datetime, limits: UserLimits) -> list[tuple[Account, int]]:
-    day, month = f"{now:%Y-%m-%d}", f"{now:%Y-%m}"
-    whose = (user.platform, user.workspace, user.id)
-    personal = Account("", AccountKind.BUDGET, "user", user.platform, user.workspace, user.id)
-    of_day = replace(personal, window=day, expires_at=get_next_day_start(now))
-    of_month = replace(personal, window=month, expires_at=get_next_month_start(now))
+    budgets: list[tuple[Account, int]] = []
     # A role may give less than the daily allowance: this budget bounds the share of the daily wallet for the workspace.
-    is_reduced = limits.allowance_micros < limits.daily_allowance_micros
-    allowance_micros = limits.allowance_micros if is_reduced else None
-    budgets: list[tuple[Account, int | None]] = [
-        (
-            replace(of_day, id=_format_id(AccountKind.BUDGET, "allowance", *whose, day), scope="allowance"),
-            allowance_micros,
-        ),
-        (replace(of_day, id=_format_id(AccountKind.BUDGET, "user", *whose, day)), limits.user_day_micros),
-        (replace(of_month, id=_format_id(AccountKind.BUDGET, "user", *whose, month)), limits.user_month_micros),
-        (get_workspace_budget(user.platform, user.workspace, now), limits.workspace_month_micros),
-        (get_bot_budget(now), limits.bot_month_micros),
-    ]
-    return [(account, limit) for account, limit in budgets if limit is not None]
+    if limits.allowance_micros < limits.daily_allowance_micros:
+        allowance = _build_personal_budget(user, "allowance", f"{now:%Y-%m-%d}", get_next_day_start(now))
+        budgets.append((allowance, limits.allowance_micros))
+    if limits.user_day_micros is not None:
+        of_day = _build_personal_budget(user, "user", f"{now:%Y-%m-%d}", get_next_day_start(now))
+        budgets.append((of_day, limits.user_day_micros))
+    if limits.user_month_micros is not None:
+        of_month = _build_personal_budget(user, "user", f"{now:%Y-%m}", get_next_month_start(now))
+        budgets.append((of_month, limits.user_month_micros))
+    if limits.workspace_month_micros is not None:
+        budgets.append((get_workspace_budget(user.platform, user.workspace, now), limits.workspace_month_micros))
+    return [*budgets, (get_bot_budget(now), limits.bot_month_micros)]
+
+
+def _build_personal_budget(user: User, scope: str, window: str, end: datetime) -> Account:
+    return Account(
+        _format_id(AccountKind.BUDGET, scope, user.platform, user.workspace, user.id, window),
+        AccountKind.BUDGET,
+        scope,
+        user.platform,
+        user.workspace,
+        user.id,
+        window=window,
+        expires_at=end,
+    )
 
 
 def get_granted_wallet(platform: str, workspace: str, user: str) -> Account:

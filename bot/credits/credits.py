@@ -79,6 +79,8 @@ class Credits:
 
     async def get_limits(self, user: User) -> UserLimits:
         """Return the limits of a user in the user's workspace."""
+        if (known := self.policies.find_limits(user)) is not None:
+            return known
         async with self._database.read() as tx:
             return await self.policies.get_limits(tx, user)
 

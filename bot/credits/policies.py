@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bot.core.caches import TtlCache
+from bot.core.caches import RecentItems, TtlCache
 from bot.core.clock import Clock
 from bot.core.json import JSON
 from bot.core.people import Channel, User
@@ -24,6 +24,8 @@ from bot.storage.policies import Policy
 
 LIMITS_TTL_SECONDS = 1.0
 """The longest delay until a change by another process applies. Changes by this process apply at once."""
+
+_RESOLVED_USERS = 64
 
 POLICY_CHANGED: Final = "policy.changed"
 """The audit's action for a change."""
@@ -57,17 +59,30 @@ class Policies:
         self._clock = clock
         self._defaults = defaults
         self._cache: TtlCache[tuple[str, str], list[Policy]] = TtlCache(clock, LIMITS_TTL_SECONDS)
+        # The limits with the policies that they follow from: one ask needs the limits three times.
+        self._resolved: RecentItems[User, tuple[list[Policy], UserLimits]] = RecentItems(_RESOLVED_USERS)
 
     async def get_limits(self, tx: Transaction, user: User) -> UserLimits:
         """Return the limits of a user in the user's workspace."""
-        policies = await self._list_cached(tx, user.platform, user.workspace)
-        return resolve_limits(
-            policies,
-            user,
-            daily_allowance_micros=self._daily_allowance_micros,
-            bot_month_micros=self._bot_month_micros,
-            defaults=self._defaults,
-        )
+        return self._resolve(await self._list_cached(tx, user.platform, user.workspace), user)
+
+    def find_limits(self, user: User) -> UserLimits | None:
+        """Return the limits of a user if the policies of the workspace are cached."""
+        policies = self._cache.find((user.platform, user.workspace))
+        return None if policies is None else self._resolve(policies, user)
+
+    def _resolve(self, policies: list[Policy], user: User) -> UserLimits:
+        known, limits = self._resolved.get(user, (None, None))
+        if limits is None or known is not policies:
+            limits = resolve_limits(
+                policies,
+                user,
+                daily_allowance_micros=self._daily_allowance_micros,
+                bot_month_micros=self._bot_month_micros,
+                defaults=self._defaults,
+            )
+            self._resolved[user] = policies, limits
+        return limits
 
     async def get_channel_rules(self, tx: Transaction, channel: Channel) -> ChannelRules:
         """Return the permitted models and commands of a channel."""

@@ -75,19 +75,19 @@ def parse_command(text: str, menu: Menu) -> ParsedCommand:
 
 
 @lru_cache(maxsize=16)
-def _list_names(menu: tuple[type[Command], ...]) -> frozenset[tuple[str, ...]]:
-    """Return the words of the commands' names; menus stay the same while the bot runs."""
-    return frozenset(form.declaration.name_parts for form in menu)
+def _list_names(menu: tuple[type[Command], ...]) -> tuple[frozenset[tuple[str, ...]], frozenset[tuple[str, ...]]]:
+    """Return the words of the commands' names, and all beginnings of these; menus stay while the bot runs."""
+    names = frozenset(form.declaration.name_parts for form in menu)
+    return names, frozenset(name[:n] for name in names for n in range(1, len(name) + 1))
 
 
 def _split_name(text: str, menu: Menu) -> tuple[str, str]:
     """Return the name of a command and the text after the name; in a group the name includes an unknown verb."""
-    names = _list_names(tuple(menu))
+    names, beginnings = _list_names(tuple(menu))
     typed = list(islice(_WORD.finditer(text), max(map(len, names), default=1)))
     words = tuple(word[0].lower() for word in typed)
     for n in range(len(typed), 0, -1):
-        is_group = any(name[:n] == words[:n] for name in names)
-        if words[:n] in names or is_group:
+        if words[:n] in beginnings:
             # "/quota gramt": keep the second word, for an error with the nearest command of the group.
             n += 0 if words[:n] in names or n == len(typed) else 1
             return " ".join(words[:n]), text[typed[n - 1].end() :].lstrip()

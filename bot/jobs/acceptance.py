@@ -84,7 +84,8 @@ class Acceptance:
         job, model = await self.prepare(invocation, model, options, stored_options)
         if (existing := await self.check_backend(model, invocation.request_key)) is not None:
             return AcceptedJob(existing, is_new=False)
-        job = replace(job, max_micros=job.max_micros + further_micros)
+        if further_micros:
+            job = replace(job, max_micros=job.max_micros + further_micros)
         await self._require_confirmation(invocation, job, model, stored_options)
         try:
             return await self._commit_once(job, model, invocation.placeholder, collect_text(stored_options), question)
@@ -133,9 +134,10 @@ class Acceptance:
         estimate = estimate_cost(model, inputs, await self.services.usual_times.get_seconds(model))
         check_agreed_price(model, estimate, self.services.credits.formatter)
         stored = encode_inputs(name_files(stored_options))
-        job = self.build_job(invocation, model, stored, encode_inputs(inputs), estimate)
-        job = replace(job, max_micros=max(job.max_micros, covered_micros))
-        return replace(job, reuse_key=reuse_key(job, model, options)), model
+        held = Estimate(estimate.expected_micros, max(estimate.max_micros, covered_micros))
+        job = self.build_job(invocation, model, stored, encode_inputs(inputs), held)
+        key = reuse_key(job, model, options)
+        return (replace(job, reuse_key=key) if key else job), model
 
     async def _route(self, invocation: Invocation, model: Model, options: Options) -> tuple[Model, int]:
         """Return the entry that answers first, and the amount that covers the entries behind it too."""
@@ -250,7 +252,9 @@ class Acceptance:
         if model.key in self.services.catalogue.added and not await tx.models.is_active(model.key):
             raise RequestRefused(f"{model.title} was withdrawn a moment ago. /models lists the models on offer.")
         limits = await self.services.credits.policies.get_limits(tx, job.user)
-        job = await self._insert(tx, replace(job, weight=limits.weight), question, may_reuse=may_reuse)
+        if job.weight != limits.weight:
+            job = replace(job, weight=limits.weight)
+        job = await self._insert(tx, job, question, may_reuse=may_reuse)
         await self.services.credits.hold(tx, job, model)
         return job
 

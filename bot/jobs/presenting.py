@@ -277,22 +277,22 @@ class Presenter:
         request = self.catalogue.plan_finish(job, result.pictures[0])
         if request is None:
             return []
-        price = self._format_price(request.model, request.options)
+        price = self._format_price(request.model, request.inputs)
         number = f" all {request.options['count']}" if len(result.pictures) > 1 else ""
         return [Button("finish", f"Finish{number} · {request.model.title}, {price}", job.id)]
 
-    def _format_price(self, model: Model, options: Inputs) -> str:
+    def _format_price(self, model: Model, inputs: Inputs) -> str:
         """Return the price on a button: "25 credits", or "about 6 credits" for a model paid by the second."""
-        estimate = estimate_cost(model, self.catalogue.build_inputs(model, options))
+        estimate = estimate_cost(model, inputs)
         about = "" if estimate.expected_micros == estimate.max_micros else "about "
         return f"{about}{self.credit_format.format_amount(estimate.expected_micros)}"
 
     def _recall_price(self, model: Model, options: Inputs) -> str:
-        """Return `_format_price` of a request without anything of a job, computed once for each model and options."""
+        """Return the price of options without anything of a job, computed once for each model and options."""
         key = model.key, str(options)
         known, price = self._prices.get(key, (None, ""))
         if known is not model:  # a model that was read anew may have other prices
-            price = self._format_price(model, options)
+            price = self._format_price(model, self.catalogue.build_inputs(model, options))
             self._prices[key] = model, price
         return price
 

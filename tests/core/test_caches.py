@@ -93,3 +93,18 @@ def test_pinned_items_and_the_item_just_written_stay_beyond_the_capacity() -> No
 def test_a_capacity_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="capacity"):
         RecentItems[str, int](0)
+
+
+async def test_only_a_young_value_is_found_without_a_load() -> None:
+    clock = ManualClock()
+    cache: TtlCache[str, int] = TtlCache(clock, 60)
+    unknown = cache.find("mia")
+
+    async def read() -> int:
+        return 7
+
+    await cache.get("mia", read)
+    young = cache.find("mia")
+    await clock.advance(60)
+
+    assert (unknown, young, cache.find("mia")) == (None, 7, None)
