@@ -1,5 +1,7 @@
-"""HTTP of all backends: httpx with a pool for many slow requests, server-sent events, and a breaker for outages."""
+"""HTTP of all backends: a pool for many slow requests, server-sent events, outages, and files as data URLs."""
 
+import asyncio
+import base64
 import logging
 import math
 import re
@@ -9,12 +11,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import cast
 
 import httpx
 
+from bot.core.backend import InputFile
 from bot.core.clock import Clock
-from bot.core.errors import BackendDown
+from bot.core.errors import BackendDown, InputRefused
 
 log = logging.getLogger(__name__)
 
@@ -303,3 +307,19 @@ def format_wait(seconds: float) -> str:
     whole = max(1, math.ceil(seconds))
     wait = "a second" if whole == 1 else f"{whole} seconds" if whole < 120 else f"{math.ceil(whole / 60)} minutes"
     return f"in {wait}"
+
+
+# Files of requests.
+
+
+async def read_input_file(file: InputFile) -> bytes:
+    """Return the bytes of a file. Raise `InputRefused` for a file that is no longer kept."""
+    try:
+        return await asyncio.to_thread(Path(file.path).read_bytes)
+    except OSError as error:
+        raise InputRefused("The file to work on is no longer kept. Send it again.") from error
+
+
+def make_data_url(content: bytes, mime: str) -> str:
+    """Return a file as an address (RFC 2397)."""
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bot.backend_registry import open_backends
 from bot.backends.replicate.client import DESTINATION_FIELD, ReplicateClient
-from bot.backends.replicate.prices import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
+from bot.backends.replicate.models import MAX_PAGE_BYTES, build_price_page_url, parse_price_page
 from bot.catalogue.checking import CatalogueFinding, check_model, check_price
 from bot.catalogue.drafting import DRAFTED_TASKS, CatalogueDraft, append_entry, draft_entry, remove_entry
 from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue

@@ -10,7 +10,7 @@ import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 
-from bot.backends.input_files import make_data_url
+from bot.backends.http import make_data_url
 from bot.backends.model_texts import extract_text
 from bot.backends.predictions import CogPrediction, find_file_urls
 from bot.backends.replicate.client import MAX_DATA_URL_BYTES, ReplicateClient

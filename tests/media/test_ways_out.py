@@ -26,7 +26,7 @@ SESSIONS = {
     "bot/backends/comfyui/client.py": "the WebSocket of a backend, at the owner's address",
     "bot/backends/replicate/api.py": "the API of the backend",
     "bot/backends/replicate/watching.py": "the event streams of the backend",
-    "bot/backends/replicate/prices.py": "the models' pages of the backend, without the token and within a bound",
+    "bot/backends/replicate/models.py": "the models' pages of the backend, without the token and within a bound",
     "bot/cli/doctor.py": "the doctor's checks of the owner's settings",
     "bot/jobs/webhooks.py": "signed posts to a workspace's own webhook, by the guarded fetcher",
     "bot/platforms/slack/ephemeral.py": "the response address of an interaction, from a signed request of Slack's",

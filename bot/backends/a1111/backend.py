@@ -19,7 +19,7 @@ from bot.backends.a1111.requests import (
     make_request,
     read_pictures,
 )
-from bot.backends.input_files import read_input_file
+from bot.backends.http import read_input_file
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure
 from bot.backends.server import ServerBackend

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.backends.cog.client import CogClient, CogHealth, CogRun, CogStatus
 from bot.backends.cog_schema import CogSchema
-from bot.backends.input_files import make_data_url, read_input_file
+from bot.backends.http import make_data_url, read_input_file
 from bot.backends.owned_runs import OwnedRuns
 from bot.backends.run_errors import explain_failure
 from bot.backends.server import ServerBackend

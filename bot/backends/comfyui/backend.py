@@ -12,7 +12,7 @@ from bot.backends.comfyui.errors import explain_failure, is_too_old, make_too_ol
 from bot.backends.comfyui.models import read_schema
 from bot.backends.comfyui.outputs import ComfyUIRun
 from bot.backends.comfyui.watching import LOOK_SECONDS, ComfyUIWatcher
-from bot.backends.input_files import read_input_file
+from bot.backends.http import read_input_file
 from bot.backends.server import ServerBackend
 from bot.core.backend import (
     BackendConfig,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.backends.input_files import make_data_url
+from bot.backends.http import make_data_url
 from bot.core.backend import InputFile, Inputs, InputValue
 from bot.core.errors import InputRefused
 from bot.core.file_types import FILE_TYPES

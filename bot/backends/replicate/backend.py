@@ -22,7 +22,7 @@ from bot.backends.replicate.client import (
     start_training,
 )
 from bot.backends.replicate.errors import SERVICE_DOWN
-from bot.backends.replicate.prices import PricePages
+from bot.backends.replicate.models import PricePages
 from bot.backends.replicate.watching import (
     POLLS_PER_SECOND,
     PredictionPoller,

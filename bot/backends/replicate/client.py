@@ -15,7 +15,7 @@ from ssl import SSLContext
 import httpx
 
 from bot.backends import http
-from bot.backends.input_files import make_data_url, read_input_file
+from bot.backends.http import make_data_url, read_input_file
 from bot.backends.predictions import CogPrediction, parse_prediction
 from bot.backends.replicate.api import ReplicateApi, RetryBackoff, log_refusal, quote_ref
 from bot.backends.replicate.create_limiter import CreateLimiter, read_create_limits

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.backends.replicate.prices import build_price_page_url, parse_price_page
+from bot.backends.replicate.models import build_price_page_url, parse_price_page
 from bot.core.errors import InputRefused
 from bot.core.models import Metric, PriceTier
 
