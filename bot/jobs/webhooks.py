@@ -15,6 +15,7 @@ from bot.core.background_tasks import BackgroundTasks, first_completed
 from bot.core.caches import TtlCache
 from bot.core.clock import Clock
 from bot.core.errors import BadFile, BadOption, RequestRefused, Unavailable, UnsafeAddress
+from bot.core.http_headers import KEY_PREFIX, compute_signature, decode_secret
 from bot.core.ids import new_id
 from bot.core.jobs import Job, JobState, Output
 from bot.core.json import JSON
@@ -22,7 +23,6 @@ from bot.core.limits import MAX_CONCURRENT_WEBHOOK_POSTS, WEBHOOK_GIVE_UP_SECOND
 from bot.core.people import User, Workspace
 from bot.core.platform import Platform
 from bot.core.replies import Reply
-from bot.core.webhook_signatures import KEY_PREFIX, compute_signature, decode_secret
 from bot.credits.policies import POLICY_CHANGED
 from bot.media.fetching import Fetcher
 from bot.storage.database import Database, Transaction

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from bot.core.forwarding import is_forwarded
+from bot.core.http_headers import is_forwarded
 from bot.server.connections import ConnectionLimits, ConnectionPool, add_security_headers, make_request_watcher
 from bot.telemetry import metrics
 

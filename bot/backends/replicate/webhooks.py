@@ -22,7 +22,7 @@ from bot.core.backend import RunNotification, RunNotificationHandler
 from bot.core.caches import RecentItems
 from bot.core.clock import Clock
 from bot.core.errors import BackendDown, BackendError, Unavailable
-from bot.core.webhook_signatures import compute_signature, decode_secret
+from bot.core.http_headers import compute_signature, decode_secret
 
 log = logging.getLogger(__name__)
 

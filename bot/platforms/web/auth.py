@@ -7,7 +7,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.core.forwarding import is_forwarded
+from bot.core.http_headers import is_forwarded
 from bot.core.people import Rank, User
 
 NAME = "web"

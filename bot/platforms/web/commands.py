@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 
 from bot.catalogue.loading import BUILT_IN_BACKEND
+from bot.core.http_headers import KEY_PREFIX
 from bot.core.invocations import Invocation
 from bot.core.json import JSON, as_object
 from bot.core.people import Channel, User
-from bot.core.webhook_signatures import KEY_PREFIX
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionKind, OptionValue, Services
 from bot.dispatch.edit_wishes import is_undo
 from bot.dispatch.forms import FormDraft
