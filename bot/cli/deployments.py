@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 
 from bot.backends.replicate.client import ReplicateClient
-from bot.cli.replicate_client import run_with_client
+from bot.cli.account import run_with_client
 from bot.cli.terminal import format_columns, print_errors, print_text
 from bot.core.backend import MAX_INSTANCES, MAX_MIN_INSTANCES, Deployment
 from bot.core.errors import InputRefused, PredictionGone

@@ -15,8 +15,8 @@ from bot.catalogue.checking import CatalogueFinding, check_model, check_price
 from bot.catalogue.drafting import DRAFTED_TASKS, CatalogueDraft, append_entry, draft_entry, remove_entry
 from bot.catalogue.loading import BUILT_IN_BACKEND, BUILT_IN_PATH, load_catalogue
 from bot.catalogue.option_mapping import format_kinds
+from bot.cli.account import open_client, run_with_client
 from bot.cli.own_servers import check_own_model, get_own_schema, list_offer
-from bot.cli.replicate_client import open_client, run_with_client
 from bot.cli.terminal import format_columns, print_errors, print_text, sanitise_line
 from bot.core.clock import SystemClock
 from bot.core.errors import EaselError, InputRefused, PredictionGone

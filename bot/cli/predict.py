@@ -15,8 +15,8 @@ from bot.backends.model_texts import extract_text
 from bot.backends.predictions import CogPrediction, find_file_urls
 from bot.backends.replicate.client import MAX_DATA_URL_BYTES, ReplicateClient
 from bot.catalogue.running import MAX_FILES, list_run_fields
+from bot.cli.account import run_with_client
 from bot.cli.models import get_published_schema
-from bot.cli.replicate_client import run_with_client
 from bot.cli.terminal import print_errors, print_text, sanitise_line
 from bot.core.errors import BadOption, ModelFailed, UserError
 from bot.core.file_types import HEAD_BYTES, detect_file_type

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from bot.backends.predictions import CogPrediction
 from bot.backends.replicate.client import ReplicateClient
-from bot.cli.replicate_client import run_with_client
+from bot.cli.account import run_with_client
 from bot.cli.terminal import format_columns, print_errors, print_text, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
 from bot.settings import Settings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.backends.replicate.client import ReplicateClient
 from bot.backends.replicate.models import ReplicateTraining
-from bot.cli.replicate_client import qualify_name, run_with_client
+from bot.cli.account import qualify_name, run_with_client
 from bot.cli.terminal import format_columns, print_errors, print_text, sanitise_line
 from bot.core.errors import InputRefused, PredictionGone
 from bot.core.json import JSON
