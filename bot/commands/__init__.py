@@ -3,7 +3,6 @@
 After a change run `python3 run.py generate`: README and the Slack manifest list the menu.
 """
 
-from bot.commands.audit import Audit
 from bot.commands.chat import Chat
 from bot.commands.deployments import (
     DeploymentsCreate,
@@ -15,11 +14,10 @@ from bot.commands.deployments import (
 from bot.commands.edit import CaptionPicture, Edit, PaintedEdit, RemoveBackground, Restore, Upscale
 from bot.commands.feedback import FeedbackExport, FeedbackGive, FeedbackList
 from bot.commands.help import Help
-from bot.commands.imagine import Imagine
+from bot.commands.imagine import Imagine, PresetList, PresetRemove, PresetSave, PresetShare, PresetShow, PresetUnshare
 from bot.commands.jobs import Cancel, Show, Undo, WorkspaceJobs
-from bot.commands.model import ModelAdd, ModelRemove, Models, ModelSearch, ModelShow, ModelUpdate, ModelVersions
-from bot.commands.moderation import Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
-from bot.commands.preset import PresetList, PresetRemove, PresetSave, PresetShare, PresetShow, PresetUnshare
+from bot.commands.model import ModelAdd, ModelRemove, Models, ModelSearch, ModelShow, ModelUpdate, ModelVersions, Train
+from bot.commands.moderation import Audit, Block, Pause, Resume, Unblock, WordsAdd, WordsList, WordsRemove, WordsTest
 from bot.commands.privacy import PrivacyDelete, PrivacyExport
 from bot.commands.quota.budget import QuotaBudgetSet, QuotaBudgetShow, QuotaExport
 from bot.commands.quota.people import QuotaGrant, QuotaReset, QuotaSet, QuotaShow, QuotaTake, QuotaTop, Usage
@@ -42,7 +40,6 @@ from bot.commands.settings import (
     SettingsWebhook,
 )
 from bot.commands.setup import Setup
-from bot.commands.train import Train
 from bot.dispatch.declaration import Command
 
 MENU: tuple[type[Command], ...] = (
