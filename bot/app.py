@@ -28,8 +28,7 @@ from bot.core.people import Workspace
 from bot.core.platform import Platform, PlatformConnection
 from bot.core.private_files import restrict
 from bot.credits.credits import Credits
-from bot.credits.limits import DefaultLimits
-from bot.credits.policies import Policies
+from bot.credits.limits import DefaultLimits, Policies
 from bot.credits.pricing import CreditFormatter
 from bot.dispatch import notices
 from bot.dispatch.confirmation import Confirmations
@@ -40,20 +39,19 @@ from bot.dispatch.model_runs import ModelRuns
 from bot.dispatch.notices import Notices
 from bot.dispatch.paint_links import PaintLinks
 from bot.dispatch.preparations import Preparations, VoiceAnswers
-from bot.dispatch.roles import Authorizer
 from bot.dispatch.tool_calls import ToolCalls
 from bot.dispatch.trained_models import TrainedModels
+from bot.jobs.deletion import Retention, RetentionLimits
 from bot.jobs.job_queues import JobQueues
 from bot.jobs.jobs import Jobs
 from bot.jobs.presenting import Presenter
 from bot.jobs.recovery import Inbox, Recovery
-from bot.jobs.retention import Retention, RetentionLimits
 from bot.jobs.runner import Runner
 from bot.jobs.webhooks import Webhooks
 from bot.jobs.work import JobServices, UsualTimes
 from bot.media.fetching import Fetcher
 from bot.media.media import Media
-from bot.moderation.moderation import Moderation
+from bot.moderation.moderation import Authorizer, Moderation
 from bot.platforms.discord.config import DiscordConfig
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.platform import WebPlatform

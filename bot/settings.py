@@ -21,7 +21,7 @@ from bot.catalogue.loading import BUILT_IN_PATH, CatalogueError, load_backends
 from bot.core.backend import BackendConfig
 from bot.core.people import Workspace
 from bot.storage import database_urls
-from bot.telemetry.redaction import Redactor, hide_userinfo, list_url_secrets
+from bot.telemetry.logs import Redactor, hide_userinfo, list_url_secrets
 
 OUR_PREFIXES = ("DISCORD_", "SLACK_", "REPLICATE_")
 # Logs replace secrets by a mask: masking a shorter text would also mask ordinary words.

@@ -14,7 +14,7 @@ from bot.core.text import sanitize_text
 from bot.moderation.words import find_refused_word, fold
 from bot.platforms.discord.messages import unmask_links
 from bot.platforms.slack import mrkdwn
-from bot.streaming import graphemes
+from bot.streaming import boundaries
 from bot.streaming.splitter import Splitter
 from tests.work import count_steps, counting
 
@@ -81,7 +81,7 @@ MODULES = [
     "bot.platforms.slack.mrkdwn",
     "bot.streaming.blocks",
     "bot.streaming.boundaries",
-    "bot.streaming.graphemes",
+    "bot.streaming.boundaries",
     "bot.streaming.marks",
     "bot.core.text",
 ]
@@ -123,7 +123,7 @@ def find_fast_growth(function: Callable[[str], object], texts: list[str], long_t
     found = []
     with counting(*MODULES) as work, pytest.MonkeyPatch.context() as patch:
         # The bound of the code is longer than the texts here, so that their work would grow up to the bound.
-        patch.setattr(graphemes, "_MAX_REGIONALS", 20)
+        patch.setattr(boundaries, "_MAX_REGIONALS", 20)
         for text, long in zip(texts, long_texts, strict=True):
             count_steps(work, function, text)  # fills caches
             steps, more_steps = count_steps(work, function, text), count_steps(work, function, long)

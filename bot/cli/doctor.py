@@ -28,7 +28,7 @@ from bot.core.errors import BackendRefusedToken, EaselError, InputRefused, Predi
 from bot.core.models import Model
 from bot.core.private_files import is_readable_by_others
 from bot.settings import SECRET_FIELDS, Settings, SettingsError, load_configured_backends, load_settings
-from bot.telemetry.redaction import Redactor
+from bot.telemetry.logs import Redactor
 
 if TYPE_CHECKING:
     from bot.platforms.discord.connection import ApplicationReport

@@ -17,8 +17,8 @@ from bot.platforms.web.platform import WebPlatform
 from bot.platforms.web.users import KEY_FILE, WebUsers
 from bot.settings import Settings, SettingsError, load_configured_backends, load_settings
 from bot.telemetry import logs
+from bot.telemetry.logs import describe_origin
 from bot.telemetry.metrics import measure_loop_lag, run_measured
-from bot.telemetry.redaction import describe_origin
 
 MakeAuthenticator = Callable[[App, WebPlatform], Authenticator]
 

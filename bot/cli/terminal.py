@@ -12,7 +12,7 @@ from functools import wraps
 from bot.core.errors import EaselError
 from bot.core.text import clean_for_terminal
 from bot.settings import SettingsError
-from bot.telemetry.redaction import Redactor
+from bot.telemetry.logs import Redactor
 
 Verb = Callable[[Sequence[str]], int]
 

@@ -6,8 +6,7 @@ from bot.core.json import JSON
 from bot.core.people import Rank, User
 from bot.core.platform import format_option
 from bot.core.replies import Reply
-from bot.credits.limits import WORKSPACE_MONTH
-from bot.credits.policies import PolicyTarget
+from bot.credits.limits import WORKSPACE_MONTH, PolicyTarget
 from bot.dispatch.declaration import ChannelOption, Command, RoleOption, Services, command, option
 from bot.dispatch.workspace_settings import (
     change_settings,

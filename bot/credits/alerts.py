@@ -17,8 +17,7 @@ from bot.core.clock import Clock
 from bot.core.errors import DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import BOT
-from bot.credits.limits import TIME_ZONE
-from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
+from bot.credits.limits import BOT_TARGET, TIME_ZONE, Policies, PolicyTarget
 from bot.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)

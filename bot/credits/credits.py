@@ -17,8 +17,16 @@ from bot.credits.accounts import (
 )
 from bot.credits.alerts import AlertSender, BudgetAlerts
 from bot.credits.ledger import Ledger
-from bot.credits.limits import AskPace, UserLimits, check_permissions, check_rate, is_model_allowed
-from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
+from bot.credits.limits import (
+    BOT_TARGET,
+    AskPace,
+    Policies,
+    PolicyTarget,
+    UserLimits,
+    check_permissions,
+    check_rate,
+    is_model_allowed,
+)
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import (
     BudgetStatus,

@@ -25,8 +25,7 @@ from bot.credits.accounts import (
     read_workspace_usage,
 )
 from bot.credits.alerts import BudgetAlert
-from bot.credits.limits import NAME, UserLimits
-from bot.credits.policies import Policies, PolicyTarget
+from bot.credits.limits import NAME, Policies, PolicyTarget, UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Transaction
 from bot.storage.policies import Policy

@@ -12,7 +12,7 @@ from bot.core.people import User
 from bot.core.platform import format_person_link, is_platform_id
 from bot.credits.accounts import get_granted_wallet, list_window_accounts
 from bot.credits.ledger import Ledger
-from bot.credits.policies import Policies
+from bot.credits.limits import Policies
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database, Transaction
 

@@ -17,7 +17,7 @@ from bot.dispatch.declaration import OptionValue, Services
 from bot.dispatch.forms import FormDraft
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
-from bot.dispatch.roles import Authorizer
+from bot.moderation.moderation import Authorizer
 
 VARY_STRENGTH = 0.6
 """The `strength` of a variation: 0 repeats the picture, 1 ignores the picture."""

@@ -47,7 +47,7 @@ from bot.jobs.jobs import Jobs
 from bot.jobs.webhooks import Webhooks
 from bot.media.media import Media
 from bot.moderation.moderation import Moderation
-from bot.storage.presets import Preset
+from bot.storage.models import Preset
 
 REQUIRED: Any = dataclasses.MISSING
 """The default of a required option."""

@@ -25,10 +25,10 @@ from bot.dispatch.forms import FormDraft, fill_form
 from bot.dispatch.notices import Notices
 from bot.dispatch.parsing import find_command
 from bot.dispatch.plain_text import read_given_files
-from bot.dispatch.roles import Authorizer
 from bot.dispatch.run_questions import draft_run_form, read_run_form
 from bot.dispatch.run_requests import REQUEST_ACTIONS, RunRequests
 from bot.dispatch.thread_pictures import TRAINING_CONSENT_ACTIONS, TrainingConsents
+from bot.moderation.moderation import Authorizer
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-r"""Parse typed text: a command such as `/imagine a red fox --count 2 --seed=7`, several prompts, and sentences.
+r"""Parse typed text: a command such as `/imagine a red fox --count 2 --seed=7`, several prompts, sentences, and wishes.
 
 Quotes group words, a dash inside the prompt stays a dash, and the text after a lone `--` is words. Phones write smart
 quotes, and a long dash for two hyphens: both count as the plain characters.
@@ -7,6 +7,9 @@ Each line may be a prompt, or a prompt holds choices such as `{red|blue} fox`: t
 line and without quotes or braces inside. JSON and a brace alone are ordinary words. `\{` and `\}` write braces that
 belong to the prompt, `\|` a bar. A text to speak that is longer than a model takes becomes parts that end with a
 sentence.
+
+A wish asks for a change of a picture: "make it winter", "the second one, but wide", "undo". Everything else said about
+a picture is talk: a wish is only what can hardly be anything else.
 """
 
 import re
@@ -17,9 +20,10 @@ from itertools import islice, product
 from math import prod
 
 from bot.core.errors import BadOption, UnknownName
+from bot.core.limits import MAX_PROMPT_CHARACTERS
 from bot.core.text import mend_text
 from bot.dispatch.declaration import Command, Declaration, Option, OptionKind, OptionValue
-from bot.streaming.graphemes import is_boundary
+from bot.streaming.boundaries import is_boundary
 
 Menu = Sequence[type[Command]]
 
@@ -340,3 +344,66 @@ def _find_cut(text: str, most: int) -> int:
     spaces = (at for at in range(most, 0, -1) if text[at].isspace())
     inner = (at for at in range(most, 0, -1) if is_boundary(text, at))
     return next(spaces, None) or next(inner, most)
+
+
+# Wishes about a picture.
+
+MAX_UNDO_CHARACTERS = 80
+
+_LEAD = r"(?:(?:now|please|and|then|ok|okay|but|nice|great|can you|could you|would you)[,!]? )*"
+_OBJECT = r"(?:it|this|that|them|these|him|her|the|his|their|its|everything|everyone|all|my|a|an|some|more|less)\b"
+_VERBS = (
+    r"make|turn|paint|colou?r|recolou?r|convert|transform|put|give|move|zoom|crop|rotate|flip|mirror|blur|sharpen|"
+    r"brighten|darken|restyle|redraw|add|remove|erase|replace|change|swap|blend|combine|merge"
+)
+_WISH = re.compile(rf"{_LEAD}(?:(?:{_VERBS}) {_OBJECT}|zoom (?:in|out)\b)", re.IGNORECASE)
+_CHOICE = re.compile(
+    r"(?:take |use )?(?:the )?(?P<nth>first|second|third|fourth|[1-4](?:st|nd|rd|th))(?: one| picture| image| photo)?"
+    r"(?:,? but |,? and |[,:] )(?P<words>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_UNDO = re.compile(
+    rf"{_LEAD}undo(?:,? (?:it|that|this|please|(?:that|this|the last) (?:one|edit|change)))*[.!]?", re.IGNORECASE
+)
+_NUMBERS = {"first": 1, "second": 2, "third": 3, "fourth": 4}
+_SHAPES = {"wide": "16:9", "wider": "16:9", "tall": "9:16", "taller": "9:16", "square": "1:1"}
+
+
+@dataclass(frozen=True, slots=True)
+class EditWish:
+    """A change of a picture. `n` is the number of the picture among those shown, from 1; `aspect` a wished shape."""
+
+    prompt: str
+    n: int = 1
+    aspect: str = ""
+
+
+def find_edit_wish(text: str) -> EditWish | None:
+    """Return the change that a text about a picture asks for, None for talk."""
+    text, n = text.strip(), 1
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        return None
+    choice = _CHOICE.fullmatch(text)
+    if choice is not None:
+        nth = choice["nth"].lower()
+        n, words = _NUMBERS.get(nth) or int(nth[0]), choice["words"]
+        return EditWish(words, n, _find_shape(words))
+    wish = _WISH.match(text)
+    # "make it winter?" is a question, "can you make it winter?" a wish.
+    is_question = text.endswith("?") and not re.match(r"(?:can|could|would) you\b", text, re.IGNORECASE)
+    return None if wish is None or is_question else EditWish(text, n, _find_shape(text))
+
+
+def is_undo(text: str) -> bool:
+    """Return whether a text asks to go back to the picture before the last change."""
+    return len(text) <= MAX_UNDO_CHARACTERS and _UNDO.fullmatch(text.strip()) is not None
+
+
+def is_request(text: str) -> bool:
+    """Return whether a text about a picture asks the bot for something, rather than talks about the picture."""
+    return is_undo(text) or find_edit_wish(text) is not None
+
+
+def _find_shape(words: str) -> str:
+    found = [shape for word, shape in _SHAPES.items() if re.search(rf"\b{word}\b", words, re.IGNORECASE)]
+    return found[0] if found else ""

@@ -21,9 +21,8 @@ from bot.core.models import Task
 from bot.core.people import Channel, Rank, User
 from bot.core.replies import MessageRef
 from bot.dispatch.declaration import Declaration, OptionKind, OptionValue, Services
-from bot.dispatch.edit_wishes import find_edit_wish, is_undo
 from bot.dispatch.forms import read_files
-from bot.dispatch.parsing import Menu, ParsedCommand, find_command, parse_command
+from bot.dispatch.parsing import Menu, ParsedCommand, find_command, find_edit_wish, is_undo, parse_command
 
 DEFAULT_COMMAND = "chat"
 UNDO_COMMAND = "undo"

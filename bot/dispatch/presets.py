@@ -27,7 +27,7 @@ from bot.dispatch.forms import read_value
 from bot.jobs.acceptance import UNRELATED_WORKSPACES
 from bot.jobs.deletion import person_from_user
 from bot.storage.database import Transaction
-from bot.storage.presets import Preset
+from bot.storage.models import Preset
 
 _NAME = re.compile(r"[\w-]{1,32}")
 

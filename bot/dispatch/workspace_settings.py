@@ -15,7 +15,7 @@ from bot.core.models import Model, Task
 from bot.core.people import Channel, Rank, User
 from bot.core.platform import EVERYONE, format_channel, format_role, get_platform_syntax, is_platform_id
 from bot.core.replies import Reply
-from bot.credits.policies import PolicyTarget
+from bot.credits.limits import PolicyTarget
 from bot.credits.pricing import BYTES_PER_TOKEN, estimate_cost, get_field_name
 from bot.dispatch.declaration import MAX_CHOICES, Choice, OptionValue, Services
 from bot.moderation.moderation import WorkspaceSettings, format_setting_key

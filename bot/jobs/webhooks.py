@@ -23,11 +23,11 @@ from bot.core.limits import MAX_CONCURRENT_WEBHOOK_POSTS, WEBHOOK_GIVE_UP_SECOND
 from bot.core.people import User, Workspace
 from bot.core.platform import Platform
 from bot.core.replies import Reply
-from bot.credits.policies import POLICY_CHANGED
+from bot.credits.limits import POLICY_CHANGED
 from bot.media.fetching import Fetcher
 from bot.storage.database import Database, Transaction
 from bot.storage.webhooks import Webhook, WebhookPost
-from bot.telemetry.redaction import describe_origin
+from bot.telemetry.logs import describe_origin
 
 log = logging.getLogger(__name__)
 

@@ -56,7 +56,6 @@ from bot.core.limits import (
     ROOM_SECONDS,
 )
 from bot.core.models import InputRule, MaskStyle, OutputKind
-from bot.media.contact_sheet import CELL_PIXELS, draw_contact_sheet
 from bot.media.decoding import (
     CleanPicture,
     DecodingLines,
@@ -76,11 +75,19 @@ from bot.media.joining import join_sounds
 from bot.media.large_pictures import clean_large, estimate_reduced_memory_bytes, shrink_large
 from bot.media.media_store import KeptFile, MediaFile, MediaStore, Pieces, compute_sha256, get_mime
 from bot.media.pdf_text import PdfText, read_pdf
+from bot.media.picture_sets import (
+    CELL_PIXELS,
+    ZIP_MIME,
+    TrainingSet,
+    draw_contact_sheet,
+    is_zip,
+    pack_pictures,
+    read_zip_pictures,
+)
 from bot.media.recipes import GivenRecipe, add_recipe, find_given_recipe, read_recipe
 from bot.media.recording_metadata import strip_recording
 from bot.media.recordings import check_length, measure_recording
 from bot.media.stripping import Buffer
-from bot.media.training_sets import ZIP_MIME, TrainingSet, is_zip, pack_pictures, read_zip_pictures
 
 B = TypeVar("B", bytes, mmap, Buffer)
 P = ParamSpec("P")

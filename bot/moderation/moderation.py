@@ -1,4 +1,4 @@
-"""Decide whether a user may make a request here and now, by the workspace's settings, blocks and refused words.
+"""Decide whether a user may make a request here and now, by the workspace's settings, blocks, refused words and ranks.
 
 All checks run before money is held.
 """
@@ -16,11 +16,10 @@ from bot.core.invocations import EarlierMessage
 from bot.core.json import JSON
 from bot.core.limits import MAX_WORD_SEARCH_ON_LOOP
 from bot.core.models import Model, OutputKind
-from bot.core.people import Actor, Channel, User
+from bot.core.people import Actor, Channel, Rank, User
 from bot.core.platform import format_channel, format_person_link
 from bot.core.time_format import format_end
-from bot.moderation.admin import ModerationAdmin
-from bot.moderation.feedback import Feedback
+from bot.moderation.admin import Feedback, ModerationAdmin
 from bot.moderation.words import find_refused_word
 from bot.storage.database import Database, Transaction
 from bot.storage.moderation import PauseKind, PauseTarget
@@ -364,3 +363,43 @@ async def _read_rules(tx: Transaction, user: User) -> _Rules:
 
 async def _read_settings(tx: Transaction, platform: str, workspace: str) -> WorkspaceSettings:
     return parse_settings(await tx.policies.list_policies(platform, workspace))
+
+
+# Ranks.
+
+
+@dataclass(frozen=True, slots=True)
+class Authorizer:
+    """Checks the rank of users. `owners` holds (platform, workspace or empty, user id)."""
+
+    # With a workspace, since an id of a Slack user is unique only within a team.
+    owners: Collection[tuple[str, str, str]]
+    moderation: Moderation
+
+    async def get_rank(self, user: User) -> Rank:
+        """Return the rank of a user in the user's workspace."""
+        if user.is_owner or {(user.platform, "", user.id), (user.platform, user.workspace, user.id)} & set(self.owners):
+            return Rank.OWNER
+        if user.is_administrator:
+            return Rank.MODERATOR
+        if not user.roles:
+            return Rank.USER
+        settings = await self.moderation.get_settings(user.platform, user.workspace)
+        return Rank.MODERATOR if settings.moderator_roles & user.roles else Rank.USER
+
+    async def require(self, user: User, rank: Rank, action: str) -> Rank:
+        """Return the user's rank, `USER` without a look-up if `USER` is enough.
+
+        Raise `NotAllowed`, whose text names the people with the rank, if the user's rank is lower than `rank`.
+        """
+        if rank is Rank.USER:
+            return Rank.USER
+        user_rank = await self.get_rank(user)
+        if user_rank < rank:
+            allowed = (
+                "a moderator of this workspace"
+                if rank is Rank.MODERATOR
+                else self.moderation.format_owner_contact(user.platform)
+            )
+            raise NotAllowed(f"{action} is for {allowed}.")
+        return user_rank

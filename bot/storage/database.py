@@ -14,21 +14,19 @@ from bot.storage import schema
 from bot.storage.connection import Connection, Statements, translate_errors
 from bot.storage.conversations import ConversationStore, FeedbackStore
 from bot.storage.erasure import ErasureStore
-from bot.storage.jobs import JobStore
+from bot.storage.jobs import InboxStore, JobStore, WorkerStore
 from bot.storage.ledger import LedgerStore
 from bot.storage.ledger_checks import CheckpointStore, LedgerChecks
 from bot.storage.messages import MessageStore
-from bot.storage.models import ModelStore
+from bot.storage.models import ModelStore, PresetStore
 from bot.storage.moderation import AuditStore, ModerationStore
 from bot.storage.pending import PendingStore
 from bot.storage.people import InstallationStore, PeopleStore
 from bot.storage.policies import PolicyStore, RateStore
 from bot.storage.predictions import OutputStore, PredictionStore
-from bot.storage.presets import PresetStore
 from bot.storage.sqlite import SqliteEngine, parse_path
 from bot.storage.web_page import PageStore, VisitorStore
 from bot.storage.webhooks import WebhookStore
-from bot.storage.workers import InboxStore, WorkerStore
 
 S = TypeVar("S")
 

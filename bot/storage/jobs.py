@@ -1,4 +1,7 @@
-"""Stores jobs: inserts each request once, changes states by compare-and-set, claims jobs of dead workers."""
+"""Stores jobs: inserts each request once, changes states by compare-and-set, claims jobs of dead workers.
+
+The heartbeats of workers and the ids of received webhooks stand beside the jobs.
+"""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -16,7 +19,7 @@ from bot.core.jobs import Job, JobState, JobSummary
 from bot.core.people import Channel, User
 from bot.storage.connection import Rows, Statements
 from bot.storage.job_rows import JobChanges, format_step, job_from_row, row_from_job
-from bot.storage.tables.jobs import IS_OPEN, IS_UNFINISHED, jobs, outputs, workers
+from bot.storage.tables.jobs import IS_OPEN, IS_UNFINISHED, inbox, jobs, outputs, workers
 
 _INSERT = insert(jobs).on_conflict_do_nothing()
 _SELECT = sa.select(jobs)
@@ -405,3 +408,52 @@ def _parse_first(rows: Rows) -> Job | None:
 
 def _parse_all(rows: Rows) -> list[Job]:
     return [job_from_row(row) for row in rows]
+
+
+# Workers, and the webhooks that they received.
+
+_insert_worker = insert(workers)
+_UPSERT_WORKER = _insert_worker.on_conflict_do_update(
+    index_elements=["id"], set_={"beat_at": _insert_worker.excluded.beat_at}
+)
+_SELECT_ALIVE = sa.select(workers.c.id).where(workers.c.beat_at > bindparam("since")).order_by(workers.c.id)
+_DELETE_WORKER = sa.delete(workers).where(workers.c.id == bindparam("worker"))
+
+
+class WorkerStore:
+    """Reads and writes one heartbeat row for each living process."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def record_heartbeat(self, worker: str, at: datetime) -> None:
+        """Store the time of a worker's latest heartbeat."""
+        await self._run(_UPSERT_WORKER, {"id": worker, "beat_at": at})
+
+    async def list_alive(self, since: datetime) -> list[str]:
+        """List the ids of workers with a heartbeat after a time, sorted."""
+        return [row.id for row in await self._run(_SELECT_ALIVE, {"since": since})]
+
+    async def remove(self, worker: str) -> None:
+        """Delete the row of a stopping worker."""
+        await self._run(_DELETE_WORKER, {"worker": worker})
+
+
+_INSERT_WEBHOOK = insert(inbox).on_conflict_do_nothing()
+_DELETE_WEBHOOKS = sa.delete(inbox).where(inbox.c.received_at < bindparam("before"))
+
+
+class InboxStore:
+    """Remembers received webhooks: a repeated webhook has no effect."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def add(self, webhook_id: str, job_id: str, at: datetime) -> bool:
+        """Store a webhook's id. Returns whether the webhook is new."""
+        added = await self._run(_INSERT_WEBHOOK, {"id": webhook_id, "job": job_id, "received_at": at})
+        return added.rowcount == 1
+
+    async def delete_before(self, received_before: datetime) -> int:
+        """Delete the webhooks received before a time. Returns the number of webhooks."""
+        return (await self._run(_DELETE_WEBHOOKS, {"before": received_before})).rowcount

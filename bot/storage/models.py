@@ -1,4 +1,7 @@
-"""Stores models that people add while the bot runs. A row never changes after its removal time is set."""
+"""Stores what people add while the bot runs: models, and presets, which are options of /imagine under a name.
+
+A row of a model never changes after its removal time is set. A preset belongs to a person or to a workspace.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -9,9 +12,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.sqlite import insert  # compiles for PostgreSQL too: see postgresql.py
 
 from bot.core.json import JSON
-from bot.core.people import Actor
+from bot.core.people import Actor, PersonKey
 from bot.storage.connection import Statements
-from bot.storage.tables.people import models
+from bot.storage.tables.people import models, presets
 
 _INSERT = insert(models).on_conflict_do_nothing()
 _SELECT = sa.select(models).order_by(models.c.added_at, models.c.key)
@@ -71,3 +74,55 @@ class ModelStore:
     async def list_rows(self) -> list[ModelRow]:
         """List all models, oldest first, removed models too."""
         return [ModelRow(**row._mapping) for row in await self._run(_SELECT, {})]
+
+
+# Presets.
+
+_IS_PRESET_OF_OWNER = (
+    presets.c.platform == bindparam("of_platform"),
+    presets.c.workspace == bindparam("of_workspace"),
+    presets.c.user == bindparam("of_user"),
+)
+_SELECT_PRESETS = sa.select(presets).where(*_IS_PRESET_OF_OWNER).order_by(presets.c.name)
+_DELETE_PRESET = sa.delete(presets).where(*_IS_PRESET_OF_OWNER, presets.c.name == bindparam("of_name"))
+_insert_preset = insert(presets)
+_UPSERT_PRESET = _insert_preset.on_conflict_do_update(
+    index_elements=["platform", "workspace", "user", "name"],
+    set_={name: _insert_preset.excluded[name] for name in ("options", "by", "at")},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Saved options. An empty `user` stands for the workspace's preset."""
+
+    platform: str
+    workspace: str
+    user: str
+    name: str
+    options: Mapping[str, JSON]
+    by: Actor
+    at: datetime
+
+
+class PresetStore:
+    """Reads and writes presets. The owner of a preset is a person, or with an empty id a workspace."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._run = statements.run
+
+    async def put(self, preset: Preset) -> None:
+        """Insert a preset, or replace options, author and time."""
+        await self._run(_UPSERT_PRESET, asdict(preset) | {"options": dict(preset.options), "by": preset.by})
+
+    async def list_presets(self, owner: PersonKey) -> list[Preset]:
+        """List the presets of an owner by name."""
+        return [Preset(**row._mapping) for row in await self._run(_SELECT_PRESETS, _bind_owner(owner))]
+
+    async def remove(self, owner: PersonKey, name: str) -> bool:
+        """Delete a preset. Returns whether the preset was stored."""
+        return (await self._run(_DELETE_PRESET, {**_bind_owner(owner), "of_name": name})).rowcount == 1
+
+
+def _bind_owner(owner: PersonKey) -> dict[str, str]:
+    return {"of_platform": owner.platform, "of_workspace": owner.workspace, "of_user": owner.id}

@@ -16,7 +16,7 @@ from bot.cli import main
 from bot.cli.run import make_badge
 from bot.settings import SECRET_FIELDS, URL_FIELDS, Settings, SettingsError, load_settings
 from bot.telemetry import logs
-from bot.telemetry.redaction import Redactor
+from bot.telemetry.logs import Redactor
 
 PASSWORDS = st.text(st.sampled_from("abcXYZ0189-._~!$&'()*+,;=:@/?#%[]"), min_size=3, max_size=20).map(
     lambda text: f"hunter{text}two"

@@ -11,7 +11,7 @@ from bot.core.people import Channel, User
 from bot.core.replies import Tone
 from bot.jobs.deletion import person_from_user
 from bot.platforms.web.commands import list_suggestions
-from bot.storage.presets import Preset
+from bot.storage.models import Preset
 from tests.bench import Bench
 from tests.commands.test_privacy import delete_data
 from tests.fakes.samples import ANA, BEN, CHANNEL, MODERATOR, NOW, get_text

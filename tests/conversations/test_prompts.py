@@ -7,13 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.catalogue.loading import parse_model
-from bot.conversations.prompts import (
-    chain_turns,
-    count_tokens,
-    render_prompt,
-    render_turns,
-    trim_turns,
-)
+from bot.conversations.conversations import chain_turns, count_tokens, render_prompt, render_turns, trim_turns
 from bot.core.invocations import Turn, TurnRole
 from bot.core.models import Model
 from bot.core.text import neutralise_control_tokens

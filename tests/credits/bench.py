@@ -15,8 +15,15 @@ from bot.core.models import Metric, Model, OutputKind, Price, PriceTier, Task
 from bot.core.people import User
 from bot.credits.alerts import BudgetAlert
 from bot.credits.credits import Credits
-from bot.credits.limits import BOT_MONTH, NO_DEFAULTS, WORKSPACE_MONTH, DefaultLimits
-from bot.credits.policies import BOT_TARGET, Policies, PolicyTarget
+from bot.credits.limits import (
+    BOT_MONTH,
+    BOT_TARGET,
+    NO_DEFAULTS,
+    WORKSPACE_MONTH,
+    DefaultLimits,
+    Policies,
+    PolicyTarget,
+)
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database
 from tests.fakes.samples import NOW, make_job

@@ -10,7 +10,7 @@ from bot.core.errors import BudgetExceeded, LimitReached, OutOfCredits, RequestR
 from bot.core.people import User
 from bot.core.platform import EVERYONE
 from bot.credits import limits
-from bot.credits.policies import PolicyTarget
+from bot.credits.limits import PolicyTarget
 from bot.storage.tables.columns import format_actor
 from tests.credits.bench import OWNER, WORKSPACE_TARGET, CreditsBench
 from tests.fakes.samples import ANA, CHANNEL

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.dispatch.edit_wishes import EditWish, find_edit_wish, is_undo
+from bot.dispatch.parsing import EditWish, find_edit_wish, is_undo
 from bot.dispatch.plain_text import invocation_from_text
 from tests.bench import Bench, make_attachment
 from tests.fakes.backend import make_png

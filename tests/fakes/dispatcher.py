@@ -12,8 +12,7 @@ from bot.dispatch.button_actions import ButtonPress
 from bot.dispatch.declaration import Choice, Command, OptionValue, Services, command, option
 from bot.dispatch.dispatcher import Dispatcher
 from bot.dispatch.notices import Notices
-from bot.dispatch.roles import Authorizer
-from bot.moderation.moderation import Moderation
+from bot.moderation.moderation import Authorizer, Moderation
 
 Answer = Callable[[Invocation], Awaitable[Reply | None]]
 

@@ -13,8 +13,7 @@ from bot.core.invocations import PendingAction
 from bot.core.jobs import PostedMessage
 from bot.core.replies import MessageRef, Reply
 from bot.credits.ledger import verify_ledger
-from bot.jobs.deletion import person_from_user
-from bot.jobs.retention import Retention, RetentionLimits
+from bot.jobs.deletion import Retention, RetentionLimits, person_from_user
 from bot.media.media_store import MediaFile
 from bot.settings import Settings
 from bot.storage.web_page import PageMessage

@@ -13,10 +13,9 @@ from bot.core.replies import Tone
 from bot.credits.credits import Credits
 from bot.jobs import completion, messages
 from bot.jobs.work import UsualTimes
-from bot.storage.jobs import JobStore
+from bot.storage.jobs import JobStore, WorkerStore
 from bot.storage.predictions import PredictionStore
 from bot.storage.sqlite import SqliteConnection
-from bot.storage.workers import WorkerStore
 from tests.bench import Bench
 from tests.fakes.clock import ManualClock
 from tests.fakes.event_loop import TIMEOUT_SECONDS, settle

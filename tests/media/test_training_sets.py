@@ -9,7 +9,7 @@ import pytest
 from bot.core.errors import BadFile
 from bot.core.limits import MAX_TRAINING_PICTURE_BYTES, MAX_TRAINING_PICTURES, MAX_ZIP_ENTRIES
 from bot.media.media import Media
-from bot.media.training_sets import read_zip_pictures
+from bot.media.picture_sets import read_zip_pictures
 from tests.bench import make_attachment
 from tests.fakes.backend import make_png
 from tests.media.pictures import SECRET, encode_picture, make_exif

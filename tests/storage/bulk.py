@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.storage import triggers
+from bot.storage import schema
 from bot.storage.database import Database
 from bot.storage.tables.columns import metadata
 
@@ -55,8 +55,8 @@ _DIALECTS = {
         cast_json=lambda text: text,
         find_indexes="SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
         # Indexes of scattered ids fit in 500 MB.
-        before=("PRAGMA cache_size = -500000", *(f"DROP TRIGGER {name}" for name in triggers._SQLITE)),
-        after=(*triggers.list_statements("sqlite"), "PRAGMA cache_size = -2000"),
+        before=("PRAGMA cache_size = -500000", *(f"DROP TRIGGER {name}" for name in schema._SQLITE)),
+        after=(*schema.list_statements("sqlite"), "PRAGMA cache_size = -2000"),
     ),
     "postgresql": Dialect(
         format_time=lambda seconds: f"to_timestamp({seconds})",

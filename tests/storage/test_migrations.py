@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from bot.storage import jobs, schema, triggers
+from bot.storage import jobs, schema
 from bot.storage.connection import Connection
 from bot.storage.database import ConnectedEngine, Database, connect
 from bot.storage.tables.columns import metadata
@@ -57,7 +57,7 @@ async def test_a_migrated_schema_equals_a_created_schema(empty_database_url: str
         await clear(connection)
         await connection.run_sync(schema.upgrade)
         migrated = await read_schema(connection)
-        await triggers.check_triggers(connection)
+        await schema.check_triggers(connection)
 
     assert migrated == created
     assert set(metadata.tables) <= {value for part in migrated for row in part for value in row}

@@ -11,9 +11,9 @@ from bot.core.jobs import MessageState, Output, PostedMessage
 from bot.core.people import BOT, Actor, PersonKey
 from bot.core.replies import Button, MessageRef, Picture, Progress, Recipient, Reply, Stage, TextFile, Tone
 from bot.storage.database import Database
+from bot.storage.models import Preset
 from bot.storage.moderation import PauseKind, PauseTarget
 from bot.storage.policies import Policy
-from bot.storage.presets import Preset
 from bot.storage.web_page import PageMessage
 from tests.storage.raw import execute
 from tests.storage.rows import ANA, NOON, after, make_job, make_prediction

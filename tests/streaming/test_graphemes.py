@@ -7,7 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.streaming.graphemes import is_boundary
+from bot.streaming.boundaries import is_boundary
 
 CLUSTERS = {
     "accent": "e\u0301",

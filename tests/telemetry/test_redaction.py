@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.telemetry.redaction import Redactor
+from bot.telemetry.logs import Redactor
 
 # Split, so that secret scanners do not report the samples.
 DISCORD = "M" + "T" * 23 + ".Gabcde." + "x" * 38

@@ -14,8 +14,7 @@ from bot.core.people import Rank
 from bot.core.replies import Reply, TextFile
 from bot.core.text import escape_formula
 from bot.core.time_format import format_date
-from bot.credits.limits import BOT_MONTH, WORKSPACE_MONTH
-from bot.credits.policies import BOT_TARGET, PolicyTarget
+from bot.credits.limits import BOT_MONTH, BOT_TARGET, WORKSPACE_MONTH, PolicyTarget
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import BudgetStatus, format_job_count
 from bot.dispatch.declaration import Command, Services, command, option

@@ -7,8 +7,7 @@ from bot.core.json import JSON
 from bot.core.people import Rank, User
 from bot.core.replies import Reply
 from bot.core.time_format import format_date, format_time
-from bot.credits.limits import AT_ONCE, PER_MINUTE, USER_DAY, USER_MONTH
-from bot.credits.policies import PolicyTarget
+from bot.credits.limits import AT_ONCE, PER_MINUTE, USER_DAY, USER_MONTH, PolicyTarget
 from bot.credits.pricing import CreditFormatter
 from bot.credits.spending import Spender, Statement, format_budget, format_job_count, format_values, join_phrases
 from bot.dispatch.declaration import Command, PersonOption, Services, command, option

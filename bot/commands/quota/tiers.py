@@ -24,8 +24,8 @@ from bot.credits.limits import (
     NAME,
     PER_MINUTE,
     WEIGHT,
+    PolicyTarget,
 )
-from bot.credits.policies import PolicyTarget
 from bot.credits.spending import format_values, join_phrases
 from bot.dispatch.declaration import ChannelOption, Command, RoleOption, Services, command, option
 from bot.dispatch.workspace_settings import require_id

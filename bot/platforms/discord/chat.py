@@ -16,7 +16,7 @@ from bot.core.people import Channel, User
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
-from bot.dispatch.edit_wishes import is_request
+from bot.dispatch.parsing import is_request
 from bot.dispatch.plain_text import (
     DEFAULT_COMMAND,
     guess_kinds,

@@ -34,7 +34,7 @@ from bot.platforms.discord.threads import DiscordThreads
 from bot.platforms.discord.uploads import DiscordFiles
 from bot.platforms.discord.users import DiscordUsers
 from bot.storage.database import Database
-from bot.telemetry.redaction import Redactor, describe_origin
+from bot.telemetry.logs import Redactor, describe_origin
 
 log = logging.getLogger(__name__)
 

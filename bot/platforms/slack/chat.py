@@ -10,7 +10,7 @@ from bot.core.invocations import PICTURE_ALONE, EarlierMessage, Invocation, Turn
 from bot.core.jobs import Job
 from bot.core.people import Channel, User
 from bot.core.replies import MessageRef
-from bot.dispatch.edit_wishes import is_request
+from bot.dispatch.parsing import is_request
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
 from bot.platforms.slack.agent_view import OpenPlace, Prompt, choose_prompts, format_title, read_open_place
 from bot.platforms.slack.buttons import SlackButtons

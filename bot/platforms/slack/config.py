@@ -11,7 +11,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.core.errors import NotAllowed, Unavailable
 from bot.platforms.slack.installations import SlackTeam, parse_team
 from bot.platforms.slack.web_api import create_client
-from bot.telemetry.redaction import describe_origin
+from bot.telemetry.logs import describe_origin
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,8 @@ from bot.core.invocations import Invocation
 from bot.core.json import JSON, as_object
 from bot.core.people import Channel, User
 from bot.dispatch.declaration import MAX_CHOICES, Declaration, Option, OptionKind, OptionValue, Services
-from bot.dispatch.edit_wishes import is_undo
 from bot.dispatch.forms import FormDraft
-from bot.dispatch.parsing import Menu, find_command, parse_command
+from bot.dispatch.parsing import Menu, find_command, is_undo, parse_command
 from bot.dispatch.plain_text import DEFAULT_COMMAND, UNDO_COMMAND
 from bot.platforms.web.request_parsing import MessageRequest
 

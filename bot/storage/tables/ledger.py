@@ -1,4 +1,4 @@
-"""Defines accounts and the append-only ledger. The triggers in `bot.storage.triggers` guard both tables."""
+"""Defines accounts and the append-only ledger. The triggers in `bot.storage.schema` guard both tables."""
 
 import sqlalchemy as sa
 

@@ -3,7 +3,7 @@
 from bot.core.limits import MAX_PRESETS
 from bot.core.people import Actor
 from bot.media.recipes import GivenRecipe, find_given_recipe
-from bot.storage.presets import Preset
+from bot.storage.models import Preset
 from tests.emulators.slack.messages import SlackMessageState
 from tests.fakes.backend import make_png
 from tests.fakes.samples import NOW
