@@ -12,7 +12,7 @@ from bot.core.fair_queue import FairQueue
 from bot.platforms.web.auth import Authenticator
 from bot.platforms.web.feed import FeedChange, FeedReader, format_sse_event
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.request_guard import REQUEST_USER, SECURITY_HEADERS
+from bot.platforms.web.request_parsing import REQUEST_USER, SECURITY_HEADERS
 
 STREAMS_PER_USER = 64
 PING_SECONDS = 15.0

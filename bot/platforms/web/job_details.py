@@ -14,7 +14,7 @@ from bot.credits.pricing import CreditFormatter
 from bot.dispatch.dispatcher import Dispatcher
 from bot.jobs.jobs import JobHistory
 from bot.platforms.web.auth import NAME, NO_STORE, WORKSPACE
-from bot.platforms.web.request_guard import REQUEST_USER
+from bot.platforms.web.request_parsing import REQUEST_USER
 
 
 class JobDetails:

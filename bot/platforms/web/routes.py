@@ -31,8 +31,7 @@ from bot.platforms.web.job_details import JobDetails
 from bot.platforms.web.messages import message_to_json
 from bot.platforms.web.painting import PaintRoutes
 from bot.platforms.web.platform import WebPlatform
-from bot.platforms.web.request_guard import REQUEST_USER, RequestGuard
-from bot.platforms.web.request_parsing import MessageRequest, UploadPlaces
+from bot.platforms.web.request_parsing import REQUEST_USER, MessageRequest, RequestGuard, UploadPlaces
 
 _DRAIN_SECONDS = 10.0
 

@@ -14,9 +14,8 @@ from slack_bolt.error import BoltError
 from slack_sdk.oauth.installation_store import Installation
 
 from bot.core.people import User
-from bot.platforms.slack.connection import SlackConnection
+from bot.platforms.slack.connection import INSTALL_PATH, REDIRECT_PATH, SlackConnection
 from bot.platforms.slack.installations import InstalledTeams
-from bot.platforms.slack.oauth import INSTALL_PATH, REDIRECT_PATH
 from bot.settings import Owner
 from tests.emulators.slack.state import SlackTeamState
 from tests.fakes.backend import make_png

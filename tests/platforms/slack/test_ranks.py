@@ -13,7 +13,7 @@ from bot.commands import MENU
 from bot.core.people import Rank
 from bot.dispatch.declaration import Declaration, Option, OptionKind
 from bot.platforms.slack.commands import FORM_SHORTCUT
-from bot.platforms.slack.oauth import INSTALL_PATH
+from bot.platforms.slack.connection import INSTALL_PATH
 from tests.emulators.slack.messages import SlackMessageState
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.state import SlackChannelState, SlackTeamState
