@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.sandbox.address import ServerAddress
 from bot.sandbox.clock import format_timestamp
 from bot.sandbox.guide import Guide
+from bot.sandbox.input_files import ServerAddress
 from bot.sandbox.model import SandboxModel
 from bot.sandbox.models.blip import BLIP, BLIP_2
 from bot.sandbox.models.chat import create_chat_models

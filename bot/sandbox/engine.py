@@ -8,11 +8,10 @@ from concurrent.futures import Executor
 from datetime import timedelta
 
 from bot.core.background_tasks import BackgroundTasks
-from bot.sandbox.address import ServerAddress
 from bot.sandbox.api.files import OutputFiles
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import SETUP_FAILED, FaultKind, SandboxModelFailed, create_failure
-from bot.sandbox.input_files import InputFiles
+from bot.sandbox.input_files import InputFiles, ServerAddress
 from bot.sandbox.model import OutputFile, SandboxModel, SandboxOutputKind, SandboxRun
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStatus
 from bot.sandbox.webhooks import SandboxWebhooks

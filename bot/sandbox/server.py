@@ -11,10 +11,8 @@ from typing import Protocol
 
 from aiohttp import web
 
-from bot.sandbox.address import ServerAddress
-from bot.sandbox.api.account import AccountRoutes
 from bot.sandbox.api.control import ControlRoutes
-from bot.sandbox.api.deployments import DeploymentRoutes, SandboxDeployments
+from bot.sandbox.api.deployments import AccountRoutes, DeploymentRoutes, SandboxDeployments
 from bot.sandbox.api.files import FileApiRoutes, OutputFiles
 from bot.sandbox.api.models import CollectionRoutes, ModelRoutes, SearchRoutes
 from bot.sandbox.api.predictions import PredictionRoutes, StreamRoutes
@@ -23,10 +21,9 @@ from bot.sandbox.catalogue import ModelBodies, SandboxCatalogue, create_models
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.engine import PredictionEngine
 from bot.sandbox.faults import FaultPlan
-from bot.sandbox.file_store import FileStore
 from bot.sandbox.guide import Guide
 from bot.sandbox.ids import new_api_token, new_webhook_secret
-from bot.sandbox.input_files import InputFiles
+from bot.sandbox.input_files import FileStore, InputFiles, ServerAddress
 from bot.sandbox.middlewares import (
     CREATE_LIMIT,
     OTHER_LIMIT,

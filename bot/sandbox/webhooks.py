@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bot.core.background_tasks import BackgroundTasks
-from bot.sandbox.address import ServerAddress
 from bot.sandbox.clock import SandboxClock
 from bot.sandbox.faults import FaultKind
 from bot.sandbox.ids import new_opaque_token, new_webhook_secret
+from bot.sandbox.input_files import ServerAddress
 from bot.sandbox.prediction_store import SandboxPrediction
 
 

@@ -4,7 +4,7 @@ import urllib.request
 from datetime import UTC, datetime
 
 from bot.sandbox.clock import SandboxClock
-from bot.sandbox.file_store import FileStore
+from bot.sandbox.input_files import FileStore
 from bot.sandbox.prediction_store import SandboxPrediction, SandboxPredictionStore, SandboxStatus
 from bot.sandbox.server import SandboxOptions, SandboxThread
 

@@ -13,12 +13,11 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from bot.sandbox.address import ServerAddress
-from bot.sandbox.api.account import ACCOUNT_NAME
+from bot.sandbox.api.deployments import ACCOUNT_NAME
 from bot.sandbox.api.requests import paginate
 from bot.sandbox.clock import SandboxClock, format_timestamp
-from bot.sandbox.file_store import FileStore, StoredFile
 from bot.sandbox.ids import new_opaque_token
+from bot.sandbox.input_files import FileStore, ServerAddress, StoredFile
 from bot.sandbox.middlewares import allow_without_token
 from bot.sandbox.model import OutputFile
 from bot.sandbox.problems import InvalidField, Problem, make_invalid_input, make_not_found, make_too_large

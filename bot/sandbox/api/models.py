@@ -13,8 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.account import ACCOUNT_NAME, HARDWARE
-from bot.sandbox.api.deployments import SandboxDeployments
+from bot.sandbox.api.deployments import ACCOUNT_NAME, HARDWARE, SandboxDeployments
 from bot.sandbox.api.requests import paginate, read_checked_object
 from bot.sandbox.catalogue import LINKS, ModelBodies, SandboxCatalogue, SandboxModelPage
 from bot.sandbox.clock import SandboxClock

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.api.account import ACCOUNT_NAME
+from bot.sandbox.api.deployments import ACCOUNT_NAME
 from bot.sandbox.api.requests import CreateRequest, paginate, read_create_request
 from bot.sandbox.catalogue import SandboxCatalogue, SandboxVersion
 from bot.sandbox.clock import SandboxClock
