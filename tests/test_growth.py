@@ -81,7 +81,6 @@ MODULES = [
     "bot.platforms.slack.mrkdwn",
     "bot.streaming.blocks",
     "bot.streaming.boundaries",
-    "bot.streaming.boundaries",
     "bot.streaming.marks",
     "bot.core.text",
 ]

@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from math import ceil
 
 from PIL import Image, ImageOps
@@ -121,13 +120,13 @@ def draw_contact_sheet(pictures: Sequence[bytes]) -> CleanPicture:
         number = str(at + 1)
         pen.rectangle((left, top, left + pen.textlength(number, font) + 12, top + _FONT_PIXELS + 6), fill=_LABEL_GROUND)
         pen.text((left + 6, top), number, _LABEL, font)
-    encoded = BytesIO()
+    encoded = io.BytesIO()
     sheet.save(encoded, "JPEG", quality=88)
     return CleanPicture(encoded.getvalue(), FileFacts("image/jpeg", *size))
 
 
 def _paste(sheet: Image.Image, content: bytes, left: int, top: int) -> None:
-    with wrap_decoder_errors(), Image.open(BytesIO(content)) as picture:
+    with wrap_decoder_errors(), Image.open(io.BytesIO(content)) as picture:
         cell = ImageOps.contain(picture.convert("RGBA"), (CELL_PIXELS, CELL_PIXELS))
     middle = left + (CELL_PIXELS - cell.width) // 2, top + (CELL_PIXELS - cell.height) // 2
     sheet.paste(cell, middle, cell)
