@@ -121,7 +121,8 @@ _BLOCK_OR_INDENT = re.compile(rf"[ \t]|{_BLOCK_START.pattern}")
 _LINE_HEAD = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]+[ \t>]*)*")
 LONGEST_FIRST_WORD = 200
 _FIRST_WORD = re.compile(r"[ \t]*[^ \t\n]+[ \t\n]|[ \t]*\n")
-_SENTENCE_END = re.compile(r".*(?:[.!?…][\"'”’»)\]*_]*\s|[。！？])$", re.DOTALL)
+_FULL_WIDTH_ENDS = "。！？"
+_SENTENCE_END = re.compile(rf".*(?:[.!?…][\"'”’»)\]*_]*\s|[{_FULL_WIDTH_ENDS}])$", re.DOTALL)
 _LONGEST_SENTENCE_END = 12
 
 
@@ -277,10 +278,13 @@ def _find_words(text: str, line: TextLine) -> int:
 
 
 def _level_inside(text: str, line: TextLine, cut: int) -> BoundaryLevel | None:
+    last = text[cut - 1]
+    if not last.isspace() and last not in _FULL_WIDTH_ENDS:  # most characters: two tests for each of a long text
+        return None
     before = text[max(line.start, cut - _LONGEST_SENTENCE_END) : cut]
     if line.before.fence is None and _SENTENCE_END.match(before):
         level = BoundaryLevel.SENTENCE
-    elif before[-1].isspace() and not text[cut].isspace():
+    elif last.isspace() and not text[cut].isspace():
         level = BoundaryLevel.WORD
     else:
         return None
