@@ -212,7 +212,7 @@ def paint_animal(canvas: Canvas, kind: str, x: float, foot: float, tall: float) 
     coat, side = COATS[kind], max(32, int(tall * 1.5))
     patch = Image.new("RGBA", (side * 3, side * 3))
     _Sitter(patch, coat, side * 3, canvas).paint()
-    patch = patch.resize((side, side), Image.Resampling.LANCZOS)
+    patch = patch.reduce(3)  # LANCZOS would take as long as a third of the picture
     _paint_ground_shadow(canvas, x, foot, tall)
     canvas.picture.paste(patch.convert("RGB"), (int(x - side / 2), int(foot - side * 0.93)), patch.getchannel("A"))
     edge = canvas.light[0] - x
@@ -222,9 +222,14 @@ def paint_animal(canvas: Canvas, kind: str, x: float, foot: float, tall: float) 
 
 
 def _paint_ground_shadow(canvas: Canvas, x: float, foot: float, tall: float) -> None:
-    shadow = Image.new("L", canvas.picture.size)
-    ImageDraw.Draw(shadow).ellipse((x - tall * 0.5, foot - tall * 0.07, x + tall * 0.55, foot + tall * 0.07), fill=190)
-    canvas.fill(fade_mask(shadow.filter(ImageFilter.BoxBlur(tall * 0.04)), 0.6), canvas.palette.land)
+    reach = 2 * math.ceil(tall * 0.04) + 1  # of the blur, in which the shadow fades out
+    left, top = math.floor(x - tall * 0.5) - reach, math.floor(foot - tall * 0.07) - reach
+    right, bottom = math.ceil(x + tall * 0.55) + reach, math.ceil(foot + tall * 0.07) + reach
+    shadow = Image.new("L", (right - left, bottom - top))
+    outline = (x - tall * 0.5 - left, foot - tall * 0.07 - top, x + tall * 0.55 - left, foot + tall * 0.07 - top)
+    ImageDraw.Draw(shadow).ellipse(outline, fill=190)
+    mask = fade_mask(shadow.filter(ImageFilter.BoxBlur(tall * 0.04)), 0.6)
+    canvas.picture.paste(canvas.palette.land, (left, top), mask)
 
 
 class _Sitter:
