@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.core.platform import MessageLimits
@@ -71,6 +71,7 @@ def test_every_fence_is_closed_in_its_part(text: str, limits: MessageLimits) -> 
 
 
 @given(texts, limits)
+@example("```    indented\nword word word word word ", MessageLimits(48))
 def test_a_closed_fence_is_reopened_with_its_language(text: str, limits: MessageLimits) -> None:
     parts = split_text(text, limits)
 
@@ -78,7 +79,8 @@ def test_a_closed_fence_is_reopened_with_its_language(text: str, limits: Message
         is_code = bool(FENCE.match(part.closing))
         assert is_code == bool(FENCE.match(following.opening))
         if is_code:
-            opener = last_opener(part.render(text)).strip()
+            # Markdown ignores spaces between the fence and its language: the splitter leaves them out.
+            opener = re.sub(r"(?<=[`~])[ \t]+", "", last_opener(part.render(text)).strip(), count=1)
             # An info string too long for a small message is shortened to the language, or dropped.
             shortened = (opener, (opener.split() or [""])[0], part.closing.strip())
             assert following.opening.strip() in shortened
