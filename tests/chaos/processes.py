@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import aiohttp
 
+from bot.cli import main
 from tests.ports import find_free_port
 
 ROOT = Path(__file__).parents[2]
@@ -18,22 +22,83 @@ TOKEN = "r8_" + "c" * 37
 START_SECONDS = 60.0
 
 
+# Imports are nine tenths of a start's CPU time: each process is forked from one that has imported the bot.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["bot.cli.run", "bot.cli.sandbox", "bot.cli.quota", __name__])
+
+
+@dataclass
+class VerbProcess:
+    """`python -m bot VERB …` as a process of its own, with the lines that the process prints."""
+
+    _process: BaseProcess
+    lines: asyncio.StreamReader
+    """Output and errors."""
+    _transport: asyncio.BaseTransport
+
+    @classmethod
+    async def start(cls, arguments: Sequence[str], environment: Mapping[str, str]) -> "VerbProcess":
+        reader, writer = _FORKS.Pipe(duplex=False)
+        cores = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
+        process = _FORKS.Process(target=_run_verb, args=(arguments, dict(environment), cores, writer), daemon=True)
+        process.start()
+        writer.close()
+        lines = asyncio.StreamReader()
+        pipe = open(os.dup(reader.fileno()), "rb", buffering=0)  # noqa: ASYNC230, SIM115 - the transport closes the pipe
+        reader.close()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), pipe
+        )
+        return cls(process, lines, transport)
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.exitcode is None
+
+    async def end(self, with_signal: signal.Signals) -> int:
+        """Send a signal, and return the exit code of the ended process."""
+        if self.is_running:
+            os.kill(self.pid, with_signal)
+        return await self.wait()
+
+    async def wait(self) -> int:
+        """Return the exit code, negative after a signal."""
+        await asyncio.to_thread(self._process.join)
+        self._transport.close()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+
+def _run_verb(arguments: Sequence[str], environment: Mapping[str, str], cores: set[int], output: Connection) -> None:
+    """Be the process of a verb, as a shell would start the process."""
+    os.chdir(ROOT)
+    os.environ.clear()
+    os.environ.update(environment)
+    if cores:
+        os.sched_setaffinity(0, cores)
+    for stream in (1, 2):
+        os.dup2(output.fileno(), stream)
+    output.close()
+    sys.exit(main(arguments))
+
+
 @contextlib.asynccontextmanager
 async def sandbox(speed: float) -> AsyncIterator[str]:
     """Run a sandbox and yield the base URL."""
     port = find_free_port()
     arguments = ["sandbox", "--port", str(port), "--token", TOKEN, "--speed", str(speed)]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
+    process = await VerbProcess.start(arguments, os.environ)
     try:
         async with asyncio.timeout(START_SECONDS):
-            await process.stdout.readline()
+            await process.lines.readline()
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        await process.wait()
+        await process.end(signal.SIGTERM)
 
 
 @dataclass
@@ -47,7 +112,7 @@ class BotProcess:
     log: list[bytes] = field(default_factory=list)
     settings: Mapping[str, str] = field(default_factory=dict)
     """Further environment variables."""
-    _process: asyncio.subprocess.Process | None = None
+    _process: VerbProcess | None = None
     _reading: asyncio.Task[None] | None = None
 
     @property
@@ -61,13 +126,11 @@ class BotProcess:
 
     @property
     def is_running(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+        return self._process is not None and self._process.is_running
 
     async def start(self) -> None:
         """Start and wait until the page is served."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", "run", cwd=ROOT, env=self.environment, stderr=asyncio.subprocess.PIPE
-        )
+        self._process = await VerbProcess.start(["run"], self.environment)
         served = asyncio.Event()
         self._reading = asyncio.create_task(self._read(served))
         async with asyncio.timeout(START_SECONDS):
@@ -84,16 +147,13 @@ class BotProcess:
     async def _end(self, with_signal: signal.Signals) -> int:
         assert self._process is not None
         assert self._reading is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(with_signal)
-        code = await self._process.wait()
+        code = await self._process.end(with_signal)
         await self._reading
         return code
 
     async def _read(self, served: asyncio.Event) -> None:
         assert self._process is not None
-        assert self._process.stderr is not None
-        async for line in self._process.stderr:
+        async for line in self._process.lines:
             self.log.append(line)
             if b"Easel is at" in line:
                 served.set()

@@ -24,7 +24,7 @@ from bot.platforms.web.users import WebUsers
 from bot.storage.database import Database
 from bot.storage.web_page import PageMessage
 from tests.chaos.hostile_load import HOSTILE_TEXTS, NICENESS, PLAIN_PICTURE
-from tests.chaos.processes import ROOT, TOKEN, BotProcess, sandbox
+from tests.chaos.processes import ROOT, TOKEN, BotProcess, VerbProcess, sandbox
 from tests.emulators.discord.emulator import DiscordEmulator
 from tests.emulators.discord.files import DiscordFileUpload, build_file_url
 from tests.emulators.discord.messages import (
@@ -631,13 +631,9 @@ def _find_tracebacks(log: Sequence[bytes]) -> list[str]:
 
 
 async def _verify_ledger(stage: SoakStage) -> tuple[bool, str]:
-    command = (sys.executable, "-m", "bot", "quota", "verify")
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, env=stage.bot.environment, stdout=pipe, stderr=pipe
-    )
-    printed, errors = await process.communicate()
-    return process.returncode == 0, (printed or errors).decode().strip()
+    process = await VerbProcess.start(["quota", "verify"], stage.bot.environment)
+    printed = await process.lines.read()
+    return await process.wait() == 0, printed.decode().strip()
 
 
 def _read_rows(folder: Path, statement: str) -> list[Any]:

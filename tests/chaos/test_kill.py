@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.catalogue.samples import write_catalogue_of_small_pictures
 from tests.chaos.processes import TOKEN, BotProcess, PageUser, sandbox
 from tests.emulators.comfyui.catalogue import write_catalogue
 from tests.emulators.comfyui.emulator import ComfyUIEmulator
@@ -36,8 +37,9 @@ def list_requests() -> list[tuple[str, bytes | None]]:
 
 async def test_thirty_jobs_survive_sigkill_at_random_moments(tmp_path: Path) -> None:
     random_moments = random.Random(20261120)
+    settings = {"CATALOGUE_PATH": str(write_catalogue_of_small_pictures(tmp_path))}
     async with sandbox(speed=0.6) as url, aiohttp.ClientSession() as http:
-        bot = BotProcess(tmp_path, url)
+        bot = BotProcess(tmp_path, url, settings=settings)
         await bot.start()
         user = PageUser(http, bot)
         requests = [

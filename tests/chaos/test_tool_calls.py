@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.catalogue.samples import write_catalogue_of_small_pictures
 from tests.chaos.processes import BotProcess, PageUser, sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
@@ -19,8 +20,9 @@ END_TIMEOUT_SECONDS = 60.0
 
 async def test_chains_survive_sigkill_at_random_moments(tmp_path: Path) -> None:
     random_moments = random.Random(20261201)
+    settings = {"CATALOGUE_PATH": str(write_catalogue_of_small_pictures(tmp_path))}
     async with sandbox(speed=0.5) as url, aiohttp.ClientSession() as http:
-        bot = BotProcess(tmp_path, url)
+        bot = BotProcess(tmp_path, url, settings=settings)
         await bot.start()
         user = PageUser(http, bot)
         await user.send_request("/settings chat --tools on", "settings-00", "c")
