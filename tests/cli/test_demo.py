@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import wave
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from bot.cli import main
+from bot.sandbox.server import SandboxOptions
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(60)
@@ -18,8 +20,9 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture(autouse=True)
 def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Run in a folder without .env."""
+    """Run in a folder without .env, with models that take a twentieth of their time."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bot.cli.demo.SandboxOptions", partial(SandboxOptions, speed=0.05))
     (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7 a plan")
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import ssl
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,8 @@ async def test_a_certificate_that_nobody_vouches_for_is_named(tmp_path: Path) ->
     await runner.cleanup()
 
 
-async def test_a_busy_server_is_asked_again(tmp_path: Path) -> None:
+async def test_a_busy_server_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.jobs.completion.RETRY_DELAY", timedelta(seconds=0.5))
     async with open_openai_server() as server, open_own_bench(tmp_path, make_catalogue(server.url)) as bench:
         server.will(status=429, error="slow down")
         await bench.ask("/chat Hello")
