@@ -272,8 +272,12 @@ class PersonalData:
             return await tx.pending.get(_get_request_id(person)) is not None
 
 
+# `json.dumps` with options makes an encoder for each call, and an export has tens of thousands of rows.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
 def _to_json(value: JSON) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _get_request_id(person: PersonKey) -> str:
