@@ -105,8 +105,8 @@ async def finish_free(work: Work) -> None:
     now = work.services.clock.now()
     async with work.services.database.write(is_urgent=True) as tx:
         paid = await work.services.credits.ledger.settle(tx, work.job.id, 0, now)
-        moved = await work.move(tx, JobState.FINISHED, cost_micros=paid)
-    work.job = moved
+        moved = await work.post_move(tx, JobState.FINISHED, cost_micros=paid)
+    work.job = moved()
 
 
 async def cancel_unsubmitted(work: Work) -> None:
@@ -327,10 +327,10 @@ async def _record_outcome(work: Work, outcome: Outcome, prediction_state: str, s
             await work.services.usual_times.learn(tx, work.job.model, seconds)
         if (turn := _build_answer_turn(work, outcome, now)) is not None:
             await tx.conversations.add_turn(turn)
-        moved = await work.move(tx, outcome.state, cost_micros=paid, error=outcome.error)
-    work.job, work.result = moved, Result(outcome.outputs, seconds)
+        moved = await work.post_move(tx, outcome.state, cost_micros=paid, error=outcome.error)
+    work.job, work.result = moved(), Result(outcome.outputs, seconds)
     if is_closed:
-        count_prediction(moved.backend, prediction_state, outcome.real_cost_micros)
+        count_prediction(work.job.backend, prediction_state, outcome.real_cost_micros)
 
 
 def count_prediction(backend: str, state: str, cost_micros: int) -> None:

@@ -59,8 +59,8 @@ async def _join_queue(work: Work, posted: list[PostedMessage]) -> None:
         for message in posted:
             await tx.messages.put(message)
         slot = work.services.queues.slot_for_run(work.job, work.model)
-        moved = await work.move(tx, JobState.QUEUED, queue_time=slot.finish_time)
-    work.job, work.posted = moved, posted
+        moved = await work.post_move(tx, JobState.QUEUED, queue_time=slot.finish_time)
+    work.job, work.posted = moved(), posted
 
 
 async def wait_for_slot(work: Work, slot: QueueSlot) -> None:
@@ -207,10 +207,11 @@ async def record_delivery(work: Work, shown: list[PostedMessage], *, is_delivere
     async with work.services.database.write(is_urgent=True) as tx:
         for message in shown:
             await tx.messages.put(message)
-        moved = await work.move(tx, _get_final_state(work.job.state, is_delivered=is_delivered), notified_at=now)
         if is_posted:
-            await webhooks.add(tx, moved)
-    work.job = moved
+            await webhooks.add(tx, work.job)
+        state = _get_final_state(work.job.state, is_delivered=is_delivered)
+        moving = await work.post_move(tx, state, notified_at=now)
+    work.job = moved = moving()
     if is_posted:
         webhooks.notify()
     metrics.jobs.labels(command=moved.command, platform=moved.user.platform, outcome=moved.state.value).inc()

@@ -160,8 +160,8 @@ async def _save_prediction(work: Work) -> PredictionRecord:
     )
     async with work.services.database.write(is_urgent=True) as tx:
         await tx.predictions.add(record)
-        moved = await work.move(tx, JobState.SUBMITTING, prediction=record.id)
-    work.job, work.record = moved, record
+        moved = await work.post_move(tx, JobState.SUBMITTING, prediction=record.id)
+    work.job, work.record = moved(), record
     return record
 
 
@@ -306,8 +306,8 @@ async def _claim(work: Work, record: PredictionRecord, backend_id: str) -> None:
     # The unique index on `backend_id` decides between jobs, also across processes.
     async with work.services.database.write(is_urgent=True) as tx:
         await tx.predictions.bind_backend_id(record.id, backend_id)
-        moved = await work.move(tx, JobState.RUNNING)
-    work.job, work.record = moved, replace(record, backend_id=backend_id)
+        moved = await work.post_move(tx, JobState.RUNNING)
+    work.job, work.record = moved(), replace(record, backend_id=backend_id)
 
 
 async def _pause(work: Work, until: datetime | None, at_most: float = 60.0) -> None:

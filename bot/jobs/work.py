@@ -170,6 +170,27 @@ class Work:
             self.cancel_requested.set()
         return moved
 
+    async def post_move(self, tx: Transaction, to: JobState, **changes: Unpack[JobChanges]) -> Callable[[], Job]:
+        """Move the row as `move` does, with the commit; the caller gets the new row after the commit by a call.
+
+        The commit raises `JobLost`. For the last statement of a transaction: on SQLite one wait less.
+        """
+        found: list[Job] = []
+
+        def take(moved: Job | None) -> None:
+            if moved is None:
+                raise JobLost(self.job.id)
+            found.append(moved)
+
+        def get_moved() -> Job:
+            (moved,) = found
+            if moved.cancel_by:
+                self.cancel_requested.set()
+            return moved
+
+        await tx.jobs.post_move(self.job, to, self.services.clock.now(), take, **changes)
+        return get_moved
+
     async def close(self) -> None:
         """Stop editing, without a final message."""
         if self._editor is not None:

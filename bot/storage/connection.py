@@ -46,6 +46,9 @@ class Rows(Protocol):
     def scalar_one_or_none(self) -> Any: ...
 
 
+RowCheck: TypeAlias = Callable[[Rows], None]
+
+
 class RowStream(Protocol):
     """The rows of one statement, read from the database in portions."""
 
@@ -68,8 +71,10 @@ class Connection(Protocol):
         """Run one statement, once for each set of parameters."""
         ...
 
-    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> object:
-        """Run one statement without rows, with the next statement or the commit at the latest; errors come then."""
+    async def post(
+        self, statement: sa.Executable, parameters: Parameters | None = None, check: RowCheck | None = None
+    ) -> None:
+        """Run one statement with the next one or the commit at the latest; its errors and the check's come then."""
         ...
 
     async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> RowStream:
@@ -96,14 +101,17 @@ class Statements:
         with translate_errors():
             return await self._connection.execute(statement, parameters)
 
-    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> None:
-        """Run one statement of a write whose rows nobody reads.
+    async def post(
+        self, statement: sa.Executable, parameters: Parameters | None = None, check: RowCheck | None = None
+    ) -> None:
+        """Run one statement of a write whose rows nobody needs before the commit.
 
         On SQLite the statement waits for the next one or the commit: a crossing to the thread costs more than most
         statements. The next statement sees the changes; errors, as `run` raises, come there or at the end of the write.
+        `check` reads the rows, perhaps in another thread, and raises an error to roll the write back.
         """
         with translate_errors():
-            await self._connection.post(statement, parameters)
+            await self._connection.post(statement, parameters, check)
 
     async def stream(
         self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None

@@ -3,7 +3,7 @@
 The heartbeats of workers and the ids of received webhooks stand beside the jobs.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -196,6 +196,7 @@ class JobStore:
 
     def __init__(self, statements: Statements) -> None:
         self._run = statements.run
+        self._post = statements.post
         self._stream = statements.stream
 
     async def add(self, job: Job) -> None:
@@ -235,13 +236,20 @@ class JobStore:
 
         Returns the changed job, or None after another worker has taken the job over.
         """
-        condition = {"job": job.id, "from_state": job.state.value, "worker": job.owner, "of_epoch": job.epoch}
-        values = {f"new_{name}": value for name, value in changes.items()}
-        step = format_step(to, at) if to is not job.state else ""
-        facts = {**condition, **values, "to_state": to.value, "at": at, "step": step}
-        moved = (await self._run(_build_move(tuple(sorted(changes))), facts)).first()
-        # `cancel_by` may differ from `job`: a cancel request is written without owning the job.
-        return replace(job, state=to, updated_at=at, cancel_by=moved.cancel_by, **changes) if moved else None
+        rows = await self._run(_build_move(tuple(sorted(changes))), _bind_move(job, to, at, changes))
+        return _parse_moved(rows, job, to, at, changes)
+
+    async def post_move(
+        self, job: Job, to: JobState, at: datetime, take: Callable[[Job | None], None], **changes: Unpack[JobChanges]
+    ) -> None:
+        """Change the state as `move` does, with the next statement or the commit; `take` gets what `move` returns.
+
+        `take` may run in another thread; its error rolls the transaction back.
+        """
+        facts = _bind_move(job, to, at, changes)
+        await self._post(
+            _build_move(tuple(sorted(changes))), facts, lambda rows: take(_parse_moved(rows, job, to, at, changes))
+        )
 
     async def list_steps(self, job_id: str) -> list[tuple[JobState, datetime]]:
         """List the reached states with their times, oldest first. An unknown job has no steps."""
@@ -384,6 +392,19 @@ def _build_move(names: tuple[str, ...]) -> sa.UpdateBase:
         .values({name: bindparam(f"new_{name}") for name in names})
         .returning(jobs.c.cancel_by)
     )
+
+
+def _bind_move(job: Job, to: JobState, at: datetime, changes: JobChanges) -> dict[str, Any]:
+    condition = {"job": job.id, "from_state": job.state.value, "worker": job.owner, "of_epoch": job.epoch}
+    values = {f"new_{name}": value for name, value in changes.items()}
+    step = format_step(to, at) if to is not job.state else ""
+    return {**condition, **values, "to_state": to.value, "at": at, "step": step}
+
+
+def _parse_moved(rows: Rows, job: Job, to: JobState, at: datetime, changes: JobChanges) -> Job | None:
+    moved = rows.first()
+    # `cancel_by` may differ from `job`: a cancel request is written without owning the job.
+    return replace(job, state=to, updated_at=at, cancel_by=moved.cancel_by, **changes) if moved else None
 
 
 def _get_queue_key(job: Job) -> tuple[bool, float, datetime, str]:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite.dml import OnConflictClause
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.fair_queue import FairQueue
-from bot.storage.connection import Connection, Parameters, Rows, RowStream, translate_errors
+from bot.storage.connection import Connection, Parameters, RowCheck, Rows, RowStream, translate_errors
 from bot.storage.database_urls import convert_query
 
 T = TypeVar("T")
@@ -98,9 +98,13 @@ class PooledConnection:
         """Run a statement."""
         return cast("Rows", await self._connection.execute(statement, parameters))
 
-    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> None:
+    async def post(
+        self, statement: sa.Executable, parameters: Parameters | None = None, check: RowCheck | None = None
+    ) -> None:
         """Run a statement now."""
-        await self._connection.execute(statement, parameters)
+        rows = await self.execute(statement, parameters)
+        if check is not None:
+            check(rows)
 
     async def stream(self, statement: sa.Executable, parameters: Mapping[str, Any] | None = None) -> RowStream:
         """Run a statement, and leave the rows in the database until they are read."""

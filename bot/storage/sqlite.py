@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import aiosqlite
 import sqlalchemy as sa
@@ -21,9 +21,10 @@ from bot.core.background_tasks import BackgroundTasks
 from bot.core.errors import DatabaseInUse, InternalError, Unavailable
 from bot.core.fair_queue import FairQueue
 from bot.core.private_files import create_private_file, create_private_folder, lock_file, restrict
-from bot.storage.connection import Parameters, Row, translate_errors
+from bot.storage.connection import Parameters, Row, RowCheck, translate_errors
 
 T = TypeVar("T")
+_Posted: TypeAlias = tuple[sa.Executable, Parameters | None, RowCheck | None]
 
 # Exports and snapshots of the page take up to three for a while: two are left for everybody else.
 _MAX_READERS = 5
@@ -223,7 +224,7 @@ class SqliteConnection:
         self._is_lost = False
         # Of the loop alone: whether the block of `reading` ran a statement, and the statements that wait for the next.
         self._is_used = False
-        self._posted: list[tuple[sa.Executable, Parameters | None]] = []
+        self._posted: list[_Posted] = []
         self._write_count = 0  # kept writes of the open transaction
         self._commit_count = 0
         self._driver = aiosqlite.Connection(self._connect, iter_chunk_size=64)
@@ -249,9 +250,11 @@ class SqliteConnection:
         """Run a statement. The first statement of a transaction also begins the transaction."""
         return await self._run_in_transaction(lambda connection: _fetch(connection.execute(statement, parameters)))
 
-    async def post(self, statement: sa.Executable, parameters: Parameters | None = None) -> None:
+    async def post(
+        self, statement: sa.Executable, parameters: Parameters | None = None, check: RowCheck | None = None
+    ) -> None:
         """Run a statement together with the next one, or with the commit."""
-        self._posted.append((statement, parameters))
+        self._posted.append((statement, parameters, check))
 
     async def run_posted(self) -> None:
         """Run the posted statements now. Raise their errors as `Statements.run` does."""
@@ -342,11 +345,11 @@ class SqliteConnection:
         self._is_used = True
         return await self._run(call)
 
-    def _take_posted(self) -> Sequence[tuple[sa.Executable, Parameters | None]]:
+    def _take_posted(self) -> Sequence[_Posted]:
         posted, self._posted = self._posted, []
         return posted
 
-    def _execute_posted(self, posted: Sequence[tuple[sa.Executable, Parameters | None]]) -> None:
+    def _execute_posted(self, posted: Sequence[_Posted]) -> None:
         """Begin the transaction and the write, if needed, and run statements."""
         if not self._has_begun:
             self._control(self._begin)
@@ -355,8 +358,10 @@ class SqliteConnection:
             if self._write_count:  # the first write is undone by undoing all
                 self._control("SAVEPOINT one_write")
             self._is_writing = True
-        for statement, parameters in posted:
-            self._sqlalchemy.execute(statement, parameters).close()
+        for statement, parameters, check in posted:
+            rows = _fetch(self._sqlalchemy.execute(statement, parameters))
+            if check is not None:
+                check(rows)
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Call a function in the thread. The call runs to its end even when the caller is cancelled meanwhile."""

@@ -137,6 +137,38 @@ async def test_a_stale_move_changes_no_row(database: Database, stale: dict[str, 
     assert await get(database, job) == job
 
 
+async def test_a_posted_move_gives_the_job_as_stored(database: Database) -> None:
+    job, found = await add(database), list[Job | None]()
+
+    async with database.write() as tx:
+        await tx.jobs.request_cancel(job.id, "discord:9", NOON)
+        await tx.jobs.post_move(job, JobState.QUEUED, after(1), found.append, attempts=2)
+
+    assert found == [await get(database, job)]
+    assert found[0]
+    assert (found[0].state, found[0].attempts, found[0].cancel_by) == (JobState.QUEUED, 2, "discord:9")
+
+
+async def test_a_posted_move_that_is_refused_rolls_the_write_back(database: Database) -> None:
+    job, record = await add(database), make_prediction()
+
+    def refuse(moved: Job | None) -> None:
+        assert moved is None
+        raise ZeroDivisionError
+
+    async def write() -> None:
+        async with database.write() as tx:
+            await tx.predictions.add(record)
+            await tx.jobs.post_move(replace(job, owner="worker-2"), JobState.QUEUED, after(1), refuse)
+
+    with pytest.raises(ZeroDivisionError):
+        await write()
+
+    async with database.read() as tx:
+        assert await tx.predictions.get(record.id) is None
+    assert await get(database, job) == job
+
+
 async def test_a_move_refuses_columns_outside_job_changes(database: Database) -> None:
     job = await add(database)
 
