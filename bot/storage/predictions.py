@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert  # compiles for PostgreSQL too: se
 
 from bot.core.errors import AlreadyClaimed
 from bot.core.jobs import Output, PredictionRecord
-from bot.storage.connection import Statements
+from bot.storage.connection import Rows, Statements
 from bot.storage.tables.jobs import model_times, outputs, predictions
 
 _WEIGHT_OF_NEWEST = 0.2
@@ -75,12 +75,16 @@ class PredictionStore:
     async def bind_backend_id(self, prediction_id: str, backend_id: str) -> None:
         """Store the backend's id of a run.
 
-        Raises `AlreadyClaimed` if the run belongs to another prediction, or the prediction has another run.
+        Raises `AlreadyClaimed`, with the next statement or the commit, if the run belongs to another prediction, or the
+        prediction has another run.
         """
-        bound = await self._run(_BIND_BACKEND_ID, {"prediction": prediction_id, "new_backend_id": backend_id})
-        if not bound.rowcount:
-            # Never overwrite the id: a paid run would be lost.
-            raise AlreadyClaimed(f"{prediction_id} has another run than {backend_id}")
+
+        def check(bound: Rows) -> None:
+            if not bound.rowcount:
+                # Never overwrite the id: a paid run would be lost.
+                raise AlreadyClaimed(f"{prediction_id} has another run than {backend_id}")
+
+        await self._post(_BIND_BACKEND_ID, {"prediction": prediction_id, "new_backend_id": backend_id}, check)
 
     async def close(self, prediction_id: str, state: str, predict_seconds: float | None, cost_micros: int) -> None:
         """Store the final state, the duration and the owner's cost of a run, and delete the inputs."""

@@ -13,10 +13,10 @@ from tests.fakes.backend import make_png
 @pytest.mark.parametrize(
     ("line", "has_picture", "statements", "crossings"),
     [
-        ("/imagine a fox", False, 18, 12),
-        ("/upscale", True, 19, 13),
-        ("/caption", True, 18, 12),
-        ("/chat tell me more", False, 24, 16),
+        ("/imagine a fox", False, 18, 11),
+        ("/upscale", True, 19, 12),
+        ("/caption", True, 18, 11),
+        ("/chat tell me more", False, 24, 15),
     ],
 )
 async def test_an_ask_works_little_in_the_database(
