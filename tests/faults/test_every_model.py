@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from math import ceil
 from pathlib import Path
 
@@ -101,9 +102,14 @@ async def check_model(bench: FaultBench, model: Model) -> None:
     assert bench.app.dispatcher.services.credits.formatter.format(cost) in reply.note
 
 
+@cache
+def make_film() -> bytes:
+    return shoot(FilmOrder("a fox", 1, 2))
+
+
 MAKE_FILE: dict[str, Callable[[], bytes]] = {
     "audio": lambda: make_wav(3),
-    "video": lambda: shoot(FilmOrder("a fox", 1, 2)),
+    "video": make_film,
     "image": lambda: make_png(96, 64),
 }
 

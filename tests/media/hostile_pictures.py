@@ -1,7 +1,9 @@
 """Pictures made to cost memory or time: each is small, and each was harmful to decoders before."""
 
+import functools
 import struct
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +19,7 @@ def make_long_png() -> bytes:
     return make_png_bomb(25_000_000, 1)
 
 
+@functools.cache  # one of eight at once comes twice
 def make_turned_webp(mode: str = "RGB") -> bytes:
     """Return a WebP of 5000 × 5000 pixels with an orientation: turning needs copies of all pixels."""
     return encode_picture("WEBP", (5_000, 5_000), mode, exif=make_exif(orientation=6), method=0)
@@ -107,7 +110,7 @@ LARGE_OUTPUTS = {
 }
 """Each large picture of a model by name: writes a file."""
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[], bytes]] = {
     "png 25,000,000 x 1": make_long_png,
     "webp turned": make_turned_webp,
     "webp turned, transparent": lambda: make_turned_webp("RGBA"),
