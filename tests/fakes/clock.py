@@ -1,18 +1,59 @@
-"""A clock moved by the test. Sleepers wake in the order of time."""
+"""Clocks moved by the test: a clock that stands still, and the machine's clock plus an offset."""
 
 import asyncio
 import heapq
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from tests.fakes.event_loop import settle
+from bot.core.clock import SystemClock
+from tests.fakes.event_loop import TIMEOUT_SECONDS, settle
 
 _NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class OffsetClock(SystemClock):
+    """The machine's clock plus an offset, so that minutes pass at once. Sleepers sleep on, except through `hurry`."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self._hurried_seconds = 0.0
+        self._hurried = asyncio.Event()
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.ahead)
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+    def hurry(self, seconds: float) -> None:
+        """Skip `seconds` and wake the sleepers that are due."""
+        self.ahead += seconds
+        self._hurried_seconds += seconds
+        self._hurried.set()
+        self._hurried = asyncio.Event()
+
+    async def hurry_until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+        """Let up to `seconds` pass fast, and later ones at the usual pace, until a condition holds."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not condition():
+                if seconds > 0:
+                    self.hurry(0.1)
+                    seconds -= 0.1
+                await asyncio.sleep(0.005)
+
+    async def sleep(self, seconds: float) -> None:
+        end = super().monotonic() + self._hurried_seconds + seconds
+        await asyncio.sleep(0)
+        while (left := end - super().monotonic() - self._hurried_seconds) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._hurried.wait()
+
+
 class ManualClock:
-    """Stands still until `advance`."""
+    """Stands still until `advance`. Sleepers wake in the order of time."""
 
     def __init__(self) -> None:
         self._now = 0.0

@@ -137,6 +137,8 @@ async def test_slack_answers_each_command(tmp_path: Path, log: AnswerLog) -> Non
     for declaration in DECLARATIONS:
         script_next_runs(office.backend, declaration)
         for step, options in list_steps(declaration):
+            await office.slack.wait_until_idle()
+            office.advance_time(3.0)  # the bot posts a message a second in a channel, after a burst of four
             line = format_line(step.name, options, names)
             count = len(log.answers)
             if make_required_files(step):  # a slash command takes no files in Slack, a message does

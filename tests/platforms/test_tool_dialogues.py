@@ -14,6 +14,7 @@ from bot.core.models import Task
 from bot.core.people import Rank
 from bot.sandbox.server import SandboxThread
 from tests.emulators.discord.messages import DiscordMessageState
+from tests.emulators.discord.rate_limits import DiscordRateLimit
 from tests.emulators.discord.state import DiscordChannelState
 from tests.fakes.backend import ScriptedBackend, make_png
 from tests.platforms.conftest import use_sandbox
@@ -45,6 +46,9 @@ def read_widths(pictures: Sequence[bytes]) -> list[int]:
 async def test_a_chat_uses_all_tools_on_discord(tmp_path: Path, sandbox: SandboxThread) -> None:
     async with open_town(tmp_path, replicate_base_url=sandbox.url) as town, use_sandbox(town.app, sandbox):
         await town.set("tools", True)
+        # The bot learns Discord's limits from each response: with the usual ones it would pause twice for five seconds.
+        for operation in ("create_message", "update_message"):
+            town.emulator.rate_limits.limits[operation] = DiscordRateLimit(operation, 50, 5.0)
         words, told, result = TURNS[0]
         options = {"message": words, "image": make_png(FIRST_WIDTH, FIRST_WIDTH)}
         asked = await town.ana.use_command("chat", options)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.platforms.discord import responses
 from tests.fakes.splitting import answer_usage_at_length
 from tests.platforms.discord.town import Town, finish
 
@@ -101,7 +102,8 @@ async def test_one_of_two_processes_with_separate_databases_answers(town: Town, 
     town.expect_violation("acknowledged twice")
 
 
-async def test_the_acknowledgement_waits_for_no_database(town: Town) -> None:
+async def test_the_acknowledgement_waits_for_no_database(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "DEFER_AFTER_SECONDS", 0.1)
     async with town.app.database.write(), asyncio.timeout(5):
         interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
         await interaction.wait_for_acknowledgement()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.core.jobs import JobState
+from bot.platforms.discord import responses
 from tests.emulators.discord.interactions import DEFERRED_MESSAGE, MESSAGE, DiscordInteractionState
 from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.state import DiscordChannelState
@@ -86,7 +87,8 @@ async def test_a_refused_press_is_told_privately_by_the_first_response(town: Tow
     assert press.replies == [refusal]
 
 
-async def test_an_ask_that_the_database_delays_is_deferred(town: Town) -> None:
+async def test_an_ask_that_the_database_delays_is_deferred(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "DEFER_AFTER_SECONDS", 0.1)
     async with town.app.database.write():
         interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
         await interaction.wait_for_acknowledgement()
@@ -97,7 +99,8 @@ async def test_an_ask_that_the_database_delays_is_deferred(town: Town) -> None:
     assert len(interaction.replies) == 1
 
 
-async def test_a_refusal_after_a_deferral_is_private(town: Town) -> None:
+async def test_a_refusal_after_a_deferral_is_private(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "DEFER_AFTER_SECONDS", 0.1)
     await town.add_word("fox")
     async with town.app.database.write():
         interaction = await town.ana.use_command("imagine", {"prompt": "a fox"})
@@ -124,7 +127,10 @@ async def test_a_job_whose_response_came_too_late_is_posted_in_the_channel(town:
     assert len(town.backend.runs) == 1
 
 
-async def test_a_response_that_never_arrives_is_posted_in_the_channel(town: Town) -> None:
+async def test_a_response_that_never_arrives_is_posted_in_the_channel(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responses, "RESPONSE_TIMEOUT_SECONDS", 0.5)
     town.emulator.faults.drop_connection("POST", CALLBACK, times=100)
 
     await town.ana.use_command("imagine", {"prompt": "a fox"})

@@ -89,7 +89,7 @@ async def test_a_private_job_offers_show_before_the_token_ends_and_continues_the
     show_answer = await start_private_picture(town)
 
     await town.advance_time(13 * 60)
-    await show_answer.wait_until(lambda one: "Show" in one.button_labels)
+    await town.clock.hurry_until(lambda: "Show" in show_answer.button_labels)
     again = await (await town.ana.press(show_answer, "Show")).wait_for_private_message()
     town.backend.last_run.released.set()
     await again.wait_until(is_done)
@@ -124,7 +124,7 @@ async def test_a_user_install_job_offers_show_before_the_token_ends(tmp_path: Pa
         await town.wait_until_running(message)
 
         await town.advance_time(13 * 60)
-        await message.wait_until(lambda one: "Show" in one.button_labels)
+        await town.clock.hurry_until(lambda: "Show" in message.button_labels)
         again = await (await cleo.press(message, "Show")).wait_for_private_message()
         town.backend.last_run.released.set()
         await again.wait_until(is_done)

@@ -5,14 +5,12 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from bot.app import App
-from bot.core.clock import SystemClock
 from bot.core.jobs import JobState
 from bot.core.people import BOT, Workspace
 from bot.platforms.discord.channels import NAME
@@ -26,21 +24,9 @@ from tests.emulators.discord.messages import DiscordMessageState
 from tests.emulators.discord.people import DiscordPerson
 from tests.emulators.discord.state import DiscordChannelState, DiscordGuildState
 from tests.fakes.backend import ScriptedBackend
+from tests.fakes.clock import OffsetClock
 from tests.fakes.samples import DEFAULT_SETTINGS
 from tests.storage.empty_database import place_empty_database
-
-
-class OffsetClock(SystemClock):
-    """The machine's clock plus an offset, so that minutes pass at once."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def now(self) -> datetime:
-        return super().now() + timedelta(seconds=self.ahead)
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
 
 
 @dataclass

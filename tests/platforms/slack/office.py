@@ -6,6 +6,7 @@ The backend is scripted; the database, ledger, media and all else are real, on t
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.emulators.slack.options import SlackOptions
 from tests.emulators.slack.people import SlackPerson
 from tests.emulators.slack.state import SlackChannelState, SlackTeamState
 from tests.fakes.backend import ScriptedBackend, ScriptedRun
+from tests.fakes.clock import OffsetClock
 from tests.fakes.samples import DEFAULT_SETTINGS
 from tests.storage.empty_database import place_empty_database
 from tests.storage.raw import list_jobs_with_open_holds
@@ -57,14 +59,11 @@ OPTIONS = build_options(create_manifest(MENU))
 TIMEOUT_SECONDS = 10.0
 
 
-class OfficeClock(SystemClock):
-    """The machine's clock, put forward together with Slack's; sleeps take real time."""
+class OfficeClock(OffsetClock):
+    """The machine's clock, put forward together with Slack's; the date stays the machine's."""
 
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.ahead
+    def now(self) -> datetime:
+        return SystemClock().now()
 
 
 @dataclass

@@ -26,6 +26,9 @@ async def test_a_storm_of_429_is_waited_out(any_office: Office) -> None:
         any_office.slack.faults.rate_limit(method, retry_after=1)
 
     await any_office.ana.use_command("/imagine", "a fox", any_office.general)
+    await any_office.clock.hurry_until(
+        lambda: any("Again" in one.button_labels for one in any_office.general.bot_messages)
+    )
 
     picture = await wait_for_picture(any_office.general)
     assert len(picture.files) == 1
@@ -37,7 +40,7 @@ async def test_a_429_is_counted(office: Office) -> None:
     office.slack.faults.rate_limit("chat.postMessage", retry_after=1)
 
     await office.ana.use_command("/imagine", "a fox", office.general)
-    await wait_for_picture(office.general)
+    await office.clock.hurry_until(lambda: any("Again" in one.button_labels for one in office.general.bot_messages))
 
     assert value_of("easel_rate_limited_total", platform="slack") - before == 1
 

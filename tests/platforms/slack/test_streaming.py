@@ -81,7 +81,7 @@ async def test_a_status_shows_until_the_first_word(office: Office) -> None:
     office.backend.will(words=WORDS, hangs_after=0)
     thread = await ask_question(office)
 
-    await office.slack.changes.wait_for(lambda: thread.status == "is thinking…", "a status")
+    await office.clock.hurry_until(lambda: thread.status == "is thinking…")
     office.backend.last_run.released.set()
     await wait_for_answer(thread)
 
@@ -435,6 +435,7 @@ async def test_the_last_words_do_not_wait_for_a_limited_stop(office: Office) -> 
     await growing.wait_for_text("word59")
 
     assert growing.is_streaming
+    office.clock.hurry(2)
     await wait_for_answer(thread)
 
 
@@ -504,7 +505,7 @@ async def test_slacks_stop_button_goes_after_a_press(office: Office) -> None:
 async def test_an_unreachable_thread_keeps_no_status(office: Office) -> None:
     office.backend.will(words=WORDS, hangs_after=0)
     thread = await ask_question(office)
-    await office.slack.changes.wait_for(lambda: thread.status == "is thinking…", "a status")
+    await office.clock.hurry_until(lambda: thread.status == "is thinking…")
     office.general.remove_bot()
     office.backend.last_run.released.set()
     await office.wait_until_idle()

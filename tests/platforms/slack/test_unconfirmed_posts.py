@@ -58,7 +58,7 @@ async def test_a_rate_limit_reported_with_status_200_is_waited_out(office: Offic
 
     await office.ana.use_command("/imagine", "a fox", office.general)
 
-    await office.general.wait_for_bot_message(condition=lambda one: "Report" in one.button_labels)
+    await office.clock.hurry_until(lambda: any("Report" in one.button_labels for one in office.general.bot_messages))
 
 
 async def test_an_answer_posted_before_a_crash_is_not_posted_again(office: Office) -> None:

@@ -1,6 +1,9 @@
 """Profiles of users: failed requests are repeated, and forms do not wait for slow ones."""
 
+import pytest
+
 from bot.core.limits import RANK_BELIEVED_SECONDS
+from bot.platforms.slack import buttons
 from tests.platforms.slack.office import Office
 
 
@@ -30,14 +33,18 @@ async def test_a_failed_groups_request_is_repeated_for_the_next_command(office: 
     await mia.wait_for_private_message("This workspace's settings", after=first)
 
 
-async def test_a_button_form_opens_before_a_slow_profile_arrives(office: Office) -> None:
+async def test_a_button_form_opens_before_a_slow_profile_arrives(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buttons, "_FORM_PATIENCE_SECONDS", 0.1)
     await office.ana.use_command("/imagine", "a fox", office.general)
     picture = await office.general.wait_for_bot_message(condition=lambda one: "Report" in one.button_labels)
     office.slack.faults.delay("users.info", 30)
 
-    await office.otto.press(picture, "Edit prompt")
+    press = await office.otto.press(picture, "Edit prompt")
 
     await office.otto.wait_for_modal("Edit prompt", timeout_seconds=3)
+    await press.wait_for_acknowledgement()
     office.advance_time(30)
 
 
