@@ -17,7 +17,7 @@ from bot.core.invocations import Conversation, EarlierMessage, Turn, TurnRole
 from bot.core.jobs import Job, JobState
 from bot.core.json import JSON
 from bot.core.models import Model
-from bot.core.people import Channel, User
+from bot.core.people import Channel, User, parse_author
 from bot.core.text import neutralise_control_tokens
 from bot.storage.database import Database
 
@@ -189,8 +189,8 @@ class Conversations:
         return Past(conversation, turns), question
 
     def _append(self, conversation: Conversation, earlier: Sequence[Turn], user: User, text: str) -> Draft:
-        author, parent = f"{user.platform}:{user.id}", earlier[-1].id if earlier else ""
-        turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=author)
+        parent = earlier[-1].id if earlier else ""
+        turn = Turn(new_ordered_id(), conversation.id, TurnRole.USER, text, self._clock.now(), parent, user=user.author)
         return Draft(conversation, [*earlier, turn])
 
     def _build_conversation(self, channel: Channel, user: User, model: Model, system: str) -> Conversation:
@@ -202,7 +202,7 @@ class Conversations:
             thread=channel.thread,
             model=model.key,
             system=system,
-            starter=f"{user.platform}:{user.id}",
+            starter=user.author,
             created_at=self._clock.now(),
             is_reply_chain=channel.is_reply_chain,
         )
@@ -280,12 +280,11 @@ class Conversations:
         authors = {turn.user for turn in turns if turn.role is TurnRole.USER}
         if len(authors) < 2:
             return list(turns)
-        platform = f"{conversation.platform}:"
         async with self._database.read() as tx:
-            ids = [author.removeprefix(platform) for author in sorted(authors)]
+            ids = [parse_author(author) for author in sorted(authors)]
             names = await tx.people.get_names(conversation.platform, conversation.workspace, ids)
         return [
-            replace(turn, text=f"{_flatten(names.get(turn.user.removeprefix(platform)))}: {turn.text}")
+            replace(turn, text=f"{_flatten(names.get(parse_author(turn.user)))}: {turn.text}")
             # A message from before the bot joined names its author already.
             if turn.role is TurnRole.USER and not turn.platform_message
             else turn

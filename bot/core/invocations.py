@@ -115,7 +115,7 @@ class EarlierMessage:
 
     role: TurnRole
     user: str
-    """The author as `platform:id`; empty for the bot."""
+    """The author, as `format_author` gives it; empty for the bot."""
     text: str
     message_id: str
     pictures: tuple[Attachment, ...] = ()

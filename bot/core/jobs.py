@@ -64,7 +64,7 @@ class Job:
     cost_micros: int | None = None
     """The amount that the user paid, in micros, once the job is closed."""
     cancel_by: str = ""
-    """The user who cancelled, as `platform:id`, or empty."""
+    """The user who cancelled, as `format_author` gives the user, or empty."""
     run_after: datetime | None = None
     error: str = ""
     """The sentence that the user reads when the job failed."""

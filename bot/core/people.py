@@ -66,6 +66,21 @@ class User:
         """Return the user as the author of a change."""
         return Actor(self.platform, self.workspace, self.id)
 
+    @property
+    def author(self) -> str:
+        """Return the user as the author of messages and conversations, in any workspace."""
+        return format_author(self.platform, self.id)
+
+
+def format_author(platform: str, user: str) -> str:
+    """Return the text that stands for an author. Names of platforms have no colon."""
+    return f"{platform}:{user}"
+
+
+def parse_author(text: str) -> str:
+    """Return the id of the user behind an author's text; empty for the bot."""
+    return text.partition(":")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class PersonKey:

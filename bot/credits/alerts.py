@@ -17,7 +17,9 @@ from bot.core.clock import Clock
 from bot.core.errors import DuplicateEntry
 from bot.core.money import Account, Entry, EntryKind
 from bot.core.people import BOT
+from bot.core.time_format import format_date
 from bot.credits.limits import BOT_TARGET, TIME_ZONE, Policies, PolicyTarget
+from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Database, Transaction
 
 log = logging.getLogger(__name__)
@@ -125,3 +127,14 @@ def _reached_percent(spent_micros: int, limit_micros: int, *, was_refused: bool)
         return 100
     reached = (percent for percent in ALERT_PERCENTS if spent_micros * 100 >= percent * limit_micros)
     return max(reached, default=0)
+
+
+def format_alert(alert: BudgetAlert, formatter: CreditFormatter) -> str:
+    """Return the text of an alert for the moderators or the owner."""
+    name = "The bot's monthly budget" if alert.scope == "bot" else "This workspace's monthly budget"
+    spent, limit = formatter.format(alert.spent_micros), formatter.format(alert.limit_micros)
+    refills = format_date(alert.refills_at, alert.time_zone)
+    if alert.percent >= 100:
+        advice = f"Nothing that costs more than what is left can be asked until it refills {refills}, or is raised"
+        return f"{name} is spent: {spent} of {limit} credits. {advice}: `/quota budget set`."
+    return f"{name} is spent to {alert.percent} %: {spent} of {limit} credits. It refills {refills}."

@@ -1,4 +1,4 @@
-"""Read limits and spending for people, and format limits, budgets and alerts as sentences."""
+"""Read limits and spending for people, and format limits and budgets as sentences."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,6 @@ from bot.credits.accounts import (
     read_prior_usage,
     read_workspace_usage,
 )
-from bot.credits.alerts import BudgetAlert
 from bot.credits.limits import NAME, Policies, PolicyTarget, UserLimits
 from bot.credits.pricing import CreditFormatter
 from bot.storage.database import Transaction
@@ -253,14 +252,3 @@ def format_budget(budget: Account, formatter: CreditFormatter, zone: str) -> str
     left, total = formatter.format(budget.available_micros), formatter.format(budget.granted_micros)
     refills = f" It refills {format_date(budget.expires_at, zone)}." if budget.expires_at else ""
     return f"{_BUDGET_NAMES[budget.scope]} for {budget.window}: **{left}** of {total} credits left.{refills}"
-
-
-def format_alert(alert: BudgetAlert, formatter: CreditFormatter) -> str:
-    """Return the text of an alert for the moderators or the owner."""
-    name = "The bot's monthly budget" if alert.scope == "bot" else "This workspace's monthly budget"
-    spent, limit = formatter.format(alert.spent_micros), formatter.format(alert.limit_micros)
-    refills = format_date(alert.refills_at, alert.time_zone)
-    if alert.percent >= 100:
-        advice = f"Nothing that costs more than what is left can be asked until it refills {refills}, or is raised"
-        return f"{name} is spent: {spent} of {limit} credits. {advice}: `/quota budget set`."
-    return f"{name} is spent to {alert.percent} %: {spent} of {limit} credits. It refills {refills}."

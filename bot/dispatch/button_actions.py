@@ -146,7 +146,7 @@ class ButtonActions:
         if not job.conversation:
             return False
         conversation = await self.services.conversations.get(job.conversation)
-        return conversation is not None and conversation.starter == f"{user.platform}:{user.id}"
+        return conversation is not None and conversation.starter == user.author
 
     async def _check_may_change(self, press: ButtonPress, job: Job, verb: str) -> None:
         is_asker = (job.user.platform, job.user.id) == (press.user.platform, press.user.id)

@@ -7,9 +7,8 @@ from bot.core.ids import derive_id, new_id
 from bot.core.people import Channel, User
 from bot.core.platform import Destination, MessageLost, Platform, format_nonce
 from bot.core.replies import MessageRef, Reply
-from bot.credits.alerts import BudgetAlert
+from bot.credits.alerts import BudgetAlert, format_alert
 from bot.credits.pricing import CreditFormatter
-from bot.credits.spending import format_alert
 from bot.moderation.moderation import Moderation
 
 log = logging.getLogger(__name__)

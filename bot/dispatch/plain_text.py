@@ -367,7 +367,7 @@ def _detect_mime(data: bytes) -> str:
 
 def may_continue_conversation(conversation: Conversation, user: User, join: str) -> bool:
     """Return whether the workspace's setting `join` lets a user continue a conversation."""
-    return join != "starter" or conversation.starter == f"{user.platform}:{user.id}"
+    return join != "starter" or conversation.starter == user.author
 
 
 async def _append_text_files(

@@ -387,7 +387,7 @@ class Jobs:
         for member in await batches.list_jobs(self._services, job):
             await self.cancel(member, by)
         async with self._services.database.write(is_urgent=True) as tx:
-            is_first = await tx.jobs.request_cancel(job.id, f"{by.platform}:{by.id}", self._services.clock.now())
+            is_first = await tx.jobs.request_cancel(job.id, by.author, self._services.clock.now())
             latest = None if is_first else await tx.jobs.get(job.id)
         self._runner.cancel(job.id)
         # A second cancel changes no row, but the answer is yes as long as the job is still being stopped.

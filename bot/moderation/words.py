@@ -44,12 +44,12 @@ class _SearchedText:
         return _WORD.findall(self.plain)
 
     @cached_property
-    def joined(self) -> str:
+    def spaced_words(self) -> str:
         return f" {' '.join(self.tokens)} " if self.tokens else " "
 
     @cached_property
     def signs(self) -> frozenset[str]:
-        return frozenset(self.joined)
+        return frozenset(self.spaced_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ class _RefusedWord:
     def is_in(self, text: _SearchedText) -> bool:
         # The substring tests are the fastest: a pattern is compiled and searched for a likely match only.
         if self.globs:
-            is_likely = self.signs <= text.signs and all(part in text.joined for part in self.parts)
-            return is_likely and _compile_globs(self.globs).search(text.joined) is not None
+            is_likely = self.signs <= text.signs and all(part in text.spaced_words for part in self.parts)
+            return is_likely and _compile_globs(self.globs).search(text.spaced_words) is not None
         if self.is_whole:
-            return self.plain in text.joined
+            return self.plain in text.spaced_words
         return self.plain in text.plain and _compile_pattern(self.plain).search(text.plain) is not None
 
 

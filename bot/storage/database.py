@@ -149,7 +149,7 @@ class Database:
         Inside the block, await only the transaction's stores: SQLite has a single writer, and other writers wait.
         """
         priority = _URGENT if is_urgent else _ORDINARY
-        async with self._opened().write(_RUNNING, priority=priority) as connection:
+        async with self._get_engine().write(_RUNNING, priority=priority) as connection:
             yield Transaction(connection)
 
     @asynccontextmanager
@@ -158,21 +158,21 @@ class Database:
 
         Such transactions wait for each other, and for an urgent write after every `_ASKS_PER_URGENT_WRITE` of them.
         """
-        async with self._opened().write(_ACCEPTING, _ASKS_PER_URGENT_WRITE, priority=_URGENT) as connection:
+        async with self._get_engine().write(_ACCEPTING, _ASKS_PER_URGENT_WRITE, priority=_URGENT) as connection:
             yield Transaction(connection)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Give a read-only transaction with a snapshot of the database."""
-        async with self._opened().read() as connection:
+        async with self._get_engine().read() as connection:
             yield Transaction(connection)
 
     async def list_writers(self, table: str) -> set[str]:
         """List the open transactions whose new rows of a table may have smaller ids than rows already visible."""
         with translate_errors():
-            return await self._opened().list_writers(table)
+            return await self._get_engine().list_writers(table)
 
-    def _opened(self) -> ConnectedEngine:
+    def _get_engine(self) -> ConnectedEngine:
         if self._engine is None:
             raise Unavailable("The bot is starting or stopping. Nothing was lost: please try again in a moment.")
         return self._engine

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from bot.core.json import JSON
-from bot.core.people import Actor, PersonKey, Workspace
+from bot.core.people import Actor, PersonKey, Workspace, format_author
 from bot.storage.connection import Row, Statements
 from bot.storage.tables.columns import format_actor
 from bot.storage.tables.jobs import jobs, outputs, pending
@@ -154,7 +154,7 @@ async def stream_person(statements: Statements, person: PersonKey) -> AsyncGener
 def bind_person(person: PersonKey) -> dict[str, str]:
     """Give the parameters of all conditions above."""
     workspace = bind_workspace(Workspace(person.platform, person.workspace))
-    return {**workspace, "of_user": person.id, "author": f"{person.platform}:{person.id}"}
+    return {**workspace, "of_user": person.id, "author": format_author(person.platform, person.id)}
 
 
 def _bind_actors(actors: Sequence[Actor]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 
 from bot.core.errors import BudgetExceeded
 from bot.core.people import User
+from bot.credits.alerts import format_alert
 from bot.credits.limits import USER_MONTH, WORKSPACE_MONTH
 from bot.credits.pricing import CreditFormatter
-from bot.credits.spending import format_alert
 from tests.credits.bench import OWNER, WORKSPACE_TARGET, CreditsBench
 from tests.fakes.samples import ANA
 

@@ -1,9 +1,9 @@
-"""The column of actors: each actor is stored as one text and read back as the same actor."""
+"""Actors and authors: each is stored as one text and read back as the same."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.people import BOT, Actor, User
+from bot.core.people import BOT, Actor, User, format_author, parse_author
 from bot.storage.database import Database
 from bot.storage.tables.columns import format_actor, parse_actor
 from tests.storage.raw import execute
@@ -16,6 +16,11 @@ actors = st.builds(Actor, texts, texts, texts) | st.builds(lambda part: Actor(pa
 @given(actors)
 def test_an_actor_with_any_characters_is_parsed_back(actor: Actor) -> None:
     assert parse_actor(format_actor(actor)) == actor
+
+
+@given(st.sampled_from(["discord", "slack", "web", "console"]), texts)
+def test_the_user_behind_an_author_is_parsed_back(platform: str, user: str) -> None:
+    assert parse_author(format_author(platform, user)) == user
 
 
 async def test_actors_of_workspaces_with_colons_are_kept_apart(database: Database) -> None:

@@ -12,7 +12,7 @@ from bot.core.caches import RecentItems
 from bot.core.errors import BadFile, UserError
 from bot.core.file_types import MediaKind
 from bot.core.invocations import PICTURE_ALONE, Attachment, EarlierMessage, TurnRole
-from bot.core.people import Channel, User
+from bot.core.people import Channel, User, format_author
 from bot.core.platform import Destination
 from bot.core.replies import Reply, Tone
 from bot.dispatch.dispatcher import format_error
@@ -299,7 +299,9 @@ class DiscordChat:
         if is_own:
             return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message.id), pictures)
         text = f"{message.author.display_name}: {words}"
-        return EarlierMessage(TurnRole.USER, f"{NAME}:{message.author.id}", text, str(message.id), pictures)
+        return EarlierMessage(
+            TurnRole.USER, format_author(NAME, str(message.author.id)), text, str(message.id), pictures
+        )
 
     async def _show_error(self, incoming: _IncomingMessage, error: UserError) -> None:
         await self._show(incoming, incoming.channel, format_error(error))

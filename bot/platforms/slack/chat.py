@@ -8,7 +8,7 @@ from bot.core.caches import RecentItems
 from bot.core.errors import UserError
 from bot.core.invocations import PICTURE_ALONE, EarlierMessage, Invocation, TurnRole
 from bot.core.jobs import Job
-from bot.core.people import Channel, User
+from bot.core.people import Channel, User, format_author
 from bot.core.replies import MessageRef
 from bot.dispatch.parsing import is_request
 from bot.dispatch.plain_text import DEFAULT_COMMAND, invocation_from_text, may_continue_conversation
@@ -231,7 +231,7 @@ class SlackChat:
             return EarlierMessage(TurnRole.ASSISTANT, "", words, str(message["ts"]), pictures)
         content = f"{await self._reader.get_author_name(installed.id, message)}: {words}"
         author = str(message.get("user") or message.get("bot_id") or "")
-        return EarlierMessage(TurnRole.USER, f"{NAME}:{author}", content, str(message["ts"]), pictures)
+        return EarlierMessage(TurnRole.USER, format_author(NAME, author), content, str(message["ts"]), pictures)
 
     async def _get_user(self, event: Event, team: str) -> User:
         return await self._users.get_user(team, str(event["user"]), home=str(event.get("user_team") or ""))
