@@ -193,8 +193,13 @@ Inputs: TypeAlias = Mapping[str, InputValue]
 
 def list_input_files(inputs: Inputs) -> list[InputFile]:
     """Return all files among inputs or options, in order."""
-    lists = [value if isinstance(value, tuple) else (value,) for value in inputs.values()]
-    return [file for files in lists for file in files if isinstance(file, InputFile)]
+    files: list[InputFile] = []
+    for value in inputs.values():
+        if isinstance(value, InputFile):
+            files.append(value)
+        elif isinstance(value, tuple):
+            files += value
+    return files
 
 
 @dataclass(frozen=True, slots=True)
