@@ -172,7 +172,7 @@ async def test_a_second_verification_reads_only_the_new_rows(credits_bench: Cred
     assert {report.discrepancies for report in (first, second, third)} == {()}
 
 
-@pytest.mark.parametrize("forgery", list(FORGERIES)[:4])
+@pytest.mark.parametrize("forgery", ["a balance by hand", "a job ended without its money"])
 async def test_old_accounts_and_open_jobs_are_compared_every_time(
     credits_bench: CreditsBench, database_url: str, forgery: str
 ) -> None:
