@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(60)
 def chdir_to_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Run in a folder without .env, with models that take a twentieth of their time."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bot.cli.demo.SandboxOptions", partial(SandboxOptions, speed=0.05))
+    monkeypatch.setattr("bot.sandbox.server.SandboxOptions", partial(SandboxOptions, speed=0.05))
     (tmp_path / "plan.pdf").write_bytes(b"%PDF-1.7 a plan")
 
 
