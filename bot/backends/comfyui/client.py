@@ -161,17 +161,15 @@ class ComfyUIClient:
         """GET /ws as one client. Raise `BackendDown` if the server opens no socket."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=http.create_tls_context(), limit=0), trust_env=False
+                connector=aiohttp.TCPConnector(ssl=http.create_context_for(self.config.url), limit=0), trust_env=False
             )
         address = f"{self.config.url}/ws?{urlencode({'clientId': client_id})}"
         headers = {"Authorization": f"Bearer {self.config.key}"} if self.config.key else {}
         try:
-            socket = await asyncio.wait_for(
-                self._session.ws_connect(
+            async with asyncio.timeout(_SOCKET_SECONDS):
+                socket = await self._session.ws_connect(
                     address, headers=headers, heartbeat=_HEARTBEAT_SECONDS, max_msg_size=MAX_SOCKET_FRAME_BYTES
-                ),
-                _SOCKET_SECONDS,
-            )
+                )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise BackendDown(f"{self.api.service} opens no WebSocket.") from error
         try:

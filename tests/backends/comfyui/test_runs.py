@@ -4,7 +4,9 @@ import asyncio
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 from PIL import Image
@@ -199,6 +201,24 @@ async def test_a_restarted_server_has_forgotten_the_run(rig: Rig, drawing: Model
 
     with pytest.raises(PredictionGone, match="restarted and no longer knows this run"):
         await rig.follow(drawing, backend_id)
+
+
+async def test_a_stop_while_the_socket_opens_ends_the_watch(
+    rig: Rig, drawing: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.server.hold()
+    watching = asyncio.create_task(rig.follow(drawing, await rig.start(drawing)))
+    connect = aiohttp.ClientSession._ws_connect
+
+    async def connect_and_stop(*arguments: Any, **options: Any) -> aiohttp.ClientWebSocketResponse:
+        socket = await connect(*arguments, **options)
+        asyncio.get_running_loop().call_soon(watching.cancel)  # after this call has ended, before its caller goes on
+        return socket
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_ws_connect", connect_and_stop)
+
+    with pytest.raises(asyncio.CancelledError):
+        await watching
 
 
 async def test_a_workflow_that_would_run_in_part_is_refused_and_cancelled(
