@@ -211,7 +211,7 @@ async def test_a_stop_while_the_socket_opens_ends_the_watch(
     connect = aiohttp.ClientSession._ws_connect
 
     async def connect_and_stop(*arguments: Any, **options: Any) -> aiohttp.ClientWebSocketResponse:
-        socket = await connect(*arguments, **options)
+        socket: aiohttp.ClientWebSocketResponse = await connect(*arguments, **options)
         asyncio.get_running_loop().call_soon(watching.cancel)  # after this call has ended, before its caller goes on
         return socket
 
