@@ -53,6 +53,7 @@ and `CallUnclear`.
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import TypeAlias
 
 
 class EaselError(Exception):
@@ -236,6 +237,10 @@ class DatabaseInUse(InternalError):
     """Another process holds the database."""
 
 
+Alternative: TypeAlias = tuple[str, Mapping[str, str | int | float | bool]]
+"""A second button of a question: its label, and the options that a press changes."""
+
+
 class ConfirmationRequired(EaselError):
     """The user must confirm before the command does any work. `str(error)` is the question."""
 
@@ -250,7 +255,7 @@ class ConfirmationRequired(EaselError):
         form_labels: Sequence[str] = (),
         is_complete: bool = True,
         is_answer_public: bool = False,
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None = None,
+        alternative: Alternative | None = None,
     ):
         """`price_micros` is the price to confirm; `files` are the attachments already stored, SHA-256 by option.
 

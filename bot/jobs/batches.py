@@ -9,12 +9,13 @@ waits for the ends in the rows. After a kill, whichever process has the batch go
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.core.backend import InputFile
 from bot.core.errors import (
     AlreadyRunning,
+    Alternative,
     BadFile,
     ConfirmationRequired,
     DuplicatePress,
@@ -81,7 +82,7 @@ class BatchKind(ABC):
         model: Model,
         requests: Sequence[BatchRequest],
         price: tuple[int, str],
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+        alternative: Alternative | None,
     ) -> ConfirmationRequired:
         """Return the question before the jobs. `price` is the maximum in micros, and the words for people."""
 
@@ -122,7 +123,7 @@ class PictureBatch(BatchKind):
         model: Model,
         requests: Sequence[BatchRequest],
         price: tuple[int, str],
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+        alternative: Alternative | None,
     ) -> ConfirmationRequired:
         count = sum(_count_pictures(request) for request in requests)
         lines = [f"{n}. {request.prompt}" for n, request in enumerate(requests[:_MAX_LISTED_PROMPTS], 1)]
@@ -193,7 +194,7 @@ class SpeechBatch(BatchKind):
         model: Model,
         requests: Sequence[BatchRequest],
         price: tuple[int, str],
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+        alternative: Alternative | None,
     ) -> ConfirmationRequired:
         text = f"Spoken in {len(requests)} parts, this costs {price[1]} with {model.title}. Go ahead?"
         return ConfirmationRequired(text, price_micros=price[0], is_answer_public=True)
@@ -271,7 +272,7 @@ class BatchAcceptance:
         model: Model,
         requests: Sequence[BatchRequest],
         stored_options: Options,
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None,
+        alternative: Alternative | None,
     ) -> AcceptedJob:
         """Return the jobs. Raise `ConfirmationRequired` first, with the `alternative` as a second button.
 

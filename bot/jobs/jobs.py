@@ -9,7 +9,7 @@ from functools import partial
 from bot.conversations.conversations import Question
 from bot.core.backend import InputFile, list_input_files
 from bot.core.caches import TtlCache
-from bot.core.errors import BackendDown, ConfirmationRequired, JobNotFound, Unavailable, UserError
+from bot.core.errors import Alternative, BackendDown, ConfirmationRequired, JobNotFound, Unavailable, UserError
 from bot.core.file_types import PICTURES, MediaKind
 from bot.core.invocations import Attachment, Invocation
 from bot.core.jobs import OPEN_STATES, Job, JobState, Output, PredictionRecord
@@ -100,7 +100,7 @@ class Jobs:
         requests: Sequence[BatchRequest],
         *,
         stored_options: Options | None = None,
-        alternative: tuple[str, Mapping[str, str | int | float | bool]] | None = None,
+        alternative: Alternative | None = None,
     ) -> Job:
         """Accept several requests together and launch their jobs.
 
